@@ -1,0 +1,10 @@
+"""Bytes to `Spectra` and back: FITS formats, HDF5 with named columns, gzip of both."""
+
+from flowspec.io.air import air_to_vacuum as air_to_vacuum
+from flowspec.io.air import vacuum_to_air as vacuum_to_air
+from flowspec.io.hdf5 import Writer as Writer
+from flowspec.io.hdf5 import read_simulations as read_simulations
+from flowspec.io.hdf5 import stream as stream
+from flowspec.io.hdf5 import write as write
+from flowspec.io.read import FORMATS as FORMATS
+from flowspec.io.read import read as read

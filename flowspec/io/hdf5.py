@@ -1,0 +1,179 @@
+"""HDF5: named columns to spectra, whole or in chunks; written atomically, row by row or at once.
+
+flowspec's own layout is `wave` [pixels], `flux`, `ivar` [batch, pixels], `names`, `notes` [batch]
+and, for simulations, `theta` [batch, params] with the attribute `param_names`; units are in
+attributes `units`.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import astropy.units as u
+import h5py
+import numpy as np
+
+from flowspec.io.columns import Format, Options, build, find, make_options, parse_unit
+from flowspec.io.source import blaming, one_line, sniff
+from flowspec.io.writing import FORMAT_VERSION, Writer
+from flowspec.spectra import Spectra
+
+
+def write(path, spectra: Spectra, theta=None, param_names=(), attrs: Mapping | None = None):
+    """Write spectra to HDF5: all of the file or nothing of it.
+
+    Args:
+        path: of the file; replaced if it exists.
+        spectra: to write.
+        theta: [batch, params] parameters of simulations.
+        param_names: of the columns of `theta`.
+        attrs: attributes of the file, such as its provenance.
+
+    Raises:
+        OSError: naming the file, where it cannot be written.
+    """
+    with Writer(path, spectra.wave, param_names=param_names, attrs=attrs) as writer:
+        writer.append(spectra, theta)
+
+
+def stream(
+    path,
+    chunk: int = 1024,
+    *,
+    theta: bool = False,
+    columns: Mapping[str, str] | None = None,
+    flux_unit: str | u.UnitBase | None = None,
+    wave_unit: str | u.UnitBase | None = None,
+    air: bool | None = None,
+) -> Iterator:
+    """Read an HDF5 file `chunk` rows at a time, for sets larger than memory.
+
+    Args:
+        path: of an HDF5 file with named columns, flowspec's own or any other.
+        chunk: rows per step.
+        theta: whether to give parameters as well.
+        columns, flux_unit, wave_unit, air: as for `flowspec.read`.
+
+    Yields:
+        Spectra; or with `theta` pairs of Spectra and theta [rows, params].
+
+    Raises:
+        ValueError: naming the file and what is wrong with it.
+    """
+    options = make_options(columns, flux_unit, wave_unit, air)
+    with blaming(path):
+        if chunk < 1:
+            raise ValueError(f"expected chunk >= 1; got {chunk}")
+        kind, source = sniff(path)
+        if kind != "hdf5":
+            raise ValueError("expected an HDF5 file; got FITS: use flowspec.read")
+        with opened(source) as file:
+            layout = _layout(file, options)
+            for start in range(0, layout[1], chunk):
+                rows = slice(start, min(start + chunk, layout[1]))
+                spectra = _only(_rows(file, layout, rows, options))
+                yield (spectra, _theta(file)[0][rows]) if theta else spectra
+
+
+def read_simulations(path, param_names=(), **kwargs) -> tuple[np.ndarray, tuple[str, ...], Spectra]:
+    """A whole file of simulations.
+
+    Args:
+        path: of an HDF5 file with `theta`, `wave`, `flux` and `ivar`.
+        param_names: of the columns of theta, where the file does not name them.
+        **kwargs: `columns`, `flux_unit`, `wave_unit`, `air` of `stream`.
+
+    Returns:
+        theta [batch, params], the names of its columns, and the spectra.
+
+    Raises:
+        ValueError: naming the file, where it lacks theta or names for it.
+    """
+    pairs = list(stream(path, theta=True, **kwargs))
+    with blaming(path):
+        if not pairs:
+            raise ValueError("expected simulations; got no rows")
+        with opened(sniff(path)[1]) as file:
+            names = tuple(param_names) or _theta(file)[1]
+        theta = np.concatenate([t for _, t in pairs])
+        if len(names) != theta.shape[1]:
+            raise ValueError(f"expected {theta.shape[1]} parameter names; got {names}")
+        return theta, names, Spectra.concatenate([s for s, _ in pairs])
+
+
+@contextmanager
+def opened(source):
+    """An HDF5 file for reading, from a path or from bytes in memory."""
+    try:
+        file = h5py.File(source, "r")
+    except OSError as error:
+        raise ValueError(f"expected a complete HDF5 file; got: {one_line(error)}") from None
+    with file:
+        yield file
+
+
+def describe(file) -> str:
+    """What is in a file: for messages about one that no format fits."""
+    return f"HDF5 with {', '.join(list(file)[:12]) or 'nothing'}"
+
+
+def _is_columns(file, options):
+    return True  # the one HDF5 format: what is missing is told by `find`
+
+
+def _load_columns(file, options):
+    layout = _layout(file, options)
+    return _rows(file, layout, slice(0, layout[1]), options)
+
+
+HDF5_FORMATS = (Format("hdf5", _is_columns, _load_columns),)
+
+
+def _layout(file, options: Options) -> tuple[dict[str, str], int]:
+    """Role -> dataset, and the number of rows."""
+    version = file.attrs.get("flowspec_version", FORMAT_VERSION)
+    if version > FORMAT_VERSION:
+        raise ValueError(f"expected a file of version <= {FORMAT_VERSION}; got {version}")
+    paths: list[str] = []
+    file.visititems(lambda name, item: paths.append(name) if _is_array(item) else None)
+    found = find(sorted(paths, key=lambda p: ("/" in p, p)), options.columns)
+    shape = file[found["flux"]].shape
+    return found, 1 if len(shape) == 1 else shape[0]
+
+
+def _is_array(item):
+    return isinstance(item, h5py.Dataset) and item.ndim > 0 and item.dtype.kind in "fiub"
+
+
+def _rows(file, layout, rows: slice, options) -> list[Spectra]:
+    found, total = layout
+    columns = {}
+    for role, name in found.items():
+        data = file[name]
+        unit = None if role == "loglam" else data.attrs.get("units", data.attrs.get("unit"))
+        columns[role] = data[rows] if data.ndim == 2 else data[...], parse_unit(unit)
+    numbers = [f"#{i}" for i in range(rows.start, rows.stop)] if total > 1 else [""]
+    names = _text(file, ("names", "name"), rows, total) or numbers
+    return build(columns, options, names=names, notes=_text(file, ("notes",), rows, total))
+
+
+def _text(file, keys, rows, total) -> list[str]:
+    for key in keys:
+        data = file.get(key)
+        if isinstance(data, h5py.Dataset) and data.shape == (total,):
+            return [x.decode() if isinstance(x, bytes) else str(x) for x in data[rows]]
+    return []
+
+
+def _theta(file):
+    """The dataset of parameters and their names ("" of none)."""
+    data = file.get("theta")
+    if not isinstance(data, h5py.Dataset) or data.ndim != 2:
+        raise ValueError(f"expected simulations with theta [batch, params]; got {describe(file)}")
+    names = data.attrs.get("param_names", file.attrs.get("param_names", ()))
+    return data, tuple(x.decode() if isinstance(x, bytes) else str(x) for x in names)
+
+
+def _only(spectra: list[Spectra]) -> Spectra:
+    if len(spectra) != 1:
+        raise ValueError("expected one wavelength grid for all rows; got one per row")
+    return spectra[0]

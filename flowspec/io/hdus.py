@@ -1,0 +1,119 @@
+"""Pieces that FITS formats are made of: HDUs to named arrays with units."""
+
+import warnings
+from contextlib import contextmanager
+from io import BytesIO
+
+import numpy as np
+from astropy.io import fits
+from astropy.io.fits.verify import VerifyError
+from astropy.units import UnitBase
+
+from flowspec.io.columns import build, parse_unit
+from flowspec.io.source import one_line
+
+
+@contextmanager
+def opened(source: str | BytesIO):
+    """All HDUs of a FITS file, so that a truncated one is noticed wherever it ends.
+
+    Raises:
+        ValueError: where the file is truncated or no valid FITS.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # non-standard headers are common and harmless
+        warnings.filterwarnings("error", message=".*truncated.*")
+        try:
+            hdus = fits.open(source, memmap=False)
+        except (OSError, Warning, VerifyError) as error:
+            raise ValueError(f"expected a complete FITS file; got: {one_line(error)}") from None
+        with hdus:
+            try:
+                len(hdus)
+            except (OSError, Warning, VerifyError) as error:
+                raise ValueError(f"expected a complete FITS file; got: {one_line(error)}") from None
+            yield hdus
+
+
+def describe(hdus) -> str:
+    """What is in a file: for messages about one that no format fits."""
+    parts = []
+    for hdu in hdus:
+        if is_table(hdu):
+            parts.append(f"table {hdu.name or '-'} ({', '.join(column_names(hdu)[:8])})")
+        elif hdu.shape:
+            shape = "x".join(map(str, hdu.shape))
+            parts.append(f"image {hdu.name or '-'} ({shape})")
+    return "FITS with " + ("; ".join(parts[:6]) or "no data")
+
+
+def is_table(hdu) -> bool:
+    """Whether an HDU is a table."""
+    return isinstance(hdu, fits.BinTableHDU | fits.TableHDU)
+
+
+def all_tables(hdus) -> list:
+    """The HDUs that are tables."""
+    return [hdu for hdu in hdus if is_table(hdu)]
+
+
+def has(hdu, *names) -> bool:
+    """Whether a table has columns of these (lower-case) names."""
+    return set(names) <= {name.lower() for name in column_names(hdu)}
+
+
+def column_names(hdu) -> list[str]:
+    """Column names; columns without one are no use here."""
+    return [name for name in hdu.columns.names if name]
+
+
+def image(hdu) -> tuple[np.ndarray, UnitBase | None]:
+    """Values and unit of an image."""
+    return hdu.data, parse_unit(hdu.header.get("BUNIT"))
+
+
+def table_columns(hdu, found) -> dict:
+    """Role -> values and unit, given role -> name of a column."""
+    return {
+        role: (np.squeeze(hdu.data[name]), None if role == "loglam" else parse_unit(unit))
+        for role, name in found.items()
+        for unit in [hdu.columns[name].unit]
+    }
+
+
+def row_names(columns, prefix="") -> list[str]:
+    """`prefix`, and the row's number where there are several."""
+    n = len(np.atleast_2d(columns["flux"][0]))
+    return [prefix] if n == 1 else [f"{prefix}#{i}" for i in range(n)]
+
+
+def says_air(hdu) -> bool:
+    """Whether the header declares air wavelengths (keyword AIRORVAC, as in DESI and SDSS)."""
+    return str(hdu.header.get("AIRORVAC", "vac")).strip().lower() == "air"
+
+
+def wcs_wave(header, axis):
+    """Linear wavelength axis of a WCS (Greisen+06): values, unit and whether they are in air."""
+    kind = str(header.get(f"CTYPE{axis}", "")).strip()
+    if kind not in ("AWAV", "WAVE", "LINEAR", "WAVELENGTH", ""):
+        raise ValueError(f"expected a linear wavelength axis (AWAV or WAVE); got CTYPE '{kind}'")
+    step = header.get(f"CD{axis}_{axis}", header.get(f"CDELT{axis}"))
+    if step is None or f"CRVAL{axis}" not in header:
+        raise ValueError(f"expected CRVAL{axis} and CDELT{axis} in the header; got none")
+    pixel = np.arange(1, header[f"NAXIS{axis}"] + 1) - header.get(f"CRPIX{axis}", 1.0)
+    unit = parse_unit(header.get(f"CUNIT{axis}"))
+    return header[f"CRVAL{axis}"] + pixel * step, unit, kind == "AWAV"
+
+
+def spaxels(columns, options, **kwargs):
+    """Rows of cubes [pixels, y, x]."""
+    shape = columns["flux"][0].shape[1:]
+    keep = np.ones(shape, bool) if options.mask is None else np.asarray(options.mask) > 0
+    if keep.shape != shape or not keep.any():
+        raise ValueError(f"expected a mask of shape {shape} with spaxels to keep; got {keep.shape}")
+    flat = {
+        role: (values[:, keep].T if np.ndim(values) == 3 else values, unit)
+        for role, (values, unit) in columns.items()
+    }
+    names = [f"#{y},{x}" for y, x in np.argwhere(keep)]
+    return build(flat, options, names=names, **kwargs)

@@ -1,0 +1,66 @@
+"""Spectra of different grids onto one."""
+
+import numpy as np
+
+from flowspec.regrid import shared_pixels
+from flowspec.spectra import Spectra
+
+
+def common_grid(waves: list[np.ndarray]) -> np.ndarray:
+    """A grid for all `waves`.
+
+    Where all are pieces of one lattice and overlap (such as SDSS files), it is their union, so
+    that no spectrum needs resampling. Else it is the first grid, continued at both ends with the
+    step of its end pixels (constant in log wavelength if that is more regular than in wavelength).
+
+    Args:
+        waves: grids [pixels] in Å.
+
+    Returns:
+        [pixels] Å.
+    """
+    first, *others = _distinct(waves)
+    grid = first
+    for wave in sorted(others, key=lambda w: abs(w[0] - first[0])):
+        grid = _union(grid, wave)
+        if grid is None:
+            low, high = min(w[0] for w in waves), max(w[-1] for w in waves)
+            return _extended(first, low, high)
+    return grid
+
+
+def _distinct(waves):
+    found: dict[bytes, np.ndarray] = {}
+    for wave in waves:
+        found.setdefault(wave.tobytes(), wave)
+    return list(found.values())
+
+
+def _union(grid, wave) -> np.ndarray | None:
+    """Pixels of both, where they agree on the pixels that they share; else None."""
+    inside, source = shared_pixels(grid, wave)
+    covered, back = shared_pixels(wave, grid)
+    if source is None or back is None or inside.sum() != covered.sum():
+        return None
+    middle = np.flatnonzero(inside)
+    return np.concatenate([wave[: middle[0]], grid, wave[middle[-1] + 1 :]])
+
+
+def _extended(grid, low, high):
+    log, linear = np.diff(np.log(grid)), np.diff(grid)
+    is_log = np.std(log) / np.mean(log) < np.std(linear) / np.mean(linear)
+    forward, backward = (np.log, np.exp) if is_log else (np.asarray, np.asarray)
+    x, low, high = forward(grid), forward(low), forward(high)
+    before, after = x[1] - x[0], x[-1] - x[-2]
+    left = x[0] - before * np.arange(np.ceil(max(0, x[0] - low) / before - 1e-6), 0, -1)
+    right = x[-1] + after * np.arange(1, np.ceil(max(0, high - x[-1]) / after - 1e-6) + 1)
+    wave = backward(np.concatenate([left, x, right]))
+    wave[len(left) : len(left) + len(grid)] = grid  # exactly, not by way of logarithms
+    return wave[wave > 0]
+
+
+def joined(spectra: list[Spectra], wave=None) -> Spectra:
+    """All rows on `wave` [pixels] Å, or on the `common_grid` of `spectra`."""
+    if wave is None:
+        wave = common_grid([s.wave for s in spectra])
+    return Spectra.concatenate([s.resample(wave) for s in spectra])

@@ -1,0 +1,197 @@
+"""Writing HDF5 row by row, so that a file is either complete or absent."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from flowspec.spectra import FLUX_UNIT, Spectra
+
+FORMAT_VERSION = 1
+_CHUNK_BYTES = 2**20
+
+
+class Writer:
+    """Appends spectra, with parameters if they are simulations, to a new HDF5 file.
+
+    A context manager: the file appears under its name when the block ends well, and not at all
+    when it ends in an error.
+
+    Args:
+        path: of the file; replaced if it exists.
+        wave: [pixels] Å, the grid of everything appended.
+        param_names: of the columns of theta; without them the file has no theta.
+        attrs: attributes of the file, such as its provenance.
+
+    Raises:
+        OSError: in one line naming the file, where it cannot be written (no space, no permission).
+    """
+
+    def __init__(
+        self, path, wave, *, param_names: Sequence[str] = (), attrs: Mapping | None = None
+    ):
+        self.path = Path(path)
+        self._wave = np.asarray(wave, np.float64)
+        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._param_names = tuple(param_names)
+        self._attrs = dict(attrs or {})
+        self._file: h5py.File | None = None
+
+    def __enter__(self):
+        try:
+            self._disk = _Disk(self._temporary)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
+        try:
+            with self._noticing():
+                self._file = h5py.File(self._disk, "w")
+                self._create()
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is not None:
+            self._discard()
+            return
+        try:
+            with self._noticing():
+                self._file.close()
+                self._disk.close()
+            os.replace(self._temporary, self.path)
+        except BaseException:
+            self._discard()
+            raise
+
+    def append(self, spectra: Spectra, theta=None):
+        """Append rows.
+
+        Args:
+            spectra: on the grid of the file.
+            theta: [batch, params], exactly where the file has parameter names.
+
+        Raises:
+            ValueError: where grid or shape of theta differ.
+            OSError: naming the file, where it cannot be written.
+        """
+        if not np.array_equal(spectra.wave, self._wave):
+            raise ValueError(f"{self.path}: expected spectra on the file's grid; got {spectra}")
+        start, stop = len(self._file["flux"]), len(self._file["flux"]) + len(spectra)
+        names = spectra.names
+        if names == tuple(str(i) for i in range(len(spectra))):  # unnamed: keep counting
+            names = tuple(str(i) for i in range(start, stop))
+        rows = {"flux": spectra.flux, "ivar": spectra.ivar, "names": names, "notes": spectra.notes}
+        if self._param_names or theta is not None:
+            rows["theta"] = self._checked_theta(theta, len(spectra))
+        with self._noticing():
+            for key, values in rows.items():
+                data = self._file[key]
+                data.resize(stop, axis=0)
+                data[start:] = values
+
+    def _checked_theta(self, theta, n):
+        shape = None if theta is None else np.shape(theta)
+        expected = (n, len(self._param_names))
+        if shape != expected or not self._param_names:
+            raise ValueError(f"{self.path}: expected theta of shape {expected}; got {shape}")
+        return np.asarray(theta, np.float64)
+
+    def _create(self):
+        file, pixels = self._file, len(self._wave)
+        file.attrs["flowspec_version"] = FORMAT_VERSION
+        for key, value in self._attrs.items():
+            file.attrs[key] = value
+        file["wave"] = self._wave
+        file["wave"].attrs["units"] = "Angstrom"
+        flux_unit, ivar_unit = FLUX_UNIT, FLUX_UNIT**-2
+        for key, unit in (("flux", flux_unit), ("ivar", ivar_unit)):
+            self._resizable(key, (pixels,), "f4").attrs["units"] = unit.to_string()
+        for key in ("names", "notes"):
+            self._resizable(key, (), h5py.string_dtype())
+        if self._param_names:
+            theta = self._resizable("theta", (len(self._param_names),), "f8")
+            theta.attrs["param_names"] = list(self._param_names)
+
+    def _resizable(self, key, shape, dtype):
+        rows = int(np.clip(_CHUNK_BYTES // (4 * int(np.prod(shape))), 1, 1024))
+        return self._file.create_dataset(
+            key, (0, *shape), dtype, maxshape=(None, *shape), chunks=(rows, *shape)
+        )
+
+    @contextmanager
+    def _noticing(self):
+        """Raises the first failure of the disk, whatever HDF5 made of it."""
+        try:
+            yield
+        except (OSError, RuntimeError):
+            if self._disk.error is None:
+                raise
+        error = self._disk.error
+        if error is not None:
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
+
+    def _discard(self):
+        with suppress(OSError, RuntimeError):  # the file goes away, complete or not
+            if self._file is not None:
+                self._file.close()
+        self._disk.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+class _Disk:
+    """The file below HDF5, which remembers the first failure to write and drops what follows.
+
+    HDF5 itself cannot close a file on a full disk, and crashes the process at its exit.
+    """
+
+    def __init__(self, path):
+        self._raw = open(path, "w+b", buffering=0)
+        self.error: OSError | None = None
+
+    def write(self, data):
+        view = memoryview(data)
+        while len(view) and self.error is None:
+            try:
+                view = view[self._raw.write(view) :]
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def read(self, size=-1):  # h5py knows a file object by it, and calls `readinto`
+        return self._raw.read(size)
+
+    def readinto(self, buffer):
+        view = memoryview(buffer)
+        n = self._raw.readinto(view) or 0
+        while 0 < n < len(view) and (more := self._raw.readinto(view[n:])):
+            n += more
+        if n < len(view):  # what was dropped reads as zeros
+            view[n:] = bytes(len(view) - n)
+        return len(view)
+
+    def truncate(self, size=None):
+        if self.error is None:
+            try:
+                self._raw.truncate(size)
+            except OSError as error:
+                self.error = error
+        return size
+
+    def seek(self, *args):
+        return self._raw.seek(*args)
+
+    def tell(self):
+        return self._raw.tell()
+
+    def flush(self):
+        pass  # unbuffered
+
+    def close(self):
+        try:
+            self._raw.close()
+        except OSError as error:  # some file systems report a full disk only here
+            self.error = self.error or error
