@@ -1,0 +1,1 @@
+"""Judge a posterior: with the truth known, without it, and against an explicit likelihood."""

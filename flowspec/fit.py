@@ -1,0 +1,95 @@
+"""`fit`: simulations and observations in, a posterior out. Wiring only."""
+
+import json
+import time
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.random as jr
+import numpy as np
+
+from flowspec.model import Architecture, Model, build
+from flowspec.networks import principal_templates
+from flowspec.posterior import Posterior
+from flowspec.screening import Screen
+from flowspec.spectra import Spectra
+from flowspec.train import Training, train
+
+_TEMPLATE_SPECTRA = 1024
+_SCREEN_SPECTRA = 4096
+_AT_ONCE = 256
+
+
+def fit(
+    sim,
+    obs: Spectra | None = None,
+    *,
+    seed: int = 0,
+    training: Training = Training(),  # noqa: B008 - frozen
+    architecture: Architecture = Architecture(),  # noqa: B008 - frozen
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+) -> Posterior:
+    """Train a posterior on simulations, with the noise of the observations.
+
+    Args:
+        sim: A simulator (`GalaxySimulator`, `CallableSimulator`) or a set of `Simulations`.
+        obs: Unlabelled observations. Where the simulator can, it takes its noise from them.
+        seed: Random seed of everything.
+        training: Number of steps and the like.
+        architecture: Sizes of the network and the flow.
+        checkpoint: File to resume from if it exists, and to write while training.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        ValueError: If the simulator's grid is not logarithmic though it has a redshift, if
+            the loss is not finite, or if the checkpoint belongs to another run.
+    """
+    start = time.process_time()
+    if obs is not None and hasattr(sim, "with_noise"):
+        sim = sim.with_noise(obs)
+    keys = jr.split(jr.key(seed), 5)
+    training_set, held_out = sim.split(training.validation) if hasattr(sim, "split") else (sim, sim)
+    validation = draw_many(held_out, keys[0], training.validation)
+    model = build(keys[1], sim.prior, np.asarray(sim.wave), architecture)
+    model = initialise(model, draw_many(training_set, keys[2], _TEMPLATE_SPECTRA))
+    model, history = train(
+        model, training_set, validation, training, keys[3], checkpoint=checkpoint, progress=progress
+    )
+    provenance = {
+        "flowspec": version("flowspec"),
+        "jax": jax.__version__,
+        "seed": seed,
+        "simulator": getattr(sim, "description", type(sim).__name__),
+        "training": asdict(training),
+        "cpu_seconds": round(time.process_time() - start),
+        "history": json.loads(json.dumps(history.round(4).tolist())),
+    }
+    posterior = Posterior(model, np.asarray(sim.wave), _blank_screen(architecture), architecture, provenance)
+    _, flux, ivar = draw_many(held_out, keys[4], _SCREEN_SPECTRA)
+    simulated = Spectra(posterior.wave, flux, ivar)
+    screen = Screen.from_summaries(posterior.summaries(simulated))
+    return eqx.tree_at(lambda p: p.screen, posterior, screen)
+
+
+def draw_many(sim, key, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``sim.draw`` to the host, in jitted parts: theta [n, params], flux and ivar [n, pixels]."""
+    draw = eqx.filter_jit(lambda sim, key: sim.draw(key, _AT_ONCE))
+    parts = [draw(sim, jr.fold_in(key, i)) for i in range(-(-n // _AT_ONCE))]
+    return tuple(np.concatenate([np.asarray(p) for p in column])[:n] for column in zip(*parts, strict=True))
+
+
+def initialise(model: Model, simulated) -> Model:
+    """Templates from the principal components of simulations in the rest frame."""
+    theta, flux, ivar = simulated
+    bins, _, _ = model.encode(theta)
+    variables = principal_templates(model.network, model.variables, flux, ivar, bins)
+    return eqx.tree_at(lambda m: m.variables, model, variables)
+
+
+def _blank_screen(architecture: Architecture) -> Screen:
+    size = architecture.condition
+    return Screen(np.zeros(size, np.float32), np.eye(size, dtype=np.float32), np.ones(1, np.float32))

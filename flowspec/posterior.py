@@ -1,0 +1,325 @@
+"""`Posterior`: what a trained model says about any number of spectra."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from astropy.table import QTable
+from jaxtyping import Array, Float, Int
+from tqdm import tqdm
+
+from flowspec.model import Architecture, Model, build
+from flowspec.screening import Screen
+from flowspec.sim.prior import Prior
+from flowspec.spectra import Spectra
+from flowspec.storage import read_model, write_model
+from flowspec.summary import summary_table
+
+log = logging.getLogger("flowspec")
+_ROWS = 256  # spectra embedded at once
+_PAIRS = 1024  # (spectrum, redshift bin) pairs conditioned at once, and the least draws compiled
+
+
+class Chunk(NamedTuple):
+    """A part of the input on the model's grid, with its features."""
+
+    rows: Int[np.ndarray, " rows"]
+    channels: Float[Array, "rows channels pixels"]
+    logits: Float[Array, "rows bins"]
+    summary: Float[Array, "rows summary"]
+
+
+class Posterior(eqx.Module):
+    """Posterior of the parameters of each spectrum, from one pass of a trained model.
+
+    Args:
+        model: The density.
+        wave: The model's wavelength grid [pixels] in Å.
+        screen: Summary-space distances of simulations, for the out-of-distribution flag.
+        architecture: Sizes that the model was built with.
+        provenance: JSON-ready account of how the model came to be.
+    """
+
+    model: Model
+    wave: Float[np.ndarray, " pixels"]
+    screen: Screen
+    architecture: Architecture = eqx.field(static=True)
+    provenance: dict = eqx.field(static=True)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters, the last axis of every sample."""
+        return self.model.prior.names
+
+    def sample(
+        self, obs: Spectra, n: int = 1000, *, seed: int = 0, first: int = 0, progress: bool = False
+    ) -> Float[np.ndarray, "n batch params"]:
+        """Draw from the posterior.
+
+        Draws depend on the seed and on a row's number only, not on how the input is cut up.
+
+        Args:
+            obs: Spectra.
+            n: Draws per spectrum.
+            seed: Random seed.
+            first: Number of the first row, where `obs` is a part of something larger.
+            progress: Whether to show a progress bar.
+
+        Raises:
+            ValueError: If the spectra do not cover enough of the model's grid.
+        """
+        key, parts = jr.key(seed), []
+        for chunk in self._chunks(obs, progress):
+            keys = jax.vmap(jr.fold_in, (None, 0))(key, chunk.rows + first)
+            bins, base = _draw_bins(keys, chunk.logits, n, len(self.names))
+            condition, inverse = self._conditions(chunk, np.asarray(bins))
+            theta = _push(self.model, bins.ravel(), base.reshape(-1, base.shape[-1]), condition, inverse)
+            theta = np.asarray(theta)
+            parts.append(theta.reshape(n, len(keys), -1)[:, : len(chunk.rows)])
+        return np.concatenate(parts, axis=1)
+
+    def log_prob(
+        self, theta: Float[np.ndarray, "*n batch params"], obs: Spectra
+    ) -> Float[np.ndarray, "*n batch"]:
+        """Normalised log posterior density, ``-inf`` outside the prior; each spectrum is embedded
+        once however many parameters are asked for.
+
+        Args:
+            theta: Parameters, ``[batch, params]`` or ``[n, batch, params]``.
+            obs: Spectra.
+        """
+        theta = jnp.asarray(theta)
+        stacked = theta.reshape(-1, *theta.shape[-2:])
+        parts = []
+        for chunk in self._chunks(obs):
+            bins, free, log_det = self.model.encode(stacked[:, chunk.rows])
+            inside = jnp.isfinite(log_det)
+            condition, inverse = self._conditions(chunk, np.asarray(bins))
+            log_prob = _log_prob_at(self.model, free.reshape(-1, free.shape[-1]), condition, inverse)
+            log_p = jax.nn.log_softmax(chunk.logits)
+            discrete = log_p[np.arange(len(chunk.rows)), bins]
+            total = discrete + log_prob.reshape(bins.shape) + log_det
+            parts.append(np.where(inside, total, -np.inf))
+        return np.concatenate(parts, axis=-1).reshape(theta.shape[:-1])
+
+    def redshift_pdf(
+        self, obs: Spectra, edges: Float[np.ndarray, " edges"] | None = None
+    ) -> tuple[Float[np.ndarray, " edges"], Float[np.ndarray, "batch bins"]]:
+        """Probability density of the redshift in bins.
+
+        Args:
+            obs: Spectra.
+            edges: Edges of the wanted bins; by default the model's own. A model bin that they cut
+                is shared out evenly.
+
+        Returns:
+            The edges, and the density per unit redshift, which integrates to one over the prior.
+
+        Raises:
+            ValueError: If the model has no redshift.
+        """
+        if self.model.redshift is None:
+            raise ValueError(f"expected a model with a redshift; got parameters {self.names}")
+        own = self.model.redshift.all_edges()
+        edges = own if edges is None else np.asarray(edges, float)
+        share = [np.asarray(jax.nn.softmax(c.logits)) for c in self._chunks(obs)]
+        cumulative = np.cumsum(np.pad(np.concatenate(share), ((0, 0), (1, 0))), axis=1)
+        at_edges = np.stack([np.interp(edges, own, row) for row in cumulative])
+        return edges, np.diff(at_edges) / np.diff(edges)
+
+    def summaries(self, obs: Spectra) -> Float[np.ndarray, "batch features"]:
+        """What the flow is given for each spectrum, at its most probable redshift bin."""
+        parts = []
+        for chunk in self._chunks(obs):
+            bins = np.asarray(chunk.logits.argmax(-1))[None]
+            condition, inverse = self._conditions(chunk, bins)
+            parts.append(np.asarray(condition)[inverse])
+        return np.concatenate(parts)
+
+    def summarize(
+        self, obs: Spectra, *, n: int = 500, seed: int = 0, first: int = 0, progress: bool = False
+    ) -> QTable:
+        """Percentiles, best redshift and its probability, and quality flags, a row per spectrum.
+
+        See `flowspec.summary` for the columns and `flowspec.screening.Flag` for the flags.
+
+        Args:
+            obs: Spectra.
+            n: Posterior draws per spectrum behind the percentiles.
+            seed: Random seed.
+            first: Number of the first row, where `obs` is a part of something larger.
+            progress: Whether to show a progress bar.
+        """
+        samples = self.sample(obs, n, seed=seed, first=first, progress=progress)
+        p_value = self.screen.p_value(self.summaries(obs))
+        own = None if self.model.redshift is None else self.model.redshift.all_edges()
+        return summary_table(self.model.prior, samples, obs, self.wave, p_value, own)
+
+    def save(self, path: str | Path, *, half: bool = False) -> None:
+        """Write a model file (safetensors: a JSON header and arrays), atomically.
+
+        Args:
+            path: The file; an existing one is replaced.
+            half: Store the parameters in half precision, at half the size.
+        """
+        config = {
+            "prior": self.model.prior.config(),
+            "architecture": asdict(self.architecture),
+            "provenance": self.provenance,
+        }
+        kind = np.float16 if half else np.float32
+        arrays = {n: np.asarray(a, kind) for n, a in named_leaves(self.model).items()}
+        screen = {f"screen.{n}": getattr(self.screen, n) for n in SCREEN}
+        write_model(path, config, arrays | screen | {"wave": self.wave})
+
+    def _chunks(self, obs: Spectra, progress: bool = False) -> Iterator[Chunk]:
+        """Embed in chunks of a fixed number of rows, so that one compiled program serves all."""
+        if len(obs) == 0:
+            raise ValueError("expected at least one spectrum; got none")
+        obs = on_grid(obs, self.wave)
+        size = min(_ROWS, 1 << (len(obs) - 1).bit_length())
+        starts = range(0, len(obs), size)
+        for start in tqdm(starts, disable=not progress, unit="chunk"):
+            rows = np.arange(start, min(start + size, len(obs)))
+            pad = ((0, size - len(rows)), (0, 0))
+            flux, ivar = (np.pad(a[rows], pad) for a in (obs.flux, obs.ivar))
+            embedding = _embed(self.model, flux, ivar)
+            used = len(rows)
+            yield Chunk(rows, embedding.channels[:used], embedding.logits[:used], embedding.summary[:used])
+
+    def _conditions(self, chunk: Chunk, bins: Int[np.ndarray, "n rows"]) -> tuple[Array, np.ndarray]:
+        """The flow's condition for each distinct (spectrum, bin), and which one each draw has."""
+        count = chunk.logits.shape[-1]
+        pairs = (np.arange(bins.shape[1]) * count + bins).ravel()
+        distinct, inverse = np.unique(pairs, return_inverse=True)
+        rows, own = distinct // count, distinct % count
+        size = min(_PAIRS, 1 << (len(distinct) - 1).bit_length())
+        parts = []
+        for i in range(0, len(distinct), size):
+            r, b = (np.pad(a[i : i + size], (0, max(0, i + size - len(distinct)))) for a in (rows, own))
+            parts.append(_condition(self.model, chunk.channels, chunk.summary, r, b))
+        return jnp.concatenate(parts), inverse
+
+
+SCREEN = ("mean", "whiten", "distances")
+
+
+def load(name: str | Path) -> Posterior:
+    """Load a model file, or by name a model shipped with the package.
+
+    Args:
+        name: Path of a file, or one of `shipped`.
+
+    Raises:
+        ValueError: If the file is not a model of this or an earlier version of flowspec.
+        FileNotFoundError: If there is neither a file nor a shipped model of that name.
+    """
+    path = Path(name)
+    if not path.is_file() and str(name) in shipped():
+        path = shipped()[str(name)]
+    elif not path.exists():
+        raise FileNotFoundError(
+            f"{name}: expected a model file or one of the shipped models {sorted(shipped())}"
+        )
+    config, arrays = read_model(path)
+    try:
+        prior = Prior.from_config(config["prior"])
+        architecture = Architecture(**config["architecture"])
+        wave = arrays["wave"]
+        model = eqx.filter_eval_shape(build, jr.key(0), prior, wave, architecture)
+        screen = Screen(*(arrays[f"screen.{n}"] for n in SCREEN))
+        return Posterior(
+            with_leaves(model, arrays), wave, screen, architecture, config["provenance"]
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: expected a complete model; got {error!r}") from None
+
+
+def shipped() -> dict[str, Path]:
+    """Models that come with the package, by name."""
+    folder = Path(__file__).parent / "models"
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+
+
+def named_leaves(model: Model) -> dict[str, Array]:
+    """Every parameter under its path in the PyTree."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(model, _is_parameter))
+    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+
+
+def with_leaves(model: Model, arrays: dict[str, np.ndarray]) -> Model:
+    """`model` (shapes suffice) with its parameters from `arrays`.
+
+    Raises:
+        KeyError: If one is missing.
+        TypeError: If one has another shape.
+    """
+
+    def pick(path, leaf):
+        if not _is_parameter(leaf):
+            return leaf
+        stored = arrays[jax.tree_util.keystr(path)]
+        if stored.shape != leaf.shape:
+            raise TypeError(f"shape {stored.shape} instead of {leaf.shape} at {path}")
+        return jnp.asarray(stored, leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(pick, model)
+
+
+def _is_parameter(leaf) -> bool:
+    return isinstance(leaf, jax.ShapeDtypeStruct) or eqx.is_array(leaf)
+
+
+def on_grid(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> Spectra:
+    """Spectra on the model's grid.
+
+    Raises:
+        ValueError: If less than half of the grid is covered.
+    """
+    if obs.wave.shape == wave.shape and np.allclose(obs.wave, wave, rtol=1e-7):
+        return obs
+    low, high = max(obs.wave[0], wave[0]), min(obs.wave[-1], wave[-1])
+    if np.log(max(high / low, 1)) < 0.5 * np.log(wave[-1] / wave[0]):
+        raise ValueError(
+            f"{obs.names[0]}: expected spectra that cover at least half of the model's "
+            f"{wave[0]:.0f}-{wave[-1]:.0f} A; got {obs.wave[0]:.0f}-{obs.wave[-1]:.0f} A"
+        )
+    log.info("resampling %d spectra from %d to %d pixels", len(obs), len(obs.wave), len(wave))
+    return obs.resample(wave)
+
+
+@eqx.filter_jit
+def _embed(model, flux, ivar):
+    return model.embed(flux, ivar)
+
+
+@eqx.filter_jit
+def _condition(model, channels, summary, rows, bins):
+    return model.condition(channels[rows], summary[rows], bins)
+
+
+@eqx.filter_jit
+def _push(model, bins, base, condition, inverse):
+    free = model.flow.push(base, condition[inverse])
+    return model.decode(bins, free)
+
+
+@eqx.filter_jit
+def _log_prob_at(model, free, condition, inverse):
+    return model.flow.log_prob(free, condition[inverse])
+
+
+@eqx.filter_jit
+def _draw_bins(keys, logits, n: int, params: int):
+    def one(key, row):
+        bin_key, base_key = jr.split(key)
+        return jr.categorical(bin_key, row, shape=(n,)), jr.normal(base_key, (n, params))
+
+    return jax.vmap(one, out_axes=1)(keys, logits)

@@ -1,0 +1,273 @@
+"""The galaxy simulator: stars, gas and dust, seen at a redshift through an instrument.
+
+    prior -> stars + emission lines -> dust -> redshift -> absorption -> pixels -> noise
+
+Everything below `draw` is a pure function of ``(key, theta)``, unbatched; `jax.vmap` batches it.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from astropy.cosmology import Planck18
+from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
+
+from flowspec.sim import dust, igm, interstellar, nebula, stars
+from flowspec.sim.cosmos import Cosmos
+from flowspec.sim.detector import Detector
+from flowspec.sim.instrument import INSTRUMENTS, Instrument, PixelOperator
+from flowspec.sim.lattice import C_KMS, Lattice
+from flowspec.sim.noise import Noise, add_noise, airglow
+from flowspec.sim.nuisance import NUISANCES, Draw, draw_nuisances, polynomial_basis, smooth_basis
+from flowspec.sim.presets import FIXED, PRIORS, sdss_prior
+from flowspec.sim.prior import Prior
+from flowspec.spectra import Spectra
+
+TEMPLATE_DISPERSION = 64.0  # km/s: 2.51 A (FWHM) at 5000 A, what the stellar table already has
+_LOG_FLUX = nebula.LOG_LSUN - np.log10(4 * np.pi) - 2 * np.log10(3.0856775814913673e24) + 17
+
+
+class GalaxySimulator(eqx.Module):
+    """Simulated galaxy spectra for one instrument.
+
+    Args:
+        instrument: "sdss", "vandels" or an `Instrument`.
+        prior: Named parameters (`Prior`); by default that of the instrument. A parameter that it
+            leaves out is held at its value in `FIXED`.
+        noise: Observed `Spectra` to take the noise from, or None for the instrument's own curve.
+        nuisances: Names among `NUISANCES` to draw; the others are neutral.
+        cosmology: An astropy cosmology.
+
+    Raises:
+        ValueError: On an unknown instrument, parameter or nuisance, or a prior whose redshifts are
+            not bounded.
+    """
+
+    prior: Prior = eqx.field(static=True)
+    nuisances: tuple[str, ...] = eqx.field(static=True)
+    lattice: Lattice
+    wave: np.ndarray
+    pixels: PixelOperator
+    noise: Noise
+    detector: Detector | None
+    line_dust: Float[Array, " lines"]
+    star_table: Float[Array, "populations freqs2"]
+    line_table: Float[Array, "lines freqs2"]
+    stars: stars.StellarTable
+    nebula: nebula.NebularTable
+    igm: igm.Opacity | None
+    absorbers: np.ndarray
+    kinds: tuple[int, ...] = eqx.field(static=True)
+    groups: tuple[int, ...] = eqx.field(static=True)
+    sight: dict[str, np.ndarray]
+    cosmos: Cosmos
+
+    def __init__(
+        self,
+        instrument: str | Instrument = "sdss",
+        *,
+        prior: Prior | None = None,
+        noise: Spectra | None = None,
+        nuisances: tuple[str, ...] = NUISANCES,
+        cosmology=Planck18,
+    ):
+        instrument, prior = _checked(instrument, prior, nuisances)
+        z_low, z_high = _redshifts(prior)
+        self.prior, self.nuisances, self.wave = prior, tuple(nuisances), instrument.wave
+        self.lattice = _lattice(instrument, z_high)
+        self.pixels = PixelOperator(instrument, self.lattice)
+        self.cosmos = Cosmos(cosmology, z_high)
+        reach = (instrument.wave[0] / (1 + z_high) / 1.05, instrument.wave[-1] / (1 + z_low) * 1.05)
+        self.stars = stars.load_stars()
+        power = self.stars.wave * self.stars.flux.astype(float)
+        power = power.reshape(-1, power.shape[-1])
+        self.star_table = jnp.asarray(self.lattice.of_spectra(self.stars.wave, power))
+        self.nebula = nebula.load_nebula()
+        self.line_dust = jnp.asarray(dust.cardelli(self.nebula.wave), jnp.float32)
+        self.groups = _multiplets(self.nebula)
+        self.line_table = jnp.asarray(self.lattice.of_lines(self.nebula.wave))
+        waves = interstellar.LINES[:, 0]
+        self.absorbers = interstellar.LINES[(waves > reach[0]) & (waves < reach[1])]
+        self.kinds = tuple(self.absorbers[:, 2].astype(int).tolist())
+        window = self.lattice.wave[self.pixels.first : self.pixels.last]
+        # red of Lyman alpha at every redshift of the prior there is nothing to absorb
+        self.igm = igm.Opacity(window, self.lattice.step) if reach[0] < 1300 else None
+        self.sight = {
+            "wave": window.astype(np.float32),
+            "ln_wave": np.log(window).astype(np.float32),
+            "sky": airglow(instrument.wave, instrument.lsf) * ("sky" in nuisances),
+            "calibration": polynomial_basis(instrument.wave),
+            "mismatch": smooth_basis(instrument.wave, 60),
+        }
+        native = instrument.detector
+        self.detector = (
+            None if native is None else Detector(native, self.wave, instrument.correlation)
+        )
+        self.noise = (
+            Noise.preset(instrument.noise, instrument.snr)
+            if noise is None
+            else Noise.from_observed(noise, instrument.wave)
+        )
+
+    def with_noise(self, obs: Spectra) -> "GalaxySimulator":
+        """The same simulator with its noise drawn from observed spectra."""
+        noise = Noise.from_observed(obs, self.wave)
+        return eqx.tree_at(lambda s: s.noise, self, noise, is_leaf=lambda x: x is self.noise)
+
+    def draw(
+        self, key: PRNGKeyArray, n: int
+    ) -> tuple[Float[Array, "n params"], Float[Array, "n pixels"], Float[Array, "n pixels"]]:
+        """Draw `n` parameters from the prior and their noisy spectra.
+
+        Returns:
+            theta [n, params], flux [n, pixels] in 1e-17 erg/s/cm2/A and its inverse variance.
+        """
+        prior_key, flux_key, noise_key, pixel_key = jr.split(key, 4)
+        theta = self.prior.sample(prior_key, (n,))
+        flux = jax.vmap(self.flux)(jr.split(flux_key, n), theta)
+        ivar = jax.vmap(self.noise.draw)(jr.split(noise_key, n), flux)
+        noisy = jax.vmap(self._add_noise)(jr.split(pixel_key, n), flux, ivar)
+        return theta, noisy, ivar
+
+    def _add_noise(self, key, flux, ivar):
+        sky, knots = self.sight["sky"], self.sight["mismatch"]
+        return add_noise(key, flux, ivar, sky, knots, self.detector)
+
+    def flux(self, key: PRNGKeyArray, theta: Float[Array, " params"]) -> Float[Array, " pixels"]:
+        """Noiseless spectrum in 1e-17 erg/s/cm2/A, nuisances drawn from `key`."""
+        return self.spectrum(theta, self.draw_nuisances(key))
+
+    def draw_nuisances(self, key: PRNGKeyArray) -> Draw:
+        """Draw the active nuisances."""
+        return draw_nuisances(
+            key,
+            self.nuisances,
+            groups=self.groups,
+            kinds=self.kinds,
+            calibration=self.sight["calibration"],
+            mismatch=self.sight["mismatch"],
+        )
+
+    def parameters(self, theta: Float[Array, " params"]) -> dict[str, ScalarLike]:
+        """Every physical parameter by name, those not in the prior from `FIXED`."""
+        return FIXED | dict(zip(self.prior.names, theta, strict=True))
+
+    def spectrum(self, theta: Float[Array, " params"], draw: Draw) -> Float[Array, " pixels"]:
+        """Noiseless spectrum for given parameters and nuisances, 1e-17 erg/s/cm2/A."""
+        p = self.parameters(theta)
+        wave, ln_shift = self.sight["wave"], jnp.log1p(p["z"])
+        rest = wave / (1 + p["z"])
+        light = self.emitted(p, draw)
+        light = light * dust.transmission(rest, p["av"], draw.slope)
+        light = light * jnp.exp(-self._metals(p, draw, self.sight["ln_wave"] - ln_shift))
+        if self.igm is not None:
+            tau = 10**draw.igm * self.igm(p["z"]) + self._hydrogen(p, draw, rest)
+            light = light * jnp.exp(-tau) + self._lyman_alpha(p, draw)
+        scale = 10 ** (p["log_mstar"] - 2 * self.cosmos.log_distance(p["z"]) + _LOG_FLUX)
+        light = jax.lax.optimization_barrier(light)
+        return scale * self.pixels(light) / jnp.asarray(self.wave, jnp.float32) * draw.curve
+
+    def emitted(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " window"]:
+        """Light of stars and lines on the observed lattice, L_sun per M_sun per ln(wavelength).
+
+        Lines carry their own, stronger attenuation, relative to that of
+        the stars, so that one inverse transform and one attenuation serve both.
+        """
+        mass = stars.formed_mass(
+            10 ** (p["log_sfr"] - p["log_mstar"]),
+            p["log_age"],
+            draw.burst,
+            self.stars.age_edges,
+            self.cosmos.age(p["z"]),
+        )
+        weights = stars.metallicity_weights(p["log_zstar"], self.stars.log_z)
+        excess = jnp.maximum(p["dispersion"] ** 2 - TEMPLATE_DISPERSION**2, 0.0)
+        starlight = (weights[:, None] * mass).reshape(-1) @ self.star_table
+        lines = self.line_power(p, draw) @ self.line_table
+        smooth = self.lattice.broaden(jnp.sqrt(excess + 1e-6))
+        gas = self.lattice.broaden(p["dispersion"] * jnp.exp(draw.gas))
+        total = starlight.reshape(2, -1) * smooth + lines.reshape(2, -1) * gas
+        light = self.lattice.shifted(total, jnp.log1p(p["z"]))
+        return light[self.pixels.first : self.pixels.last]
+
+    def line_power(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " lines"]:
+        """L_sun per M_sun of each line, with its attenuation relative to the stars' there."""
+        ratio = nebula.line_ratios(self.nebula, p["log_u"], p["oh"], draw.pressure) + draw.lines
+        wave = jnp.asarray(self.nebula.wave, jnp.float32)
+        dim = dust.nebular_excess(wave, self.line_dust, p["av"], draw.nebular, draw.slope)
+        return 10 ** (self._log_halpha(p, draw) + ratio) * dim
+
+    def _log_halpha(self, p, draw):
+        per_mass = p["log_sfr"] - p["log_mstar"] + draw.burst
+        return per_mass + nebula.LOG_HALPHA_PER_SFR - nebula.LOG_LSUN
+
+    def _metals(self, p, draw, ln_rest):
+        """Optical depth of the metals in the galaxy's own gas on the observed lattice."""
+        velocity, width = draw.outflow
+        strength = 10**draw.absorption * _gas_rich(p)
+        own = ln_rest - velocity / C_KMS
+        return interstellar.metal_opacity(own, strength, self.absorbers, width)
+
+    def _hydrogen(self, p, draw, rest):
+        """Optical depth of the galaxy's own neutral hydrogen on the observed lattice."""
+        own = rest * (1 - draw.outflow[0] / C_KMS)
+        return _gas_rich(p) * interstellar.damped_lyman_alpha(own, draw.column)
+
+    def _lyman_alpha(self, p, draw):
+        """Lyman alpha that escapes, redshifted by its scattering [window], per ln(wavelength)."""
+        log_escape, velocity, width = draw.lya
+        centre = jnp.log(interstellar.LYMAN_ALPHA) + jnp.log1p(p["z"]) + velocity / C_KMS
+        x = (self.sight["ln_wave"] - centre) / (width / C_KMS)
+        power = 10 ** (self._log_halpha(p, draw) + jnp.log10(8.7) + log_escape)
+        return power * jnp.exp(-0.5 * x**2) / (width / C_KMS * jnp.sqrt(2 * jnp.pi))
+
+
+def _gas_rich(p):
+    """0 to 1: whether a galaxy forms enough stars to hold much cold gas in front of them."""
+    return jax.nn.sigmoid((p["log_sfr"] - p["log_mstar"] + 10.5) / 0.3)
+
+
+def _checked(instrument, prior, nuisances):
+    if isinstance(instrument, str):
+        if instrument not in INSTRUMENTS:
+            raise ValueError(
+                f"expected an instrument among {sorted(INSTRUMENTS)}; got {instrument!r}"
+            )
+        instrument = INSTRUMENTS[instrument]()
+    if prior is None:
+        prior = PRIORS.get(instrument.name, sdss_prior)()
+    if set(prior.names) - set(FIXED):
+        raise ValueError(f"expected parameters among {sorted(FIXED)}; got {list(prior.names)}")
+    if set(nuisances) - set(NUISANCES):
+        raise ValueError(f"expected nuisances among {NUISANCES}; got {tuple(nuisances)}")
+    return instrument, prior
+
+
+def _redshifts(prior) -> tuple[float, float]:
+    support = prior.distributions["z"].support if "z" in prior.names else None
+    low = float(getattr(support, "lower_bound", np.nan)) if support else FIXED["z"]
+    high = float(getattr(support, "upper_bound", np.nan)) if support else FIXED["z"]
+    if not (0 <= low <= high < 20):
+        raise ValueError(f"expected redshifts within 0 to 20; got {low} to {high}")
+    return low, high
+
+
+def _lattice(instrument: Instrument, z_high: float) -> Lattice:
+    """Lattice through the instrument's pixels, long enough that nothing wraps into view."""
+    margin = int(np.ceil(5 * instrument.lsf.max() / C_KMS / instrument.step)) + 64
+    first = np.log(instrument.wave[0]) - instrument.step * (
+        np.ceil(np.log1p(z_high) / instrument.step) + margin
+    )
+    last = np.log(instrument.wave[-1]) + margin * instrument.step
+    return Lattice.covering(first, last, instrument.step)
+
+
+def _multiplets(table: nebula.NebularTable) -> tuple[int, ...]:
+    """One number per ion (hydrogen is one), so that its lines scatter together [lines]."""
+    heads = ("H", "Pa")
+    ion = [
+        "H" if not n.startswith("He") and n.startswith(heads) else n.rstrip("0123456789._")
+        for n in table.names
+    ]
+    return tuple(np.unique(ion, return_inverse=True)[1].tolist())

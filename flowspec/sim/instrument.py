@@ -1,0 +1,122 @@
+"""Instruments: a pixel grid, a line-spread function and a typical noise curve."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import ndtr
+from jaxtyping import Array, Float
+
+from flowspec.sim.lattice import C_KMS, Lattice
+
+
+class Instrument(eqx.Module):
+    """What turns a spectrum into pixels.
+
+    Args:
+        name: For messages and records.
+        wave: Pixel centres in vacuum angstrom, increasing [pixels].
+        lsf: Gaussian sigma of the line-spread function in km/s [pixels], without the pixel.
+        noise: Typical shape of the noise per pixel in any unit [pixels].
+        snr: Lowest and highest signal-to-noise ratio per pixel of the preset noise.
+        oversample: Lattice points per (smallest) pixel.
+        detector: Pixels of the reduced data (angstrom) where `wave` is not that, else None.
+        correlation: Of the noise in neighbouring pixels of the reduced data.
+    """
+
+    name: str = eqx.field(static=True)
+    wave: np.ndarray
+    lsf: np.ndarray
+    noise: np.ndarray
+    snr: tuple[float, float] = eqx.field(static=True)
+    oversample: int = eqx.field(static=True, default=2)
+    detector: np.ndarray | None = None
+    correlation: float = eqx.field(static=True, default=0.0)
+
+    @property
+    def widths(self) -> np.ndarray:
+        """Pixel widths in ln(wavelength) [pixels]."""
+        return np.gradient(np.log(self.wave))
+
+    @property
+    def step(self) -> float:
+        """Lattice spacing in ln(wavelength)."""
+        return float(self.widths.min() / self.oversample)
+
+
+class PixelOperator(eqx.Module):
+    """Line-spread function and pixel integration as one banded matrix on a lattice.
+
+    Args:
+        instrument: Whose pixels.
+        lattice: On which spectra live; must reach past the pixels by the line-spread function.
+    """
+
+    weights: Float[Array, "taps pixels"]
+    starts: np.ndarray
+    stride: int | None = eqx.field(static=True)
+    first: int = eqx.field(static=True)
+    last: int = eqx.field(static=True)
+
+    def __init__(self, instrument: Instrument, lattice: Lattice):
+        sigma, width = instrument.lsf / C_KMS, instrument.widths
+        position = (np.log(instrument.wave) - lattice.start) / lattice.step
+        reach = int(np.ceil((4.5 * sigma + width / 2).max() / lattice.step))
+        nearest = np.round(position).astype(int)
+        offset = (nearest + np.arange(-reach, reach + 1)[:, None] - position) * lattice.step
+        weights = ndtr((offset + width / 2) / sigma) - ndtr((offset - width / 2) / sigma)
+        self.weights = jnp.asarray(weights / weights.sum(0), jnp.float32)
+        strides = np.unique(np.diff(nearest))
+        self.stride = int(strides[0]) if len(strides) == 1 else None
+        self.first, self.last = int(nearest[0] - reach), int(nearest[-1] + reach + 1)
+        self.starts = nearest - reach - self.first
+
+    def __call__(self, spectrum: Float[Array, " points"]) -> Float[Array, " pixels"]:
+        """Pixel values of a spectrum given on lattice points ``first`` to ``last``."""
+        taps, pixels = self.weights.shape
+        if self.stride is None:
+            index = self.starts + np.arange(taps)[:, None]
+            return (self.weights * spectrum[index]).sum(0)
+        end = self.stride * (pixels - 1) + 1
+        parts = [self.weights[i] * spectrum[i : i + end : self.stride] for i in range(taps)]
+        return sum(parts[1:], parts[0])
+
+
+def _curve(wave, nodes, values):
+    """Smooth positive curve through a few nodes."""
+    return np.exp(np.interp(wave, nodes, np.log(values)))
+
+
+def sdss() -> Instrument:
+    """SDSS spectrograph: the survey's own lattice of 1e-4 in log10, 3700 to 9300 angstrom."""
+    wave = 10 ** (1e-4 * np.arange(35683, 39685))
+    lsf = np.interp(
+        wave,
+        [3780, 4050, 4650, 5340, 5900, 6000, 6570, 7050, 7550, 8090, 8670, 9200],
+        [78.0, 75.0, 67.0, 59.0, 55.5, 68.0, 62.0, 57.5, 53.0, 50.0, 48.0, 47.0],
+    )
+    noise = _curve(
+        wave,
+        [3700, 3800, 3900, 4050, 4340, 5000, 5900, 6500, 7550, 8090, 8670, 9050, 9300],
+        [8.0, 4.5, 3.0, 2.35, 2.1, 1.95, 1.8, 1.6, 1.54, 1.63, 2.0, 2.6, 3.6],
+    )
+    return Instrument("sdss", wave, lsf, noise, (0.5, 50.0))
+
+
+def vandels() -> Instrument:
+    """VLT/VIMOS, medium-resolution grism as in VANDELS (McLure+18): 4804 to 10295 angstrom.
+
+    The resolution is a constant 11.5 angstrom (FWHM), R = 600 in the middle of the range. The
+    released spectra have linear pixels with noise correlated by a fifth from one to the next.
+    """
+    wave = np.geomspace(4804, 10295, 1280)
+    lsf = 11.5 / 2.3548 / wave * C_KMS
+    noise = _curve(
+        wave,
+        [4804, 5000, 5300, 5800, 6800, 7800, 8300, 8800, 9300, 9730, 10295],
+        [20.0, 3.0, 1.7, 1.12, 0.75, 0.95, 1.0, 1.05, 2.0, 2.3, 5.0],
+    )
+    reduced = 4803.807 + 5.005928 * np.arange(1099)
+    return Instrument("vandels", wave, lsf, noise, (0.3, 15.0), 2, reduced, 0.2)
+
+
+INSTRUMENTS = {"sdss": sdss, "vandels": vandels}

@@ -1,0 +1,163 @@
+"""Named priors: what the simulator draws its parameters from and the posterior may never leave."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
+from jax.scipy.special import ndtr, ndtri
+from jax.scipy.stats import norm
+from jaxtyping import Array, Float, PRNGKeyArray
+
+# The edges of the unit interval at which single precision can no longer tell 1 - x from 1.
+_EDGE = 1e-7
+
+
+class Prior:
+    """Independent named distributions, some of them relative to another parameter.
+
+    A *relative* distribution is that of a difference: with ``relative={"log_sfr": "log_mstar"}``
+    the one given for ``log_sfr`` is that of ``log_sfr - log_mstar``, the log specific
+    star-formation rate. This is a unit-Jacobian shear, so densities need no correction, and it
+    keeps a joint prior like "10^8 to 10^12 solar masses, every sSFR alike" free of
+    forbidden corners.
+
+    Args:
+        distributions: Name to univariate numpyro distribution, in the order of the columns of
+            every ``theta`` in the package.
+        relative: Name to the name of the parameter it is measured from, which must not be
+            relative itself.
+
+    Raises:
+        ValueError: If a relative name or its reference is unknown or itself relative.
+    """
+
+    def __init__(
+        self,
+        distributions: Mapping[str, dist.Distribution],
+        relative: Mapping[str, str] | None = None,
+    ):
+        self.distributions = dict(distributions)
+        self.relative = dict(relative or {})
+        for name, reference in self.relative.items():
+            if {name, reference} - set(self.names) or reference in self.relative:
+                raise ValueError(
+                    f"expected relative parameters among {self.names}, measured from one that is "
+                    f"not relative; got {name!r} relative to {reference!r}"
+                )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Parameter names, in column order."""
+        return tuple(self.distributions)
+
+    def replace(self, **distributions: dist.Distribution) -> "Prior":
+        """The same prior with some distributions exchanged, as in ``replace(z=Uniform(0, 1))``.
+
+        Raises:
+            ValueError: If a name is not a parameter of this prior.
+        """
+        unknown = set(distributions) - set(self.names)
+        if unknown:
+            raise ValueError(f"expected parameters among {self.names}; got {sorted(unknown)}")
+        return Prior(self.distributions | distributions, self.relative)
+
+    def sample(
+        self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
+    ) -> Float[Array, "*shape params"]:
+        """Draw parameters of shape ``[*shape, params]``."""
+        keys = jax.random.split(key, len(self.names))
+        draws = [
+            d.sample(k, shape) for k, d in zip(keys, self.distributions.values(), strict=True)
+        ]
+        return self._shear(jnp.stack(draws, axis=-1), 1.0)
+
+    def log_prob(self, theta: Float[Array, "*shape params"]) -> Float[Array, "*shape"]:
+        """Natural log density of ``theta`` (``-inf`` outside the support)."""
+        return self._log_probs(theta).sum(-1)
+
+    def _log_probs(self, theta: Array) -> Array:
+        offsets = self._shear(theta, -1.0)
+        terms = [
+            jnp.where(d.support(offsets[..., i]), d.log_prob(offsets[..., i]), -jnp.inf)
+            for i, d in enumerate(self.distributions.values())
+        ]
+        return jnp.stack(terms, axis=-1)
+
+    def to_unconstrained(
+        self, theta: Float[Array, "*shape params"]
+    ) -> tuple[Float[Array, "*shape params"], Float[Array, "*shape params"]]:
+        """Gaussianise: ``u = Phi^-1(F(theta))`` with F each parameter's cumulative distribution.
+
+        The prior becomes a standard normal, so a flow that has learned nothing *is* the prior,
+        and nothing that a flow returns can lie outside it.
+
+        Args:
+            theta: Parameters ``[*shape, params]`` inside the support.
+
+        Returns:
+            Unconstrained parameters and the log derivatives ``log |du / dtheta|``, both
+            ``[*shape, params]`` (the shear adds nothing to the determinant).
+        """
+        offsets = self._shear(theta, -1.0)
+        levels = [d.cdf(offsets[..., i]) for i, d in enumerate(self.distributions.values())]
+        free = ndtri(jnp.clip(jnp.stack(levels, axis=-1), _EDGE, 1 - _EDGE))
+        return free, self._log_probs(theta) - norm.logpdf(free)
+
+    def to_constrained(
+        self, free: Float[Array, "*shape params"]
+    ) -> Float[Array, "*shape params"]:
+        """Inverse of `to_unconstrained`: reals ``[*shape, params]`` to the prior's support."""
+        levels = jnp.clip(ndtr(free), _EDGE, 1 - _EDGE)
+        offsets = [d.icdf(levels[..., i]) for i, d in enumerate(self.distributions.values())]
+        return self._shear(jnp.stack(offsets, axis=-1), 1.0)
+
+    def bounds(self, theta: Float[Array, "*shape params"]) -> tuple[Array, Array]:
+        """Lower and upper limits ``[*shape, params]`` of each parameter of ``theta``.
+
+        They are constants except for relative parameters, whose limits move with their reference.
+        """
+        supports = [d.support for d in self.distributions.values()]
+        ends = [
+            jnp.stack([jnp.asarray(getattr(s, f"{side}_bound", inf), float) for s in supports])
+            for side, inf in (("lower", -jnp.inf), ("upper", jnp.inf))
+        ]
+        shift = jnp.asarray(theta) - self._shear(theta, -1.0)
+        return ends[0] + shift, ends[1] + shift
+
+    def config(self) -> dict:
+        """JSON-ready description, read back by `Prior.from_config`."""
+        described = {
+            name: {
+                "distribution": type(d).__name__,
+                **{arg: float(getattr(d, arg)) for arg in d.arg_constraints},
+            }
+            for name, d in self.distributions.items()
+        }
+        return {"distributions": described, "relative": self.relative}
+
+    @classmethod
+    def from_config(cls, config: Mapping) -> "Prior":
+        """Rebuild a prior from `config`; only numpyro distributions are looked up, nothing run.
+
+        Raises:
+            ValueError: If a distribution is not one of numpyro's.
+        """
+        distributions = {}
+        for name, described in config["distributions"].items():
+            arguments = dict(described)
+            kind = getattr(dist, arguments.pop("distribution"), None)
+            if not (isinstance(kind, type) and issubclass(kind, dist.Distribution)):
+                raise ValueError(
+                    f"expected a numpyro distribution for {name!r}; got {described!r}"
+                )
+            distributions[name] = kind(**arguments)
+        return cls(distributions, config["relative"])
+
+    def _shear(self, theta: Array, sign: float) -> Array:
+        """Add (or take away) the reference of every relative parameter."""
+        theta = jnp.asarray(theta)
+        for name, reference in self.relative.items():
+            i, j = self.names.index(name), self.names.index(reference)
+            theta = theta.at[..., i].add(sign * theta[..., j])
+        return theta

@@ -1,0 +1,139 @@
+"""A user's own simulations in the place of `GalaxySimulator`: a function, or arrays of them."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from flowspec.sim.noise import Noise, add_noise
+from flowspec.sim.prior import Prior
+from flowspec.spectra import Spectra
+
+PRESET_SNR = (0.5, 50.0)  # noise of a simulator that brings none: white, this broad
+
+
+class CallableSimulator(eqx.Module):
+    """Any function ``(key, theta) -> flux`` as a simulator.
+
+    Args:
+        function: Maps a key and parameters [params] to a noiseless spectrum [pixels]; must be
+            traceable by JAX. Numpy code can be wrapped in `jax.pure_callback`.
+        prior: Of the parameters, in the order of `theta`.
+        wave: Pixel centres in angstrom [pixels].
+        noise: `Spectra` to take inverse variances from, a constant standard deviation, or standard
+            deviations [pixels] in the units of the flux. By default white noise at a
+            signal-to-noise ratio log-uniform in `PRESET_SNR`.
+
+    Raises:
+        ValueError: If the function does not return one value per pixel, or a standard deviation
+            is not positive.
+    """
+
+    function: Callable = eqx.field(static=True)
+    prior: Prior = eqx.field(static=True)
+    wave: np.ndarray
+    noise: Noise | None
+    sigma: Float[Array, " pixels"]
+
+    def __init__(
+        self,
+        function: Callable,
+        prior: Prior,
+        wave: np.ndarray,
+        noise: Spectra | float | np.ndarray | None = None,
+    ):
+        self.function, self.prior, self.wave = function, prior, np.asarray(wave, float)
+        shape = jax.eval_shape(function, jr.key(0), jnp.zeros(len(prior.names))).shape
+        if shape != self.wave.shape:
+            raise ValueError(f"expected flux of shape {self.wave.shape}; got {shape}")
+        self.sigma = jnp.ones(len(self.wave))
+        if isinstance(noise, Spectra):
+            self.noise = Noise.from_observed(noise, self.wave)
+        elif noise is None:
+            self.noise = Noise.preset(np.ones(len(self.wave)), PRESET_SNR)
+        else:
+            sigma = np.broadcast_to(np.asarray(noise, float), self.wave.shape)
+            if not (sigma > 0).all():
+                raise ValueError(f"expected noise above zero; got {sigma.min():g}")
+            self.noise, self.sigma = None, jnp.asarray(sigma, jnp.float32)
+
+    def with_noise(self, obs: Spectra) -> "CallableSimulator":
+        """The same simulator with its noise drawn from observed spectra."""
+        return CallableSimulator(self.function, self.prior, self.wave, obs)
+
+    def flux(self, key: PRNGKeyArray, theta: Float[Array, " params"]) -> Float[Array, " pixels"]:
+        """Noiseless spectrum [pixels]."""
+        return jnp.asarray(self.function(key, theta), jnp.float32)
+
+    def draw(
+        self, key: PRNGKeyArray, n: int
+    ) -> tuple[Float[Array, "n params"], Float[Array, "n pixels"], Float[Array, "n pixels"]]:
+        """Draw `n` parameters, noisy spectra and inverse variances."""
+        prior_key, flux_key, noise_key, pixel_key = jr.split(key, 4)
+        theta = self.prior.sample(prior_key, (n,))
+        flux = jax.vmap(self.flux)(jr.split(flux_key, n), theta)
+        if self.noise is None:
+            ivar = jnp.broadcast_to(self.sigma**-2, flux.shape)
+        else:
+            ivar = jax.vmap(self.noise.draw)(jr.split(noise_key, n), flux)
+        noisy = jax.vmap(lambda k, f, i: add_noise(k, f, i, 0.0, jnp.zeros((1, 1))))(
+            jr.split(pixel_key, n), flux, ivar
+        )
+        return theta, noisy, ivar
+
+
+class Simulations(eqx.Module):
+    """Simulations already made: arrays of parameters and noisy spectra.
+
+    Args:
+        theta: Parameters [rows, params].
+        flux: Spectra with noise [rows, pixels].
+        ivar: Inverse variances [rows, pixels], 0 where there is no data.
+        wave: Pixel centres in angstrom [pixels].
+        prior: The distribution that `theta` was drawn from.
+
+    Raises:
+        ValueError: On shapes that do not match, values that are not finite, or parameters
+            outside the prior.
+    """
+
+    theta: np.ndarray
+    spectra: np.ndarray
+    ivar: np.ndarray
+    wave: np.ndarray
+    prior: Prior = eqx.field(static=True)
+
+    def __init__(self, theta, flux, ivar, wave, prior: Prior):
+        arrays = (np.asarray(a, np.float32) for a in (theta, flux, ivar))
+        self.theta, self.spectra, self.ivar = arrays
+        self.wave, self.prior = np.asarray(wave, float), prior
+        rows, pixels = len(self.theta), len(self.wave)
+        expected = [(rows, len(prior.names)), (rows, pixels), (rows, pixels)]
+        shapes = [a.shape for a in (self.theta, self.spectra, self.ivar)]
+        if shapes != expected:
+            raise ValueError(f"expected theta, flux, ivar of shapes {expected}; got {shapes}")
+        for name in ("theta", "spectra", "ivar"):
+            bad = ~np.isfinite(getattr(self, name)).all(1)
+            if bad.any():
+                raise ValueError(f"expected finite {name}; got others in row {np.argmax(bad)}")
+        low, high = (np.asarray(b) for b in prior.bounds(jnp.asarray(self.theta)))
+        slack = 1e-5 * (1 + np.abs(self.theta))  # of values written in single precision
+        inside = ((self.theta >= low - slack) & (self.theta <= high + slack)).all(1)
+        if not inside.all():
+            row = int(np.argmin(inside))
+            values = dict(zip(prior.names, self.theta[row].tolist(), strict=True))
+            raise ValueError(f"expected theta inside the prior; got row {row}: {values}")
+
+    def __len__(self) -> int:
+        return len(self.theta)
+
+    def draw(
+        self, key: PRNGKeyArray, n: int
+    ) -> tuple[Float[Array, "n params"], Float[Array, "n pixels"], Float[Array, "n pixels"]]:
+        """Pick `n` rows at random, with repetition."""
+        rows = jr.randint(key, (n,), 0, len(self))
+        return tuple(jnp.asarray(a)[rows] for a in (self.theta, self.spectra, self.ivar))

@@ -1,0 +1,94 @@
+"""The table of results: percentiles, best redshift, its probability, flags."""
+
+import numpy as np
+from astropy.table import QTable
+from jaxtyping import Float
+
+from flowspec.screening import Flag
+from flowspec.sim.prior import Prior
+from flowspec.spectra import Spectra
+
+PERCENTILES = (16, 50, 84)
+
+
+def summary_table(
+    prior: Prior,
+    samples: Float[np.ndarray, "n batch params"],
+    obs: Spectra,
+    wave: Float[np.ndarray, " pixels"],
+    p_value: Float[np.ndarray, " batch"],
+    redshift_edges: Float[np.ndarray, " edges"] | None,
+) -> QTable:
+    """One row per spectrum.
+
+    Columns: ``name``; ``z_best`` (centre of the densest stretch of the redshift posterior),
+    ``z_prob`` (the posterior's share within 0.01 (1 + z) of it); ``<parameter>_p16``, ``_p50``,
+    ``_p84``; ``snr`` (median per good pixel); ``p_value`` (share of simulations at least as far
+    from the middle of the simulations, in summary space); ``flags`` (bits of
+    `flowspec.screening.Flag`), ``flag_names``, ``notes``.
+
+    Args:
+        prior: The model's prior.
+        samples: Posterior draws.
+        obs: The spectra as given.
+        wave: The model's grid.
+        p_value: Of `Screen`.
+        redshift_edges: Edges of the model's redshift bins, or None without a redshift.
+    """
+    names = prior.names
+    table = QTable({"name": list(obs.names)})
+    multimodal = np.zeros(len(obs), bool)
+    if redshift_edges is not None:
+        z = samples[..., names.index("z")]
+        table["z_best"] = best_redshift(z)
+        near = np.abs(z - table["z_best"]) < 0.01 * (1 + table["z_best"])
+        table["z_prob"] = near.mean(0)
+        multimodal = table["z_prob"] < 0.9
+    for i, name in enumerate(names):
+        for level, column in zip(PERCENTILES, np.percentile(samples[..., i], PERCENTILES, axis=0), strict=True):
+            table[f"{name}_p{level}"] = column
+    table["snr"] = obs.snr
+    table["p_value"] = p_value
+    flags = observation_flags(obs, wave)
+    flags |= np.where(at_edge(prior, samples), Flag.AT_PRIOR_EDGE, 0)
+    flags |= np.where(multimodal, Flag.MULTIMODAL_REDSHIFT, 0)
+    flags |= np.where(p_value < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
+    table["flags"] = flags
+    table["flag_names"] = [Flag.describe(f) for f in flags]
+    table["notes"] = list(obs.notes)
+    return table
+
+
+def best_redshift(z: Float[np.ndarray, "n batch"]) -> Float[np.ndarray, " batch"]:
+    """Median of the shortest stretch in ln(1 + z) that holds 30 % of the draws, or, where the
+    posterior has several modes, of the densest of them."""
+    z = np.sort(z, axis=0)
+    span = max(2, int(0.3 * len(z)))
+    width = np.log1p(z[span - 1 :]) - np.log1p(z[: len(z) - span + 1])
+    start = width.argmin(0)
+    return z[start + span // 2, np.arange(z.shape[1])]
+
+
+def at_edge(prior: Prior, samples: Float[np.ndarray, "n batch params"]) -> np.ndarray:
+    """Whether over a tenth of the draws of a parameter lie within 1 % of a finite prior limit."""
+    low, high = (np.asarray(b) for b in prior.bounds(samples))
+    margin = np.where(np.isfinite(high - low), 0.01 * (high - low), 0.0)
+    edge = (samples < low + margin) | (samples > high - margin)
+    return (edge.mean(0) > 0.1).any(-1)
+
+
+def observation_flags(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> np.ndarray:
+    """Flags that the data alone decide [batch]."""
+    inside = (obs.wave >= wave[0]) & (obs.wave <= wave[-1])
+    good = (obs.ivar > 0) & inside
+    x = np.log(obs.wave)
+    first, last = np.where(good, x, np.inf).min(1), np.where(good, x, -np.inf).max(1)
+    covered = np.maximum(last - first, 0) / np.log(wave[-1] / wave[0])
+    step = np.gradient(x)
+    share = (good * step).sum(1) / np.log(wave[-1] / wave[0])
+    none = ~good.any(1)
+    return (
+        np.where(none, Flag.NO_DATA, 0)
+        | np.where(covered < 0.75, Flag.LITTLE_COVERAGE, 0)
+        | np.where(share < 0.5, Flag.FEW_PIXELS, 0)
+    )

@@ -1,0 +1,278 @@
+"""Training: one jitted step for any number of devices, and the loop around it."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, PRNGKeyArray
+from tqdm import tqdm
+
+from flowspec.losses import negative_log_likelihood
+from flowspec.model import Model
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to train.
+
+    Attributes:
+        steps: Optimiser steps at most.
+        batch: Spectra per step, a multiple of the number of devices.
+        learning_rate: Peak of AdamW's learning rate, after a linear warm-up and before a cosine
+            decay to a hundredth.
+        weight_decay: Decoupled weight decay.
+        clip: Gradients are scaled down to this global norm.
+        validation: Simulated spectra held out for early stopping.
+        evaluate: Steps between evaluations (and checkpoints).
+        patience: Evaluations without improvement before training stops.
+    """
+
+    steps: int = 2000
+    batch: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    clip: float = 5.0
+    validation: int = 1024
+    evaluate: int = 250
+    patience: int = 8
+
+
+class State(eqx.Module):
+    """All that a resumed run needs: arrays only, so that it can be saved leaf by leaf."""
+
+    params: Model
+    optimiser: optax.OptState
+    best: Model
+    best_loss: Float[Array, ""]
+    waited: Array
+    step: Array
+    history: Float[Array, "evaluations 3"]
+
+
+def train(
+    model: Model,
+    simulator,
+    validation: tuple[Array, Array, Array],
+    config: Training,
+    key: PRNGKeyArray,
+    *,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+) -> tuple[Model, Float[np.ndarray, "evaluations 3"]]:
+    """Train a model; the result is the one with the best loss on the validation set.
+
+    Every random number of step ``i`` comes from ``fold_in(key, i)``, so a run that was killed and
+    resumed from its checkpoint ends in the same bits as one that was not.
+
+    Args:
+        model: Where to start.
+        simulator: Has ``draw(key, n) -> theta, flux, ivar``, pure and jittable, or, where the
+            order matters as in epochs over a fixed set, ``batch(key, step, n)``.
+        validation: theta, flux and ivar of simulations that are not trained on.
+        config: How to train.
+        key: Random key.
+        checkpoint: File to resume from, if it exists, and to write at every evaluation.
+        progress: Whether to show a progress bar with the loss and the time left.
+
+    Returns:
+        The model, and per evaluation the step, the training and the validation loss.
+
+    Raises:
+        ValueError: If the batch does not divide among the devices, the loss is not finite, or the
+            checkpoint belongs to another configuration or other data.
+    """
+    mesh = device_mesh(config.batch)
+    replicated = NamedSharding(mesh, PartitionSpec())
+    params, static = eqx.partition(model, eqx.is_inexact_array)
+    optimiser = _optimiser(config)
+    rows = -(-config.steps // config.evaluate)
+    state = State(
+        params, optimiser.init(params), jax.tree.map(jnp.copy, params),
+        jnp.array(jnp.inf), jnp.array(0), jnp.array(0),
+        jnp.full((rows, 3), jnp.nan),
+    )  # fmt: skip
+    digest = fingerprint(config, simulator, validation, key, static)
+    if checkpoint is not None and Path(checkpoint).exists():
+        state = load_checkpoint(checkpoint, state, digest)
+    state, validation = jax.device_put((state, validation), replicated)
+    step = make_step(simulator, static, optimiser, config, mesh, key)
+    evaluate = make_evaluate(static, config, mesh)
+    bar = tqdm(total=config.steps, disable=not progress, unit="step", initial=int(state.step))
+    with bar:
+        while int(state.step) < config.steps and int(state.waited) < config.patience:
+            count = min(config.evaluate, config.steps - int(state.step))
+            state, loss = _run(step, state, count, bar)
+            state = evaluate(state, loss, validation)
+            if not np.isfinite(float(loss)):
+                raise ValueError(f"expected a finite loss; got {float(loss)} by step {state.step}")
+            bar.set_postfix(loss=f"{loss:.3f}", validation=f"{_last(state):.3f}")
+            if checkpoint is not None:
+                save_checkpoint(checkpoint, state, digest)
+    history = np.asarray(state.history)
+    return eqx.combine(state.best, static), history[np.isfinite(history[:, 0])]
+
+
+def device_mesh(batch: int) -> jax.sharding.Mesh:
+    """All devices along one data axis.
+
+    Raises:
+        ValueError: If the batch is not a multiple of their number.
+    """
+    devices = jax.device_count()
+    if batch % devices:
+        raise ValueError(f"expected a batch divisible by {devices} devices; got {batch}")
+    # Auto axes: flowjax's scans raise under explicit sharding.
+    return jax.make_mesh((devices,), ("data",), axis_types=(AxisType.Auto,))
+
+
+def make_step(simulator, static, optimiser, config: Training, mesh, key) -> Callable:
+    """Jitted ``state -> state, loss``: simulate, differentiate, update, wherever the data lie.
+
+    The batch is sharded over the mesh and the state replicated; the compiler inserts the
+    reductions. Arrays of the simulator are arguments, not constants of the compiled program.
+    """
+    arrays, rest = eqx.partition(simulator, eqx.is_array)
+    sharded = NamedSharding(mesh, PartitionSpec("data"))
+
+    def loss_of(params, batch):
+        return negative_log_likelihood(eqx.combine(params, static), *batch)
+
+    def step(state, arrays):
+        batch = draw_batch(eqx.combine(arrays, rest), key, state.step, config.batch)
+        batch = jax.lax.with_sharding_constraint(batch, sharded)
+        loss, gradient = jax.value_and_grad(loss_of)(state.params, batch)
+        updates, opt_state = optimiser.update(gradient, state.optimiser, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return _replace(state, params=params, optimiser=opt_state, step=state.step + 1), loss
+
+    replicated = NamedSharding(mesh, PartitionSpec())
+    compiled = jax.jit(step, donate_argnums=0, out_shardings=replicated)
+    return lambda state: compiled(state, arrays)
+
+
+def draw_batch(simulator, key: PRNGKeyArray, step: Array, n: int):
+    """The batch of one step: fresh simulations, never seen before or again, or a part of a set."""
+    if hasattr(simulator, "batch"):
+        return simulator.batch(key, step, n)
+    return simulator.draw(jr.fold_in(key, step), n)
+
+
+def make_evaluate(static, config: Training, mesh) -> Callable:
+    """``state, training loss, validation -> state`` with the best model and history updated."""
+
+    @jax.jit
+    def loss_of(params, theta, flux, ivar):
+        return negative_log_likelihood(eqx.combine(params, static), theta, flux, ivar)
+
+    # One sharding throughout, or the step would be compiled a second time for what comes out here.
+    @partial(jax.jit, out_shardings=NamedSharding(mesh, PartitionSpec()))
+    def update(state, training, loss):
+        better = loss < state.best_loss
+        best = jax.tree.map(lambda a, b: jnp.where(better, a, b), state.params, state.best)
+        row = (state.step - 1) // config.evaluate
+        return _replace(
+            state,
+            best=best,
+            best_loss=jnp.where(better, loss, state.best_loss),
+            waited=jnp.where(better, 0, state.waited + 1),
+            history=state.history.at[row].set(jnp.stack([state.step, training, loss])),
+        )
+
+    def evaluate(state, training, validation):
+        size = min(256, len(validation[0]))
+        starts = range(0, len(validation[0]) - size + 1, size)
+        parts = [loss_of(state.params, *(v[i : i + size] for v in validation)) for i in starts]
+        return update(state, training, jnp.stack(parts).mean())
+
+    return evaluate
+
+
+def _run(step, state, count, bar):
+    """`count` steps without waiting for the device; returns the state and their mean loss."""
+    losses = []
+    for _ in range(count):
+        state, loss = step(state)
+        losses.append(loss)
+        bar.update()
+        if len(losses) % 25 == 0:
+            # One loss of 25 steps ago: shows life, and bounds how far the host runs ahead.
+            bar.set_postfix(loss=f"{float(losses[-25]):.3f}")
+    return state, jnp.stack(losses).mean()
+
+
+def _optimiser(config: Training) -> optax.GradientTransformation:
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0,
+        config.learning_rate,
+        max(1, min(200, config.steps // 10)),
+        config.steps,
+        config.learning_rate / 100,
+    )
+    return optax.chain(
+        optax.clip_by_global_norm(config.clip),
+        optax.adamw(schedule, weight_decay=config.weight_decay),
+    )
+
+
+def _replace(state: State, **changes) -> State:
+    names = list(changes)
+    return eqx.tree_at(
+        lambda s: [getattr(s, n) for n in names],
+        state,
+        list(changes.values()),
+        is_leaf=lambda x: x is None,
+    )
+
+
+def _last(state: State) -> float:
+    history = np.asarray(state.history)[:, 2]
+    return float(history[np.isfinite(history)][-1])
+
+
+def fingerprint(config: Training, simulator, validation, key, static) -> str:
+    """Hash of everything that a checkpoint must share with the run that resumes it."""
+    digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
+    digest.update(repr((static.network, static.redshift, static.prior.config())).encode())
+    for leaf in jax.tree.leaves((simulator, validation, jax.random.key_data(key))):
+        if isinstance(leaf, jax.Array | np.ndarray):
+            digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()
+
+
+def save_checkpoint(path: str | Path, state: State, digest: str) -> None:
+    """Write a checkpoint under a temporary name, then rename it."""
+    path = Path(path)
+    temporary = path.with_name(path.name + ".part")
+    with open(temporary, "wb") as file:
+        file.write(digest.encode() + b"\n")
+        eqx.tree_serialise_leaves(file, state)
+    os.replace(temporary, path)
+
+
+def load_checkpoint(path: str | Path, like: State, digest: str) -> State:
+    """Read a checkpoint.
+
+    Raises:
+        ValueError: If it is of another configuration, seed or data set, or damaged.
+    """
+    with open(path, "rb") as file:
+        if file.readline().strip().decode(errors="replace") != digest:
+            raise ValueError(
+                f"{path}: expected a checkpoint of this configuration, seed and data; got another "
+                "one. Delete it to start afresh"
+            )
+        try:
+            return eqx.tree_deserialise_leaves(file, like)
+        except Exception as error:
+            raise ValueError(f"{path}: expected a checkpoint; got {error}") from None

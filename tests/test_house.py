@@ -1,0 +1,143 @@
+"""The house rules that keep the package readable, checked on the source itself."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "flowspec"
+# Imports point from a later layer to an earlier one, or stay inside their own. A new top-level
+# module or folder takes its place here.
+LAYERS = [
+    {"spectra", "regrid"},
+    {"io", "sim"},
+    {"networks", "densities"},
+    {"model"},
+    {"losses", "train"},
+    {"posterior"},
+    {"check"},
+    {"fit"},
+    {"__init__"},
+    {"plots", "demo", "cli"},
+    {"__main__"},
+]
+# One third-party library, one home.
+HOMES = {
+    "flax": "networks",
+    "flowjax": "densities",
+    "astropy.io": "io",
+    "h5py": "io",
+    "matplotlib": "plots",
+    "corner": "plots",
+}
+FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "scipy.stats"}
+
+
+def modules() -> dict[str, Path]:
+    """Dotted name below `flowspec` -> file, without the scripts that build the shipped tables."""
+    files = (f for f in sorted(PACKAGE.rglob("*.py")) if f.parent.name != "tables")
+    names = {f: f.relative_to(PACKAGE).with_suffix("").parts for f in files}
+    return {".".join(p[:-1] if len(p) > 1 and p[-1] == "__init__" else p): f
+            for f, p in names.items()}
+
+
+def imported(node: ast.AST, file: Path) -> Iterator[str]:
+    """Absolute dotted names an import statement may load: `from a import b` gives `a.b`."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        package = ("flowspec", *file.parent.relative_to(PACKAGE).parts)
+        base = package[: len(package) - node.level + 1] if node.level else ()
+        stem = ".".join([*base, *([node.module] if node.module else [])])
+        yield from (f"{stem}.{alias.name}" for alias in node.names)
+
+
+def imports(file: Path) -> list[str]:
+    tree = ast.parse(file.read_text(), filename=str(file))
+    return [name for node in ast.walk(tree) for name in imported(node, file)]
+
+
+def internal(name: str, known: set[str]) -> str | None:
+    """The module of this package that the dotted `name` refers to, or None if it is foreign."""
+    head, *rest = name.split(".")
+    if head != "flowspec":
+        return None
+    while rest and ".".join(rest) not in known:
+        rest = rest[:-1]
+    return ".".join(rest) or "__init__"
+
+
+def layer(module: str) -> int:
+    top = module.split(".")[0]
+    found = [i for i, names in enumerate(LAYERS) if top in names]
+    assert found, f"flowspec.{module} has no place in LAYERS: give it one"
+    return found[0]
+
+
+def graph() -> dict[str, set[str]]:
+    files = modules()
+    edges = {m: {internal(n, set(files)) for n in imports(f)} for m, f in files.items()}
+    return {m: to - {None, m} for m, to in edges.items()}
+
+
+def within(name: str, library: str) -> bool:
+    return name == library or name.startswith(library + ".")
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_point_one_way(module):
+    later = {to for to in graph()[module] if layer(to) > layer(module)}
+    assert not later, f"flowspec.{module} imports from a later layer: {sorted(later)}"
+
+
+def test_no_import_cycle():
+    list(TopologicalSorter(graph()).static_order())  # raises CycleError, which names the cycle
+
+
+@pytest.mark.parametrize("module", modules())
+def test_internal_imports_are_at_the_top_of_the_file(module):
+    file = modules()[module]
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    bodies = [f for f in ast.walk(ast.parse(file.read_text())) if isinstance(f, functions)]
+    local = [(n.lineno, name) for f in bodies for n in ast.walk(f) for name in imported(n, file)]
+    assert not [(line, name) for line, name in local if within(name, "flowspec")]
+
+
+@pytest.mark.parametrize("library", HOMES)
+def test_each_library_has_one_home(library):
+    used = {m for m, f in modules().items() for n in imports(f) if within(n, library)}
+    strangers = {m for m in used if not within(m, HOMES[library])}
+    assert not strangers, f"{library} belongs in flowspec.{HOMES[library]}; found in {strangers}"
+
+
+def test_only_the_command_line_draws():
+    drawing = {m for m, to in graph().items() if "plots" in to}
+    assert drawing <= {"cli", "demo"}
+
+
+@pytest.mark.parametrize("module", modules())
+def test_no_pickle_and_no_slow_import(module):
+    file = modules()[module]
+    found = {n for n in imports(file) for bad in FORBIDDEN if within(n, bad)}
+    assert not found
+    keywords = [n for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.keyword)]
+    allowing = [k for k in keywords if k.arg == "allow_pickle" and ast.unparse(k.value) != "False"]
+    assert not [k.value.lineno for k in allowing]
+
+
+def test_import_is_light():
+    code = "import sys, flowspec; print(*{'matplotlib', 'scipy.stats'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == []
+
+
+def test_files_stay_short():
+    folders = [PACKAGE, ROOT / "tests", ROOT / "benchmarks"]
+    lengths = {f: len(f.read_text().splitlines()) for d in folders for f in d.rglob("*.py")}
+    assert not {str(f.relative_to(ROOT)): n for f, n in lengths.items() if n > 400}

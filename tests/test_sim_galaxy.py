@@ -1,0 +1,230 @@
+"""The whole simulator against closed forms: light in, pixels out."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from astropy.cosmology import FlatLambdaCDM, Planck18
+
+from flowspec.sim.galaxy import GalaxySimulator
+from flowspec.sim.lattice import C_KMS
+from flowspec.sim.nuisance import NUISANCES
+from flowspec.sim.presets import PRIORS
+from flowspec.spectra import Spectra
+
+LSUN, MPC = 3.828e33, 3.0856775814913673e24
+TYPICAL = {
+    "sdss": [0.1, 10.5, 0.4, 0.5, -0.2, 0.5, -3.0, 8.6, 120.0],
+    "vandels": [3.3, 10.0, 1.5, 0.0, -0.5, 0.4, -2.7, 8.2, 100.0],
+}
+
+
+@pytest.fixture(scope="module", params=["sdss", "vandels"])
+def both(request):
+    return GalaxySimulator(request.param)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """SDSS without any nuisance: a deterministic function of the parameters."""
+    return GalaxySimulator("sdss", nuisances=())
+
+
+def theta_of(sim, **changes):
+    """Parameters of a galaxy without dust or star formation, but for `changes`."""
+    values = dict(z=0.1, log_mstar=10.0, log_sfr=-3.0, log_age=0.5, log_zstar=0.0, av=0.0)
+    values |= dict(log_u=-3.0, oh=8.6, dispersion=100.0) | changes
+    return jnp.array([values[n] for n in sim.prior.names])
+
+
+def dl_cm(z, cosmology=Planck18):
+    return cosmology.luminosity_distance(z).to_value("Mpc") * MPC
+
+
+@pytest.fixture(scope="module")
+def flux_of(plain):
+    run = eqx.filter_jit(lambda sim, theta: sim.flux(jr.key(0), theta))
+    return lambda sim=plain, **changes: np.asarray(run(sim, theta_of(sim, **changes)), float)
+
+
+@pytest.fixture(scope="module")
+def dark(plain):
+    """The same without starlight: emission lines alone."""
+    return eqx.tree_at(lambda s: s.star_table, plain, jnp.zeros_like(plain.star_table))
+
+
+@pytest.mark.parametrize("cosmology", [Planck18, FlatLambdaCDM(H0=70, Om0=0.3)])
+@pytest.mark.parametrize("z", [0.01, 0.2137, 0.49])
+def test_flat_spectrum_is_dimmed_by_distance_and_stretch(cosmology, z, flux_of):
+    """L_wave = 1 L_sun/A per M_sun formed becomes L / (4 pi dL^2 (1 + z)) at every wavelength."""
+    sim = GalaxySimulator("sdss", nuisances=(), cosmology=cosmology)
+    wave = np.geomspace(1000, 12000, 5000)
+    flat = np.tile(sim.lattice.of_spectra(wave, wave[None]), (len(sim.star_table), 1))
+    sim = eqx.tree_at(lambda s: s.star_table, sim, jnp.asarray(flat))
+    got = flux_of(sim, z=z, log_sfr=-5.0, log_age=0.6)
+    ratio = got / (1e10 * LSUN / (4 * np.pi * dl_cm(z, cosmology) ** 2 * (1 + z)) / 1e-17)
+    formed = np.median(ratio)  # mass formed per surviving mass
+    assert 1.7 < formed < 2.1
+    np.testing.assert_allclose(ratio, formed, rtol=3e-4)
+
+
+@pytest.mark.parametrize("z", [0.02, 0.25, 0.4])
+def test_halpha_measures_star_formation(dark, flux_of, z):
+    """Kennicutt & Evans (2012): log SFR = log L(Ha) - 41.27."""
+    got = flux_of(dark, z=z, log_sfr=1.0, log_u=-3.5, oh=8.0)
+    wave = dark.wave / (1 + z)
+    inside = np.abs(wave / 6564.614 - 1) < 400 / C_KMS
+    step = np.gradient(dark.wave)
+    total = (got * step)[inside].sum() * 1e-17
+    luminosity = 4 * np.pi * dl_cm(z) ** 2 * total
+    np.testing.assert_allclose(np.log10(luminosity), 41.27 + 1.0, atol=0.01)
+
+
+def test_dust_reddens_the_balmer_decrement(dark, flux_of):
+    def decrement(av):
+        got = flux_of(dark, z=0.05, log_sfr=1.0, oh=8.2, av=av) * np.gradient(dark.wave)
+        parts = [got[np.abs(dark.wave / 1.05 / w - 1) < 400 / C_KMS].sum()
+                 for w in (6564.614, 4862.683)]  # fmt: skip
+        return parts[0] / parts[1]
+
+    assert 2.75 < decrement(0.0) < 3.0
+    nebular = 1.0 / 4.05 / 0.44
+    expected = 10 ** (0.4 * nebular * (3.609 - 2.532))  # k of Cardelli at H-beta and H-alpha
+    np.testing.assert_allclose(decrement(1.0) / decrement(0.0), expected, rtol=0.01)
+
+
+def test_flux_scales_with_mass(plain, flux_of):
+    # at fixed specific star formation the spectrum is proportional to the mass
+    one = flux_of(log_mstar=9.0, log_sfr=-1.0)
+    ten = flux_of(log_mstar=10.0, log_sfr=0.0)
+    np.testing.assert_allclose(ten / one, 10.0, rtol=1e-3)
+
+
+def test_velocity_dispersion_broadens_lines_in_quadrature(dark, flux_of):
+    def width(sigma):
+        got = flux_of(dark, z=0.1, log_sfr=1.0, dispersion=sigma)
+        near = np.abs(dark.wave / 1.1 / 5008.24 - 1) < 1500 / C_KMS
+        x, weight = np.log(dark.wave[near]) * C_KMS, got[near]
+        mean = (x * weight).sum() / weight.sum()
+        return np.sqrt(((x - mean) ** 2 * weight).sum() / weight.sum())
+
+    narrow, broad = width(80.0), width(200.0)
+    np.testing.assert_allclose(broad**2 - narrow**2, 200**2 - 80**2, rtol=0.02)
+
+
+def test_redshift_is_a_shift(plain, flux_of):
+    """A line's centroid moves with (1 + z), to a hundredth of a pixel."""
+    for z in (0.05, 0.05012, 0.0507):
+        got = flux_of(z=z, log_sfr=1.3)
+        near = np.abs(plain.wave / (1 + z) / 6564.614 - 1) < 350 / C_KMS
+        weight = got[near] - got[near].min()
+        centre = (plain.wave[near] * weight).sum() / weight.sum()
+        np.testing.assert_allclose(centre / (1 + z), 6564.614, atol=0.12)
+
+
+def test_draws_are_finite_noisy_and_inside_the_prior(both):
+    draw = eqx.filter_jit(lambda sim, key: sim.draw(key, 64))
+    theta, flux, ivar = draw(both, jr.key(3))
+    assert flux.shape == ivar.shape == (64, len(both.wave)) and theta.shape == (64, 9)
+    assert np.isfinite(flux).all() and np.isfinite(ivar).all() and (ivar >= 0).all()
+    assert np.isfinite(both.prior.log_prob(theta)).all()
+    again = draw(both, jr.key(3))
+    np.testing.assert_array_equal(flux, again[1])
+
+
+def test_corners_of_the_prior_are_finite(both):
+    low, high = PRIORS[both.lattice.size and _name(both)]().bounds(jnp.zeros(9))
+    corners = jnp.stack([jnp.where(jr.bernoulli(jr.key(i), 0.5, (9,)), low, high)
+                         for i in range(24)])  # fmt: skip
+    column = both.prior.names.index("log_sfr")
+    corners = corners.at[:, column].add(corners[:, both.prior.names.index("log_mstar")])
+    flux = jax.vmap(both.flux)(jr.split(jr.key(0), 24), corners)
+    assert np.isfinite(flux).all() and (flux > -1e-3 * flux.max(1, keepdims=True)).all()
+
+
+def _name(sim):
+    return "sdss" if len(sim.wave) > 2000 else "vandels"
+
+
+def test_gradients_match_finite_differences(both):
+    """Every parameter, redshift among them."""
+    sim = eqx.tree_at(lambda s: s.nuisances, both, (), is_leaf=lambda x: isinstance(x, tuple))
+    theta = jnp.array(TYPICAL[_name(both)])
+    steps = jnp.array([3e-5, 1e-2, 1e-2, 1e-2, 1e-2, 1e-2, 1e-2, 1e-2, 0.5])
+
+    @jax.jit
+    def both_ways(direction):
+        def spectrum(t):
+            return sim.flux(jr.key(0), t)
+
+        exact = jax.jvp(spectrum, (theta,), (direction,))[1]
+        return exact, (spectrum(theta + direction) - spectrum(theta - direction)) / 2
+
+    for i, name in enumerate(sim.prior.names):
+        exact, difference = both_ways(jnp.zeros(9).at[i].set(steps[i]))
+        error = jnp.linalg.norm(exact - difference) / jnp.linalg.norm(exact)
+        assert error < 0.03, f"{name}: {error}"
+
+
+def test_lyman_break_and_ultraviolet_lines():
+    sim = GalaxySimulator("vandels", nuisances=("absorption", "igm", "lya"))
+    theta = theta_of(sim, z=4.0, log_sfr=1.5, log_age=-0.3, log_zstar=-0.7)
+    flux = np.asarray(jax.vmap(sim.flux, (0, None))(jr.split(jr.key(1), 20), theta)).mean(0)
+    rest = sim.wave / 5.0
+
+    def mean(low, high):
+        return flux[(rest > low) & (rest < high)].mean()
+
+    # half of the light between Lyman beta and alpha is lost at z = 4 (Madau 1995), all below 912 A
+    assert 0.25 < mean(1050, 1180) / mean(1280, 1500) < 0.75
+    assert mean(1331, 1336) < 0.85 * mean(1345, 1375)  # C II 1334, blueshifted
+
+
+def test_parameters_left_out_of_the_prior_are_fixed():
+    prior = PRIORS["sdss"]()
+    kept = {n: prior.distributions[n] for n in ("z", "log_mstar", "log_sfr")}
+    small = type(prior)(kept, {"log_sfr": "log_mstar"})
+    sim = GalaxySimulator("sdss", prior=small, nuisances=())
+    assert sim.draw(jr.key(0), 2)[0].shape == (2, 3)
+    assert float(sim.parameters(jnp.array([0.1, 10.0, 0.0]))["oh"]) == 8.6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"instrument": "hubble"}, "instrument among .*sdss"),
+        ({"nuisances": ("gremlins",)}, "nuisances among .*gremlins"),
+        ({"prior": PRIORS["sdss"]().replace(z=dist.Normal(0.1, 0.1))}, "redshifts within 0 to 20"),
+    ],
+)
+def test_wrong_settings_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        GalaxySimulator(**arguments)
+
+
+def test_nuisances_can_be_switched_off_one_by_one(both):
+    theta = jnp.array(TYPICAL[_name(both)])
+    quiet = GalaxySimulator(_name(both), nuisances=())
+    reference = quiet.flux(jr.key(0), theta)
+    np.testing.assert_array_equal(reference, quiet.flux(jr.key(1), theta))
+    for name in set(NUISANCES) - {"sky", "igm", "lya", "absorption"}:
+        sim = eqx.tree_at(lambda s: s.wave, quiet, quiet.wave)
+        object.__setattr__(sim, "nuisances", (name,))
+        assert not np.allclose(sim.flux(jr.key(0), theta), reference, rtol=1e-3), name
+
+
+def test_noise_can_come_from_observations(both):
+    rng = np.random.default_rng(0)
+    rows, pixels = 5, len(both.wave)
+    ivar = np.exp(rng.normal(size=(rows, pixels)) * 0.1)
+    ivar[:, : pixels // 4] = 0
+    obs = Spectra(both.wave, 10 + rng.normal(size=(rows, pixels)), ivar)
+    sim = both.with_noise(obs)
+    theta, flux, ivar = eqx.filter_jit(lambda s, k: s.draw(k, 40))(sim, jr.key(0))
+    assert (ivar[:, : pixels // 4] == 0).all() and (flux[:, : pixels // 4] == 0).all()
+    good = np.s_[:, pixels // 4 :]
+    ratio = np.log10((flux[good] * np.sqrt(ivar[good])).mean(1) / 10)
+    assert (ratio > -0.7).all() and (ratio < 0.4).all() and np.ptp(ratio) > 0.3
