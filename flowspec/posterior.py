@@ -233,7 +233,7 @@ def load(name: str | Path) -> Posterior:
         prior = Prior.from_config(config["prior"])
         architecture = Architecture(**config["architecture"])
         wave = arrays["wave"]
-        model = eqx.filter_eval_shape(build, jr.key(0), prior, wave, architecture)
+        model = build(jr.key(0), prior, wave, architecture)
         screen = Screen(*(arrays[f"screen.{n}"] for n in SCREEN))
         return Posterior(
             with_leaves(model, arrays), wave, screen, architecture, config["provenance"]

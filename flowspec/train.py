@@ -31,6 +31,7 @@ class Training:
         batch: Spectra per step, a multiple of the number of devices.
         learning_rate: Peak of AdamW's learning rate, after a linear warm-up and before a cosine
             decay to a hundredth.
+        template_rate: Factor on the learning rate of the redshift and rest-frame templates.
         weight_decay: Decoupled weight decay.
         clip: Gradients are scaled down to this global norm.
         validation: Simulated spectra held out for early stopping.
@@ -41,6 +42,7 @@ class Training:
     steps: int = 2000
     batch: int = 128
     learning_rate: float = 2e-3
+    template_rate: float = 0.1
     weight_decay: float = 1e-4
     clip: float = 5.0
     validation: int = 1024
@@ -99,7 +101,7 @@ def train(
     rows = -(-config.steps // config.evaluate)
     state = State(
         params, optimiser.init(params), jax.tree.map(jnp.copy, params),
-        jnp.array(jnp.inf), jnp.array(0), jnp.array(0),
+        jnp.float32(jnp.inf), jnp.int32(0), jnp.int32(0),
         jnp.full((rows, 3), jnp.nan),
     )  # fmt: skip
     digest = fingerprint(config, simulator, validation, key, static)
@@ -212,6 +214,14 @@ def _run(step, state, count, bar):
 
 
 def _optimiser(config: Training) -> optax.GradientTransformation:
+    def slow_templates(updates, state, params=None):
+        """Templates start as principal components and are many: full steps on them overfit."""
+        del params
+        variables = updates.variables["params"]
+        scaled = {n: variables[n] * config.template_rate for n in ("trial", "rest")}
+        changed = updates.variables | {"params": variables | scaled}
+        return eqx.tree_at(lambda m: m.variables, updates, changed), state
+
     schedule = optax.warmup_cosine_decay_schedule(
         0.0,
         config.learning_rate,
@@ -222,6 +232,7 @@ def _optimiser(config: Training) -> optax.GradientTransformation:
     return optax.chain(
         optax.clip_by_global_norm(config.clip),
         optax.adamw(schedule, weight_decay=config.weight_decay),
+        optax.GradientTransformation(lambda params: (), slow_templates),
     )
 
 

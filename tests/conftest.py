@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from flowspec import Architecture, Posterior, Training, fit
+from tests.problems import line_simulator
+
 
 @pytest.fixture(scope="session")
 def data() -> Path:
@@ -14,3 +17,20 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real test data not found at {folder}; set FLOWSPEC_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> Posterior:
+    """A posterior of `tests.problems.line_simulator`, trained for seconds."""
+    sizes = Architecture(templates=3, aligned=6, window=21, condition=16, layers=2, width=16)
+    training = Training(steps=20, batch=32, evaluate=20, validation=64)
+    sim = line_simulator()
+    return fit(sim, seed=0, training=training, architecture=sizes, progress=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_model_file(tiny_model, tmp_path_factory) -> Path:
+    """`tiny_model` as a file."""
+    path = tmp_path_factory.mktemp("model") / "tiny"
+    tiny_model.save(path)
+    return path

@@ -12,6 +12,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from flowspec import io
+from flowspec.io.read import padded_ends
 from flowspec.spectra import Spectra
 
 WAVE = 10 ** (1e-4 * np.arange(35900, 36400))
@@ -152,8 +153,9 @@ def test_vandels_with_a_unit_of_the_user(data):
     with h5py.File(path) as f:
         flux, error, name = f["flux"][:], f["flux_err"][:], f["name"][0].decode()
     assert s.names[0] == name and len(s) == 566
-    np.testing.assert_array_equal(s.ivar > 0, error > 0)
-    good = error > 0
+    good = s.ivar > 0  # all with an error, but for the ends padded with a constant
+    np.testing.assert_array_equal(good, (error > 0) & ~padded_ends(flux))
+    assert 0 < (~good & (error > 0)).mean() < 0.02
     np.testing.assert_allclose(s.flux[good], flux[good] / 10, rtol=1e-6)
     snr = flux[good] / error[good]
     np.testing.assert_allclose((s.flux * np.sqrt(s.ivar))[good], snr, rtol=1e-5)
@@ -309,3 +311,12 @@ def test_resampling_to_a_grid_and_labels_of_equal_names(tmp_path):
     assert s.names == tuple(str(tmp_path / f / "s.fits") for f in "ab")
     in_um = io.read(tmp_path / "a/s.fits", wave=[0.4, 0.41] * u.um)
     np.testing.assert_allclose(in_um.wave, [4000, 4100])
+
+
+def test_constant_ends_are_padding_and_constant_insides_are_not():
+    flux = np.sin(np.arange(100.0))[None].repeat(3, 0)
+    flux[0, :20], flux[1, -12:], flux[2, 40:60] = 7.0, 0.0, 3.0
+    masked = padded_ends(flux)
+    assert np.flatnonzero(masked[0]).tolist() == list(range(20))
+    assert np.flatnonzero(masked[1]).tolist() == list(range(88, 100))
+    assert not masked[2].any() and not padded_ends(np.ones((1, 50))).any()

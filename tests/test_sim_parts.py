@@ -1,6 +1,6 @@
 """The ingredients of the simulator against closed forms and published numbers."""
 
-import jax
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def test_calzetti_is_one_at_v_and_continuous():
     wave = jnp.linspace(912, 11000, 20000)
     curve = dust.calzetti(wave)
     np.testing.assert_allclose(np.interp(5500, wave, curve), 1.0, atol=0.01)
-    assert np.abs(np.diff(curve)).max() < 0.02 and (np.diff(curve) < 0.005).all()
+    assert np.abs(np.diff(curve)).max() < 0.02 and (np.diff(curve) < 0.007).all()
 
 
 def test_cardelli_matches_dust_extinction():
@@ -93,12 +93,12 @@ def test_igm_coefficients_of_inoue():
     x = np.array([2.0, 4.0, 6.5])
     forest = [1.690e-2 * 2**1.2, 2.354e-3 * 4**3.7, 1.026e-4 * 6.5**5.5]
     damped = [1.617e-4 * 2**2, 5.390e-5 * 4**3, 5.390e-5 * 6.5**3]
-    tau = igm.Opacity(1215.67 * x, 1e-4)(6.0)
+    tau = [igm.Opacity(1215.67 * x, 1e-4)(s - 0.99)[i] for i, s in enumerate(x)]
     np.testing.assert_allclose(tau, np.add(forest, damped), rtol=1e-4)
 
 
 def test_igm_is_clear_redward_of_lyman_alpha_and_opaque_beyond_the_limit():
-    wave = np.array([911.0 * 5.0, 1100.0 * 5, 1220.0 * 5])
+    wave = np.array([800.0 * 5, 1100.0 * 5, 1220.0 * 5])
     tau = igm.Opacity(wave, 1e-4)(4.0)
     assert tau[2] == 0 and 0.3 < tau[1] < 1.5 and tau[0] > 2
 
@@ -106,7 +106,7 @@ def test_igm_is_clear_redward_of_lyman_alpha_and_opaque_beyond_the_limit():
 @pytest.mark.parametrize("z", [1.2, 2.0, 4.7])
 def test_igm_is_continuous_where_its_laws_meet(z):
     opacity = igm.Opacity(np.linspace(1500, 5000, 500), 1e-3)
-    np.testing.assert_allclose(opacity(z - 1e-5), opacity(z + 1e-5), atol=0.02)
+    np.testing.assert_allclose(opacity(z - 1e-5), opacity(z + 1e-5), rtol=0.01, atol=0.02)
 
 
 def test_damping_wing_has_its_equivalent_width():
@@ -157,7 +157,7 @@ def test_ultraviolet_light_of_constant_star_formation(table):
     solar = list(table.log_z).index(0.0)
     per_angstrom = (band(table, 1450, 1550)[solar] * widths).sum() * 10**nebula.LOG_LSUN
     per_hertz = per_angstrom * 1500**2 / 2.998e18
-    np.testing.assert_allclose(np.log10(per_hertz), 28.05, atol=0.12)
+    np.testing.assert_allclose(np.log10(per_hertz), 28.05, atol=0.06)
 
 
 def test_returned_mass_of_chabrier():
@@ -297,8 +297,8 @@ def test_pixels_conserve_flux_and_add_widths_in_quadrature(name):
         np.testing.assert_allclose((flux * instrument.widths).sum(), 1.0, rtol=2e-4)
         near = np.abs(np.log(instrument.wave / wave)) < 2500 / C_KMS
         mean, width = moments(np.log(instrument.wave)[near] * C_KMS, flux[near])
-        assert abs(mean - np.log(wave) * C_KMS) < 0.5
         lsf = np.interp(wave, instrument.wave, instrument.lsf)
+        assert abs(mean - np.log(wave) * C_KMS) < 0.004 * lsf
         pixel = np.interp(wave, instrument.wave, instrument.widths) * C_KMS
         # the lattice's own band limit is not part of the budget; a varying LSF is, a little
         np.testing.assert_allclose(width, np.sqrt(80**2 + lsf**2 + pixel**2 / 12), rtol=0.01)
@@ -313,5 +313,5 @@ def test_linear_pixels_agree_with_logarithmic_ones():
     pixels = PixelOperator(instrument, lattice)
     assert pixels.stride is None
     light = line(lattice, 5500.2, 100.0)[pixels.first : pixels.last]
-    per_angstrom = np.asarray(jax.jit(pixels)(light)) / wave
+    per_angstrom = np.asarray(eqx.filter_jit(pixels)(light)) / wave
     np.testing.assert_allclose(per_angstrom.sum() * 2.0, 1.0, rtol=1e-3)

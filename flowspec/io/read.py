@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import astropy.units as u
 import numpy as np
+from jaxtyping import Bool, Float
 
 from flowspec.io import hdf5, hdus
 from flowspec.io.columns import Options, make_options
@@ -41,7 +42,7 @@ def read(
     Of many files with different grids, the result is on the union of their pixels where these
     coincide (SDSS), else all are resampled to the first grid, extended to cover the others. A
     file (or row) that cannot be read among others that can is a row of masked pixels whose reason
-    is in `notes`.
+    is in `notes`. Ends padded with a constant (`padded_ends`) are no data.
 
     Args:
         path: one path or glob pattern, or a list of them.
@@ -106,7 +107,26 @@ def _load(path, format, options: Options) -> list[Spectra]:
 
 def _labelled(spectra: Spectra, label) -> Spectra:
     names = [label + n if n.startswith("#") or not n else n for n in spectra.names]
-    return Spectra(spectra.wave, spectra.flux, spectra.ivar, names=names, notes=spectra.notes)
+    ivar = np.where(padded_ends(spectra.flux), 0, spectra.ivar)
+    return Spectra(spectra.wave, spectra.flux, ivar, names=names, notes=spectra.notes)
+
+
+def padded_ends(
+    flux: Float[np.ndarray, "batch pixels"], least: int = 10
+) -> Bool[np.ndarray, "batch pixels"]:
+    """Pixels at either end that repeat one value at least `least` times: padding, not data.
+
+    A spectrum that is the same all along is left alone.
+    """
+    same = flux[:, 1:] == flux[:, :-1]
+    masks = []
+    for steps in (same, same[:, ::-1]):
+        run = np.logical_and.accumulate(steps, axis=1)
+        count = run.sum(axis=1, keepdims=True)
+        padded = (count + 1 >= least) & (count < run.shape[1])
+        first = np.ones((len(flux), 1), bool)
+        masks.append(np.concatenate([first, run], axis=1) & padded)
+    return masks[0] | masks[1][:, ::-1]
 
 
 def _expanded(path) -> list[str]:

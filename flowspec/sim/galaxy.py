@@ -60,7 +60,7 @@ class GalaxySimulator(eqx.Module):
     absorbers: np.ndarray
     kinds: tuple[int, ...] = eqx.field(static=True)
     groups: tuple[int, ...] = eqx.field(static=True)
-    sight: dict[str, np.ndarray]
+    sight: dict[str, Array]
     cosmos: Cosmos
 
     def __init__(
@@ -93,13 +93,14 @@ class GalaxySimulator(eqx.Module):
         window = self.lattice.wave[self.pixels.first : self.pixels.last]
         # red of Lyman alpha at every redshift of the prior there is nothing to absorb
         self.igm = igm.Opacity(window, self.lattice.step) if reach[0] < 1300 else None
-        self.sight = {
-            "wave": window.astype(np.float32),
-            "ln_wave": np.log(window).astype(np.float32),
+        sight = {
+            "wave": window,
+            "ln_wave": np.log(window),
             "sky": airglow(instrument.wave, instrument.lsf) * ("sky" in nuisances),
             "calibration": polynomial_basis(instrument.wave),
             "mismatch": smooth_basis(instrument.wave, 60),
         }
+        self.sight = {k: jnp.asarray(v, jnp.float32) for k, v in sight.items()}
         native = instrument.detector
         self.detector = (
             None if native is None else Detector(native, self.wave, instrument.correlation)

@@ -71,8 +71,8 @@ def draw_nuisances(
     *,
     groups: tuple[int, ...],
     kinds: tuple[int, ...],
-    calibration: np.ndarray,
-    mismatch: np.ndarray,
+    calibration: Float[Array, "terms pixels"],
+    mismatch: Float[Array, "knots pixels"],
 ) -> Draw:
     """Draw the active nuisances; the others are neutral.
 
@@ -92,7 +92,7 @@ def draw_nuisances(
     keys = dict(zip(NUISANCES, jr.split(key, len(NUISANCES)), strict=True))
     on = {name: 1.0 * (name in active) for name in NUISANCES}
     gas = jr.split(keys["gas"], 2)
-    dust, lya, kin = (jr.split(keys[k], 3) for k in ("dust", "lya", "absorption"))
+    dust, lya, kin = (jr.split(keys[k], n) for k, n in (("dust", 2), ("lya", 4), ("absorption", 2)))
     scatter = _clipped(keys["lines"], 0.1, (max(groups) + 1,))[np.array(groups)]
     kind = np.array(kinds, int)
     strength = jr.truncated_normal(kin[0], -3.0, 3.0, (3 + len(kinds),))
@@ -109,17 +109,15 @@ def draw_nuisances(
         slope=on["dust"] * (_clipped(dust[0], 0.2) - 0.1),
         nebular=0.44 + on["dust"] * jr.uniform(dust[1], minval=-0.09, maxval=0.46),
         absorption=jnp.log10(on["absorption"] + 1e-9) + absorption * on["absorption"],
-        outflow=jnp.stack(
-            [
-                -on["absorption"] * jr.uniform(kin[1], minval=-50.0, maxval=350.0),
-                jr.uniform(kin[2], minval=120.0, maxval=320.0),
-            ]
-        ),  # fmt: skip
+        outflow=jnp.array([0.0, 200.0])
+        + on["absorption"] * jnp.array([-150.0, 20.0])
+        + on["absorption"] * jnp.array([200.0, 100.0]) * jr.uniform(kin[1], (2,), minval=-1.0),
         column=jnp.where(on["lya"] > 0, jr.uniform(lya[1], minval=19.0, maxval=21.8), 10.0),
-        lya=jnp.concatenate(
+        lya=jnp.stack(
             [
-                jnp.where(on["lya"] > 0, escape, -9.0)[None],
-                jnp.array([0.0, 80.0]) + jnp.array([550.0, 220.0]) * jr.uniform(lya[2], (2,)),
+                jnp.where(on["lya"] > 0, escape, -9.0),
+                275.0 + on["lya"] * jr.uniform(lya[2], minval=-275.0, maxval=275.0),
+                190.0 + on["lya"] * jr.uniform(lya[3], minval=-110.0, maxval=110.0),
             ]
         ),  # fmt: skip
         igm=on["igm"] * _clipped(keys["igm"], 0.12),

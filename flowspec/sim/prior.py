@@ -126,7 +126,17 @@ class Prior:
         return ends[0] + shift, ends[1] + shift
 
     def config(self) -> dict:
-        """JSON-ready description, read back by `Prior.from_config`."""
+        """JSON-ready description, read back by `Prior.from_config`.
+
+        Raises:
+            ValueError: If a distribution is not given by its class and arguments alone.
+        """
+        for name, d in self.distributions.items():
+            if getattr(dist, type(d).__name__, None) is not type(d):
+                raise ValueError(
+                    f"expected a distribution that can be written down for {name!r}; got "
+                    f"{type(d).__name__}"
+                )
         described = {
             name: {
                 "distribution": type(d).__name__,

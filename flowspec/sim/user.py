@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
-from flowspec.sim.noise import Noise, add_noise
+from flowspec.io.hdf5 import read_simulations
+from flowspec.sim.noise import Noise
 from flowspec.sim.prior import Prior
 from flowspec.spectra import Spectra
 
@@ -80,10 +81,8 @@ class CallableSimulator(eqx.Module):
             ivar = jnp.broadcast_to(self.sigma**-2, flux.shape)
         else:
             ivar = jax.vmap(self.noise.draw)(jr.split(noise_key, n), flux)
-        noisy = jax.vmap(lambda k, f, i: add_noise(k, f, i, 0.0, jnp.zeros((1, 1))))(
-            jr.split(pixel_key, n), flux, ivar
-        )
-        return theta, noisy, ivar
+        white = jr.normal(pixel_key, flux.shape) * jnp.maximum(ivar, 1e-30) ** -0.5
+        return theta, jnp.where(ivar > 0, flux + white, 0.0), ivar
 
 
 class Simulations(eqx.Module):
@@ -101,14 +100,15 @@ class Simulations(eqx.Module):
             outside the prior.
     """
 
-    theta: np.ndarray
-    spectra: np.ndarray
-    ivar: np.ndarray
+    theta: Float[Array, "rows params"]
+    spectra: Float[Array, "rows pixels"]
+    ivar: Float[Array, "rows pixels"]
     wave: np.ndarray
     prior: Prior = eqx.field(static=True)
 
     def __init__(self, theta, flux, ivar, wave, prior: Prior):
-        arrays = (np.asarray(a, np.float32) for a in (theta, flux, ivar))
+        # JAX arrays: under jit they are arguments, where NumPy's would be compiled in
+        arrays = (jnp.asarray(a, jnp.float32) for a in (theta, flux, ivar))
         self.theta, self.spectra, self.ivar = arrays
         self.wave, self.prior = np.asarray(wave, float), prior
         rows, pixels = len(self.theta), len(self.wave)
@@ -117,16 +117,38 @@ class Simulations(eqx.Module):
         if shapes != expected:
             raise ValueError(f"expected theta, flux, ivar of shapes {expected}; got {shapes}")
         for name in ("theta", "spectra", "ivar"):
-            bad = ~np.isfinite(getattr(self, name)).all(1)
+            bad = ~np.asarray(jnp.isfinite(getattr(self, name)).all(1))
             if bad.any():
                 raise ValueError(f"expected finite {name}; got others in row {np.argmax(bad)}")
-        low, high = (np.asarray(b) for b in prior.bounds(jnp.asarray(self.theta)))
-        slack = 1e-5 * (1 + np.abs(self.theta))  # of values written in single precision
-        inside = ((self.theta >= low - slack) & (self.theta <= high + slack)).all(1)
+        low, high = prior.bounds(self.theta)
+        slack = 1e-5 * (1 + jnp.abs(self.theta))  # of values written in single precision
+        inside = np.asarray(((self.theta >= low - slack) & (self.theta <= high + slack)).all(1))
         if not inside.all():
             row = int(np.argmin(inside))
             values = dict(zip(prior.names, self.theta[row].tolist(), strict=True))
             raise ValueError(f"expected theta inside the prior; got row {row}: {values}")
+
+    @classmethod
+    def from_file(cls, path, prior: Prior, **kwargs) -> "Simulations":
+        """Simulations of an HDF5 file with `theta`, `wave`, `flux` and `ivar`.
+
+        Args:
+            path: Of the file.
+            prior: The distribution that its `theta` was drawn from. Columns of theta are put in
+                the order of its names; those it does not name are left out.
+            **kwargs: Options of `flowspec.io.hdf5.read_simulations`, such as `param_names`.
+
+        Raises:
+            ValueError: If the file is not one of simulations, or lacks a parameter of the prior.
+        """
+        theta, names, spectra = read_simulations(path, **kwargs)
+        missing = set(prior.names) - set(names)
+        if missing:
+            raise ValueError(
+                f"{path}: expected parameters {', '.join(prior.names)}; got {', '.join(names)}"
+            )
+        theta = theta[:, [names.index(name) for name in prior.names]]
+        return cls(theta, spectra.flux, spectra.ivar, spectra.wave, prior)
 
     def __len__(self) -> int:
         return len(self.theta)
@@ -135,5 +157,38 @@ class Simulations(eqx.Module):
         self, key: PRNGKeyArray, n: int
     ) -> tuple[Float[Array, "n params"], Float[Array, "n pixels"], Float[Array, "n pixels"]]:
         """Pick `n` rows at random, with repetition."""
-        rows = jr.randint(key, (n,), 0, len(self))
-        return tuple(jnp.asarray(a)[rows] for a in (self.theta, self.spectra, self.ivar))
+        return self._rows(jr.randint(key, (n,), 0, len(self)))
+
+    def batch(
+        self, key: PRNGKeyArray, step: Int[ArrayLike, ""], n: int
+    ) -> tuple[Float[Array, "n params"], Float[Array, "n pixels"], Float[Array, "n pixels"]]:
+        """The `n` rows of one training step: every epoch a new order, no row twice in one.
+
+        A function of key and step alone, so that a resumed run sees the same batches. The rows
+        left over at the end of an epoch, fewer than `n`, sit that epoch out.
+
+        Raises:
+            ValueError: If there are fewer than `n` rows.
+        """
+        if n > len(self):
+            raise ValueError(f"expected a batch of at most {len(self)} simulations; got {n}")
+        epoch, part = jnp.divmod(step, len(self) // n)
+        order = jr.permutation(jr.fold_in(key, epoch), len(self))
+        return self._rows(jax.lax.dynamic_slice(order, (part * n,), (n,)))
+
+    def split(self, n: int) -> tuple["Simulations", "Simulations"]:
+        """All but `n` rows, and these `n`, chosen at random but always the same.
+
+        Raises:
+            ValueError: If that leaves no row for one of the two.
+        """
+        if not 0 < n < len(self):
+            raise ValueError(f"expected to hold out 1 to {len(self) - 1} simulations; got {n}")
+        order = np.random.default_rng(0).permutation(len(self))
+        return self._part(np.sort(order[n:])), self._part(np.sort(order[:n]))
+
+    def _rows(self, rows):
+        return self.theta[rows], self.spectra[rows], self.ivar[rows]
+
+    def _part(self, rows):
+        return eqx.tree_at(lambda s: (s.theta, s.spectra, s.ivar), self, self._rows(rows))

@@ -20,6 +20,7 @@ LSUN_10PC = 3.828e33 / (4 * np.pi * (10 * 3.0856775814913673e18) ** 2)  # erg/s/
 LOG_Z = np.array([-1.7, -1.2, -0.7, -0.4, -0.2, 0.0, 0.3])  # log10 Z/Z_sun
 AGE_EDGES = np.concatenate([[0.0, 0.01, 0.03], np.geomspace(0.1, 14.0, 15)])  # Gyr
 YOUNGEST = 0.03  # Gyr: below it, fastar's 30 Myr lines under the BC03 continuum
+BANDS = ((3560, 3760), (4000, 4500), (5300, 5700), (6300, 6700), (7180, 7400))  # A
 CAT = {8500.36: (1.4, 2.6), 8544.44: (3.6, 3.0), 8664.52: (2.9, 2.8)}  # vacuum: EW, sigma [A]
 NEBULAR_PRESSURES = (5.0, 5.4, 5.8, 6.2, 6.6, 7.0)
 NEBULAR_RANGE = (1200.0, 11000.0)
@@ -98,7 +99,11 @@ def calcium_triplet(wave, flux, age, log_z):
 
 
 def joined_ssp(fastar, fastar_wave, bc03, wave, age, log_z):
-    """One SSP [wave], L_sun/A per M_sun formed: fastar in the optical, BC03 scaled to it beyond."""
+    """One SSP [wave], L_sun/A per M_sun formed: fastar's lines in the optical, BC03 beyond.
+
+    The two differ by 5 to 30 % in a few broad bands. Below 0.1 Gyr BC03 sets the level in all of
+    them, because MILES has few hot stars; above 1 Gyr fastar does; in between they are mixed.
+    """
     base_age = max(age, YOUNGEST)
     optical = np.asarray(fastar.synthesize(base_age, log_z), float) / LSUN_10PC
     coarse = bc03_at(bc03, base_age, log_z)
@@ -107,10 +112,13 @@ def joined_ssp(fastar, fastar_wave, bc03, wave, age, log_z):
         inside, mine = (fastar_wave > lo) & (fastar_wave < hi), (bc03[0] > lo) & (bc03[0] < hi)
         return optical[inside].mean() / coarse[mine].mean()
 
-    scale = np.interp(wave, (3560, 7380), (ratio(3560, 3760), ratio(7180, 7400)))
-    out = np.interp(wave, bc03[0], coarse) * scale
+    trust = np.clip(np.log10(age / 0.1), 0, 1)
+    log_ratio = [np.log(ratio(*band)) for band in BANDS]
+    between = np.interp(wave, np.mean(BANDS, axis=1), log_ratio)
+    out = np.interp(wave, bc03[0], coarse) * np.exp(trust * between)
     inside = (wave >= fastar_wave[0]) & (wave <= fastar_wave[-1])
-    out[inside] = np.interp(wave[inside], fastar_wave, optical)
+    lines = np.interp(wave[inside], fastar_wave, optical)
+    out[inside] = lines * np.exp((trust - 1) * between[inside])
     out = calcium_triplet(wave, out, age, log_z)
     if age < YOUNGEST:
         out = out * np.interp(wave, bc03[0], bc03_at(bc03, age, log_z) / coarse)

@@ -1,0 +1,1 @@
+"""Benchmarks: ``python -m benchmarks NAME [--option value] [-o out.json]``."""

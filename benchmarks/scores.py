@@ -1,0 +1,109 @@
+"""Scores of posterior summaries against labels: pure functions of arrays."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from flowspec import Flag
+
+
+def redshift(
+    z: np.ndarray, truth: np.ndarray, relative: Sequence[float], absolute: Sequence[float] = ()
+) -> dict[str, float]:
+    """Shares of redshifts close to the truth, and the median error.
+
+    Args:
+        z: Redshifts [rows].
+        truth: True redshifts [rows].
+        relative: Limits on ``|dz| / (1 + z)``.
+        absolute: Limits on ``|dz|``.
+    """
+    error = np.abs(z - truth)
+    scaled = error / (1 + truth)
+    shares = {f"share dz/(1+z)<{limit:g}": share(scaled < limit) for limit in relative}
+    shares |= {f"share dz<{limit:g}": share(error < limit) for limit in absolute}
+    return {"n": len(z), **shares, "median dz/(1+z)": middle(scaled)}
+
+
+def against_labels(
+    low: np.ndarray, median: np.ndarray, high: np.ndarray, label: np.ndarray
+) -> dict[str, float]:
+    """Median offset, scatter about it and coverage of labels; rows without a label do not count.
+
+    The scatter is ``NMAD = 1.4826 median |d - median(d)|`` of ``d = median - label``.
+
+    Args:
+        low: 16th percentiles [rows].
+        median: 50th percentiles [rows].
+        high: 84th percentiles [rows].
+        label: Labels [rows], NaN where there is none.
+    """
+    known = np.isfinite(label)
+    low, median, high, label = (a[known] for a in (low, median, high, label))
+    difference = median - label
+    offset = middle(difference)
+    return {
+        "n": int(known.sum()),
+        "offset": offset,
+        "nmad": 1.4826 * middle(np.abs(difference - offset)),
+        "inside_68": share((label >= low) & (label <= high)),
+        "inside_68 less offset": share((label + offset >= low) & (label + offset <= high)),
+    }
+
+
+def purity(
+    probability: np.ndarray, right: np.ndarray, wanted: Sequence[float] = (0.9, 0.95, 0.97, 0.99)
+) -> dict[str, float]:
+    """Largest share of rows that can be kept, by decreasing probability, at each purity.
+
+    Args:
+        probability: What rows are ranked by [rows].
+        right: Whether each row is right [rows].
+        wanted: Purities, shares of right rows among those kept.
+    """
+    order = np.argsort(-np.asarray(probability), kind="stable")
+    ranked = np.asarray(probability)[order]
+    kept = np.arange(1, len(order) + 1)
+    pure = np.cumsum(np.asarray(right)[order]) / kept
+    # a threshold keeps all rows of equal probability or none of them
+    last_of_ties = np.append(ranked[1:] < ranked[:-1], True) if len(order) else np.zeros(0, bool)
+    best = {p: kept[(pure >= p) & last_of_ties].max(initial=0) for p in wanted}
+    return {f"kept at purity {p:g}": float(n / max(len(order), 1)) for p, n in best.items()}
+
+
+def flag_shares(flags: np.ndarray) -> dict[str, float]:
+    """Share of rows with each flag, and with none."""
+    flags = np.asarray(flags, int)
+    shares = {flag.name.lower(): share((flags & flag) > 0) for flag in Flag}
+    return shares | {"none": share(flags == 0)}
+
+
+def report_half(names: Sequence[str]) -> np.ndarray:
+    """Whether each row belongs to the half that is reported and was not looked at meanwhile.
+
+    Decided by a hash of the name alone, so it never depends on order or company.
+    """
+    return np.array([hashlib.sha256(n.encode()).digest()[0] % 2 == 1 for n in names], bool)
+
+
+def in_halves(names: Sequence[str], score: Callable[[np.ndarray], dict]) -> dict[str, dict]:
+    """``score(rows)`` of all rows, of the half looked at in development, and of the other.
+
+    Args:
+        names: One per row.
+        score: From a mask of rows to results.
+    """
+    report = report_half(names)
+    masks = {"all": np.ones(len(report), bool), "look": ~report, "report": report}
+    return {name: score(mask) for name, mask in masks.items()}
+
+
+def share(mask: np.ndarray) -> float:
+    """Mean of a mask; NaN for an empty one."""
+    return float(np.mean(mask)) if len(mask) else float("nan")
+
+
+def middle(x: np.ndarray) -> float:
+    """Median; NaN of nothing."""
+    return float(np.median(x)) if len(x) else float("nan")

@@ -1,0 +1,237 @@
+"""What can be said on the command line. Light: nothing here computes or reads a file."""
+
+import argparse
+from importlib.metadata import version
+
+from flowspec.train import Training
+
+_START = """\
+start here:
+  flowspec demo                                    mock galaxies: table and figures in minutes
+  flowspec models                                  the models that come with flowspec
+  flowspec predict spec-*.fits --model sdss -o results.ecsv
+                                                   posteriors of your spectra, no training
+
+with simulations or a training of your own:
+  flowspec simulate sdss --n 10000 -o sims.h5      parameters and spectra to look at or train on
+  flowspec fit --instrument sdss spec-*.fits -o my-model
+                                                   train; the noise is taken from your spectra
+  flowspec diagnose --model my-model -o report     is it calibrated?
+
+'flowspec COMMAND --help' tells more about each. Spectra may be FITS files of SDSS, BOSS, DESI, MUSE
+or JWST, FITS tables, or HDF5, gzipped or not. Errors are one line on stderr, with exit code 2.
+"""
+_PREDICT = """\
+The table has a row per spectrum: name; z_best, z_prob (best redshift and its probability);
+<parameter>_p16, _p50, _p84 (percentiles of its posterior); snr; p_value (small: unlike anything the
+model was trained on); flags, flag_names, notes. A spectrum that cannot be read among others that
+can be is a row with the flag no_data, and 'notes' says why.
+
+examples:
+  flowspec predict spec-*.fits --model sdss -o results.ecsv
+  flowspec predict survey.h5 --model my-model -o results.fits --samples samples.h5 --num-samples 200
+  flowspec predict table.fits --flux-unit "1e-18 erg/s/cm2/A" --column err=FLUX_SIGMA \\
+           --model sdss -o results.ecsv
+"""
+_SIMULATE = """\
+The file has theta [n, parameters], wave (vacuum A), flux and ivar [n, pixels] (1e-17 erg/s/cm2/A).
+'flowspec fit --simulations' and flowspec.read read it.
+
+examples:
+  flowspec simulate sdss --n 10000 -o sims.h5
+  flowspec simulate vandels --n 2000 --noise-from observed/*.fits --seed 7 -o sims.h5
+"""
+_FIT = """\
+With --instrument every step sees new simulations, with --simulations those of a file: theta with
+the attribute param_names, wave, flux and ivar. The model file holds no code and can be shared.
+
+examples:
+  flowspec fit --instrument sdss -o my-model
+  flowspec fit --instrument sdss spec-*.fits -o my-model --steps 5000 --checkpoint run.ckpt
+  flowspec fit --simulations sims.h5 -o my-model
+
+With --checkpoint, the same command after an interruption goes on where it stopped.
+"""
+_DIAGNOSE = """\
+Draws simulations whose truth is known and compares. Per parameter: KS distance of PIT (and SBC
+ranks) from uniform, mean of PIT (0.5; above it the posterior lies too low), share of truths inside
+the central 68 % and 95 % intervals; jointly: TARP. Figures and table go to the folder.
+
+examples:
+  flowspec diagnose --model sdss -o report
+  flowspec diagnose --model my-model --simulations held-out.h5 -o report
+"""
+_MODELS = """\
+examples:
+  flowspec models
+  flowspec models my-model
+"""
+_DEMO = """\
+Mock observations, posteriors of them from a shipped model and from a short training, a table of
+recovered against true values, and figures. About four minutes on two cores.
+
+example:
+  flowspec demo -o flowspec-demo
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors in one line, like all others."""
+
+    def error(self, message):
+        self.exit(2, f"error: {message} (see '{self.prog} --help')\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands; the parsed arguments have `module`, which has the function `run`."""
+    top = _parser(_Parser, "flowspec", "Calibrated posteriors from galaxy spectra.", _START)
+    top.add_argument("--version", action="version", version=f"flowspec {version('flowspec')}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_predict, _models, _demo, _simulate, _fit, _diagnose):
+        add(commands)
+    return top
+
+
+def _parser(make, name, about, epilog="", **kwargs):
+    return make(
+        name,
+        description=about,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        **kwargs,
+    )
+
+
+def _command(commands, name: str, about: str, epilog: str, module: str = ""):
+    command = _parser(commands.add_parser, name, about, epilog, help=about)
+    command.set_defaults(module=module or f"flowspec.cli.{name}")
+    return command
+
+
+def _predict(commands):
+    c = _command(commands, "predict", "posteriors of spectra, from a trained model", _PREDICT)
+    c.add_argument("spectra", nargs="+", metavar="SPECTRA", help="files or patterns")
+    _add_model(c)
+    c.add_argument("-o", "--output", required=True, metavar="TABLE", help="table: .ecsv or .fits")
+    c.add_argument("--samples", metavar="FILE", help="write the samples too, to this HDF5 file")
+    text = "posterior samples per spectrum (%(default)s)"
+    c.add_argument("--num-samples", type=whole(100), default=500, metavar="N", help=text)
+    _add_seed(c)
+    _add_reading(c)
+
+
+def _models(commands):
+    c = _command(commands, "models", "what the shipped models are and how each was made", _MODELS)
+    c.add_argument("models", nargs="*", metavar="MODEL", help="model files (default: the shipped)")
+
+
+def _demo(commands):
+    about = "the main job on mock galaxies, with a table and figures"
+    c = _command(commands, "demo", about, _DEMO, "flowspec.demo")
+    c.add_argument("-o", "--output", default="flowspec-demo", metavar="FOLDER", help="%(default)s")
+    c.add_argument("--model", default="sdss", metavar="MODEL",
+                   help="model of a galaxy simulator (%(default)s)")
+    c.add_argument("--steps", type=whole(1), default=120, metavar="N",
+                   help="training steps of the short fit (%(default)s)")
+
+
+def _simulate(commands):
+    c = _command(commands, "simulate", "simulated spectra with their parameters", _SIMULATE)
+    c.add_argument("instrument", metavar="INSTRUMENT", help="sdss or vandels")
+    c.add_argument("--n", type=whole(1), default=1000, metavar="N", help="how many (%(default)s)")
+    c.add_argument("-o", "--output", required=True, metavar="FILE", help="HDF5 file to write")
+    c.add_argument("--noise-from", nargs="+", default=[], metavar="SPECTRA",
+                   help="observed spectra to take the noise from (default: typical noise)")
+    _add_seed(c)
+    _add_reading(c)
+
+
+def _fit(commands):
+    c = _command(commands, "fit", "train a model on simulations", _FIT)
+    source = c.add_mutually_exclusive_group(required=True)
+    source.add_argument("--instrument", metavar="NAME", help="simulate sdss or vandels")
+    source.add_argument("--simulations", metavar="FILE", help="HDF5 file of simulations")
+    text = "observed spectra to take the noise from; their labels, if any, are not used"
+    c.add_argument("observed", nargs="*", metavar="SPECTRA", help=text)
+    c.add_argument("-o", "--output", required=True, metavar="MODEL", help="model file to write")
+    c.add_argument("--checkpoint", metavar="FILE", help="write while training; resume if there")
+    _add_seed(c)
+    training = c.add_argument_group("training")
+    for name, text in (
+        ("steps", "optimiser steps at most"),
+        ("batch", "spectra per step"),
+        ("validation", "simulations held out to stop early"),
+        ("evaluate", "steps between looks at these, and checkpoints"),
+        ("patience", "looks without progress before it stops"),
+    ):
+        training.add_argument(f"--{name}", type=whole(1), default=getattr(Training, name),
+                              metavar="N", help=f"{text} (%(default)s)")
+    training.add_argument("--learning-rate", type=positive, default=Training.learning_rate,
+                          metavar="RATE", help="its peak (%(default)s)")
+    _add_reading(c)
+
+
+def _diagnose(commands):
+    c = _command(commands, "diagnose", "calibration of a model on fresh simulations", _DIAGNOSE)
+    _add_model(c)
+    c.add_argument("--n", type=whole(10), default=2000, metavar="N",
+                   help="simulations (%(default)s)")
+    c.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where to put it")
+    c.add_argument("--simulations", metavar="FILE",
+                   help="HDF5 file of simulations, for models of a simulator of your own")
+    c.add_argument("--noise-from", nargs="+", default=[], metavar="SPECTRA",
+                   help="observed spectra to take the noise from, as in the training")
+    c.add_argument("--num-samples", type=whole(100), default=300, metavar="N",
+                   help="posterior samples per spectrum (%(default)s)")
+    _add_seed(c)
+    _add_reading(c)
+
+
+def _add_model(command):
+    text = "name of a shipped model (see 'flowspec models') or a model file"
+    command.add_argument("--model", required=True, metavar="MODEL", help=text)
+
+
+def _add_seed(command):
+    text = "of all that is random (%(default)s)"
+    command.add_argument("--seed", type=whole(0), default=0, metavar="N", help=text)
+
+
+def _add_reading(command):
+    group = command.add_argument_group("where files do not say, or say it wrongly")
+    group.add_argument("--flux-unit", metavar="UNIT", help="such as '1e-18 erg/s/cm2/A' or Jy")
+    group.add_argument("--wave-unit", metavar="UNIT", help="such as nm or um")
+    group.add_argument("--air", action="store_true", default=None, help="wavelengths are in air")
+    group.add_argument("--column", dest="columns", action="append", type=column, default=[],
+                       metavar="ROLE=NAME", help="column of wave, loglam, flux, ivar, var or err")
+
+
+def whole(least: int):
+    """A type of argument: a whole number not below `least`."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number >= {least}; got {text!r}")
+        return int(text)
+
+    return number
+
+
+def positive(text: str) -> float:
+    """A type of argument: a number above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0; got {text!r}")
+    return value
+
+
+def column(text: str) -> tuple[str, str]:
+    """A type of argument: the role of a column and its name."""
+    role, equals, name = text.partition("=")
+    if not (role and equals and name):
+        raise argparse.ArgumentTypeError(f"expected ROLE=NAME, as in err=SIGMA; got {text!r}")
+    return role, name

@@ -1,0 +1,137 @@
+"""`flowspec diagnose`: is a model calibrated? Judged on simulations that it has not seen."""
+
+from argparse import Namespace
+
+import jax.random as jr
+import numpy as np
+
+from flowspec import plots
+from flowspec.check import calibration
+from flowspec.cli.fit import simulations
+from flowspec.cli.inputs import reading
+from flowspec.cli.outputs import make_folder, replacing, write_table
+from flowspec.fit import draw_many
+from flowspec.io import read
+from flowspec.posterior import Posterior, load
+from flowspec.sim.galaxy import GalaxySimulator
+from flowspec.sim.instrument import INSTRUMENTS
+from flowspec.spectra import Spectra
+
+LEVELS = np.linspace(0, 1, 51)
+
+
+def run(args: Namespace) -> None:
+    """Print the report and write it with its figures to a folder.
+
+    Raises:
+        ValueError: If there is no simulator for the model.
+        OSError: If the folder cannot be written.
+    """
+    posterior = load(args.model)
+    theta, obs = _truths(args, posterior)
+    folder = make_folder(args.output)
+    samples = posterior.sample(obs, args.num_samples, seed=args.seed, progress=True)
+    low, high = (np.asarray(b) for b in prior_box(posterior, theta))
+    names = posterior.names
+    table = calibration.report(samples, theta, names, low, high, seed=args.seed)
+    print(f"{args.model}: {len(theta)} simulations, {args.num_samples} samples each")
+    print_report(table)
+    write_table(table, folder / "calibration.ecsv")
+    draw_calibration(folder / "calibration.png", samples, theta, names, (low, high))
+    draw_recovered(folder / "recovered.png", samples, theta, names)
+    print(f"written to {folder}: calibration.ecsv, calibration.png, recovered.png")
+
+
+def _truths(args: Namespace, posterior: Posterior) -> tuple[np.ndarray, Spectra]:
+    if args.simulations:
+        sim = simulations(args.simulations, reading(args))
+        if sim.prior.names != posterior.names:
+            raise ValueError(
+                f"{args.simulations}: expected parameters {', '.join(posterior.names)}; "
+                f"got {', '.join(sim.prior.names)}"
+            )
+        theta, flux, ivar = (np.asarray(a)[: args.n] for a in (sim.theta, sim.spectra, sim.ivar))
+        return theta, Spectra(sim.wave, flux, ivar)
+    sim = simulator_of(posterior, args.model)
+    if args.noise_from:
+        sim = sim.with_noise(read(args.noise_from, **reading(args)))
+    return simulated(sim, args.n, args.seed)
+
+
+def simulator_of(posterior: Posterior, name: str) -> GalaxySimulator:
+    """The galaxy simulator that a model was trained on: known by its grid, with the model's prior.
+
+    Raises:
+        ValueError: If it was trained on another one.
+    """
+    described = str(posterior.provenance.get("simulator"))
+    for instrument, make in INSTRUMENTS.items():
+        wave = make().wave
+        same = wave.shape == posterior.wave.shape and np.allclose(wave, posterior.wave, rtol=1e-6)
+        if same and "GalaxySimulator" in described:
+            return GalaxySimulator(instrument, prior=posterior.model.prior)
+    raise ValueError(
+        f"{name}: expected a model of GalaxySimulator on the grid of {' or '.join(INSTRUMENTS)}; "
+        f"got one of {described}: give simulations with known truth (--simulations)"
+    )
+
+
+def simulated(sim, n: int, seed: int) -> tuple[np.ndarray, Spectra]:
+    """`n` fresh simulations: their parameters [n, params] and spectra.
+
+    The key is none that `flowspec.fit` makes of the same seed.
+    """
+    theta, flux, ivar = draw_many(sim, jr.fold_in(jr.key(seed), 0x5EED), n)
+    return theta, Spectra(np.asarray(sim.wave), flux, ivar)
+
+
+def prior_box(posterior: Posterior, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper ends [params] of the box that holds the prior."""
+    low, high = posterior.model.prior.bounds(theta)
+    return np.asarray(low).min(0), np.asarray(high).max(0)
+
+
+def print_report(table) -> None:
+    """The table of `flowspec.check.calibration.report` in plain words."""
+    for name in ("ks", "pit_mean", "coverage_68", "coverage_95"):
+        table[name].info.format = ".3f"
+    print(*table.pformat(max_lines=-1, max_width=-1), sep="\n")
+    print(f"KS distance that a calibrated posterior exceeds in 5 % of tests: "
+          f"{table.meta['ks_critical_95']:.3f}")
+    print(f"TARP, all parameters at once, largest departure from the diagonal: "
+          f"{table.meta['tarp_deviation']:.3f}")
+
+
+def draw_calibration(path, samples, theta, names, box) -> None:
+    """PIT, coverage and TARP in one figure.
+
+    Args:
+        path: PNG file.
+        samples: [num_samples, batch, params].
+        theta: The truths [batch, params].
+        names: Of the parameters.
+        box: Lower and upper ends of the prior, both [params].
+    """
+    figure, axes = plots.canvas(1, 3, size=(5.4, 4))
+    plots.pit_ecdf(axes[0, 0], calibration.pit(samples, theta), names)
+    plots.coverage(axes[0, 1], LEVELS, calibration.coverage(samples, theta, LEVELS), names)
+    plots.tarp(axes[0, 2], calibration.tarp(samples, theta, *box))
+    save(figure, path)
+
+
+def draw_recovered(path, samples, theta, names) -> None:
+    """Recovered against true values, a panel per parameter; arguments as `draw_calibration`."""
+    columns = min(3, len(names))
+    figure, axes = plots.canvas(-(-len(names) // columns), columns, size=(4, 4))
+    quantiles = np.percentile(samples, [16, 50, 84], axis=0)
+    for ax, i in zip(axes.flat, range(len(names)), strict=False):
+        plots.recovered(ax, theta[:, i], quantiles[..., i], names[i])
+    for ax in axes.flat[len(names) :]:
+        ax.set_axis_off()
+    save(figure, path)
+
+
+def save(figure, path) -> None:
+    """Write a figure under a temporary name, then rename it."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)

@@ -1,0 +1,75 @@
+"""`flowspec fit`: train a model on simulations of an instrument or on those of a file."""
+
+import json
+import logging
+from argparse import Namespace
+from dataclasses import fields
+
+import numpy as np
+import numpyro.distributions as dist
+
+from flowspec.cli.inputs import expanded, reading
+from flowspec.cli.outputs import check_file
+from flowspec.cli.simulate import galaxies
+from flowspec.fit import fit
+from flowspec.io import read_simulations
+from flowspec.io.hdf5 import opened
+from flowspec.io.source import blaming
+from flowspec.sim.prior import Prior
+from flowspec.sim.user import Simulations
+from flowspec.train import Training
+
+log = logging.getLogger("flowspec")
+
+
+def run(args: Namespace) -> None:
+    """Train and write the model.
+
+    Raises:
+        ValueError: On simulations, observations or a checkpoint that are of no use.
+        OSError: If the model cannot be written.
+    """
+    observed = expanded(args.observed)
+    check_file(args.output, inputs=[*observed, *filter(None, [args.simulations])])
+    if args.checkpoint:
+        check_file(args.checkpoint, inputs=[*observed, args.output])
+    if args.instrument:
+        sim = galaxies(args.instrument, args.observed, reading(args))
+    else:
+        sim = simulations(args.simulations, reading(args))
+    if args.observed and not args.instrument:
+        raise ValueError("expected observed spectra only with --instrument: a file of simulations "
+                         "has its noise in it")
+    given = {f.name: getattr(args, f.name) for f in fields(Training) if hasattr(args, f.name)}
+    training = Training(**given)
+    posterior = fit(sim, seed=args.seed, training=training, checkpoint=args.checkpoint)
+    posterior.save(args.output)
+    best = posterior.provenance["history"]
+    log.info("%s: best validation loss %.3f", args.output, min(row[-1] for row in best))
+
+
+def simulations(path: str, options: dict) -> Simulations:
+    """A file of simulations and its prior: its attribute `prior`, else flat over what it holds.
+
+    Raises:
+        ValueError: In one line naming the file.
+    """
+    theta, names, spectra = read_simulations(path, **options)
+    with blaming(path):
+        with opened(path) as file:
+            text = file.attrs.get("prior")
+        prior = flat_prior(theta, names) if text is None else Prior.from_config(json.loads(text))
+        if prior.names != names:
+            raise ValueError(f"expected parameters {prior.names} of its prior; got {names}")
+        return Simulations(theta, spectra.flux, spectra.ivar, spectra.wave, prior)
+
+
+def flat_prior(theta: np.ndarray, names: tuple[str, ...]) -> Prior:
+    """Flat and independent between the least and the greatest of each parameter [rows, params]."""
+    low, high = theta.min(0), theta.max(0)
+    if not (high > low).all():
+        raise ValueError(f"expected parameters that vary; got {names[int(np.argmin(high - low))]}")
+    margin = 1e-3 * (high - low)
+    log.warning("no prior in the file: taken as flat between the least and greatest values")
+    ends = zip(names, low - margin, high + margin, strict=True)
+    return Prior({name: dist.Uniform(float(a), float(b)) for name, a, b in ends})

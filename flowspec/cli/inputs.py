@@ -1,0 +1,93 @@
+"""Spectra named on the command line, in blocks on a model's grid, bad ones as rows with notes."""
+
+import glob
+import os
+from argparse import Namespace
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from flowspec.io import read, stream
+from flowspec.io.source import HDF5_MAGIC
+from flowspec.posterior import on_grid
+from flowspec.spectra import Spectra
+
+
+def reading(args: Namespace) -> dict:
+    """What the user said about files, as keywords of `flowspec.read`."""
+    units = {"flux_unit": args.flux_unit, "wave_unit": args.wave_unit}
+    return units | {"air": args.air, "columns": dict(args.columns)}
+
+
+def blocks(
+    patterns: Iterable[str], wave: np.ndarray, options: dict, rows: int = 1024
+) -> Iterator[Spectra]:
+    """All rows of all files, in order, no more than `rows` at once in memory where files allow.
+
+    HDF5 files are streamed, others read one by one. A file that cannot be read or does not cover
+    the grid is a row without data and with a note.
+
+    Args:
+        patterns: Files or patterns.
+        wave: Grid to resample to.
+        options: See `reading`.
+        rows: Of a block, at most.
+
+    Raises:
+        ValueError: If a pattern matches no file.
+    """
+    waiting: list[Spectra] = []
+    for part in _parts(patterns, wave, options, rows):
+        for start in range(0, len(part), rows):
+            piece = part[start : start + rows]
+            if sum(map(len, waiting)) + len(piece) > rows:
+                yield Spectra.concatenate(waiting)
+                waiting = []
+            waiting.append(piece)
+    if waiting:
+        yield Spectra.concatenate(waiting)
+
+
+def _parts(patterns, wave, options, rows) -> Iterator[Spectra]:
+    paths = expanded(patterns)
+    plain = len({os.path.basename(p) for p in paths}) == len(set(paths))
+    for path in paths:
+        label = os.path.basename(path) if plain else path
+        try:
+            for spectra in _opened(path, options, rows):
+                yield on_grid(_labelled(spectra, path, label), wave)
+        except ValueError as error:
+            empty = np.zeros((1, len(wave)))
+            yield Spectra(wave, empty, empty, names=[label], notes=[str(error)])
+
+
+def _opened(path, options, rows) -> Iterable[Spectra]:
+    if os.path.isfile(path):
+        with open(path, "rb") as file:
+            if file.read(len(HDF5_MAGIC)) == HDF5_MAGIC:
+                return stream(path, rows, **options)
+    return [read(path, **options)]
+
+
+def _labelled(spectra: Spectra, path: str, label: str) -> Spectra:
+    """Rows without a name of their own are `label`, with "#row" where there are more."""
+    own = [name.removeprefix(os.path.basename(path)) for name in spectra.names]
+    names = [label + name if name[:1] in ("", "#") else name for name in own]
+    return Spectra(spectra.wave, spectra.flux, spectra.ivar, names=names, notes=spectra.notes)
+
+
+def expanded(patterns: Iterable[str]) -> list[str]:
+    """Files of patterns, in order; a name that is no pattern stays, whether it exists or not.
+
+    Raises:
+        ValueError: If a pattern matches no file.
+    """
+    paths = []
+    for pattern in patterns:
+        if not glob.has_magic(pattern) or os.path.exists(pattern):
+            paths.append(pattern)
+        elif matches := sorted(glob.glob(pattern)):
+            paths += matches
+        else:
+            raise ValueError(f"{pattern}: expected files; got a pattern that matches none")
+    return paths

@@ -1,0 +1,44 @@
+"""`flowspec models`: what the shipped models, or given ones, are and how they were made."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from flowspec.posterior import Posterior, load, shipped
+
+
+def run(args: Namespace) -> None:
+    """Print a paragraph per model.
+
+    Raises:
+        ValueError: If one is not a model file.
+        OSError: If one is not there.
+    """
+    known = shipped()
+    if not (args.models or known):
+        print("no models are shipped with this version; 'flowspec fit' makes one")
+    for name in args.models or known:
+        posterior = load(name)
+        file = Path(name) if Path(name).is_file() else known[name]
+        print(f"{name} ({file.stat().st_size / 1e6:.1f} MB)")
+        for title, text in described(posterior).items():
+            print(f"  {title:<12}{text}")
+
+
+def described(posterior: Posterior) -> dict[str, str]:
+    """Title to text: grid, parameters with priors, simulator, training."""
+    wave, made = posterior.wave, posterior.provenance
+    training = made.get("training", {})
+    relative = posterior.model.prior.relative
+    lines = {"wavelengths": f"{wave[0]:.0f}-{wave[-1]:.0f} A (vacuum), {len(wave)} pixels"}
+    for name, config in posterior.model.prior.config()["distributions"].items():
+        numbers = [f"{value:g}" for key, value in config.items() if key != "distribution"]
+        beyond = f", of {name} - {relative[name]}" if name in relative else ""
+        lines[name] = f"{config['distribution']}({', '.join(numbers)}){beyond}"
+    history = made.get("history") or [[float("nan")] * 3]
+    return lines | {
+        "simulator": str(made.get("simulator", "unknown")),
+        "training": f"{history[-1][0]:.0f} steps of {training.get('batch', '?')} spectra, seed "
+        f"{made.get('seed', '?')}, {made.get('cpu_seconds', '?')} CPU s, best validation loss "
+        f"{min(row[-1] for row in history):.3f}",
+        "made with": f"flowspec {made.get('flowspec', '?')}, jax {made.get('jax', '?')}",
+    } | ({"command": made["command"]} if "command" in made else {})

@@ -1,0 +1,46 @@
+"""The example notebooks run from top to bottom, on small settings."""
+
+from pathlib import Path
+
+import nbclient
+import nbformat
+import pytest
+
+import flowspec
+
+FOLDER = Path(__file__).resolve().parents[1] / "examples"
+
+
+def execute(name: str, folder: Path, monkeypatch) -> nbformat.NotebookNode:
+    """Run a notebook in `folder`; an error in a cell is an error here."""
+    monkeypatch.setenv("FLOWSPEC_EXAMPLES_SMALL", "1")
+    monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    notebook = nbformat.read(FOLDER / name, as_version=4)
+    client = nbclient.NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
+    return client.execute()
+
+
+def figures(notebook: nbformat.NotebookNode) -> int:
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
+    return sum("image/png" in o.get("data", {}) for o in outputs)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda p: p.stem)
+def test_kept_without_outputs(path):
+    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    assert not any(c.outputs or c.execution_count for c in cells)
+
+
+def test_quickstart(tmp_path, monkeypatch):
+    assert figures(execute("quickstart.ipynb", tmp_path, monkeypatch)) == 6
+    assert (tmp_path / "quickstart.safetensors").is_file()
+
+
+def test_real_spectra(tmp_path, monkeypatch, data):
+    if "sdss" not in flowspec.shipped():
+        pytest.skip("the model 'sdss' is not in flowspec/models")
+    monkeypatch.setenv("FLOWSPEC_TEST_DATA", str(data))
+    executed = execute("real_spectra.ipynb", tmp_path, monkeypatch)
+    assert figures(executed) == 5

@@ -1,0 +1,52 @@
+"""The joint density is normalised, whatever the parameters of network and flow."""
+
+import jax.random as jr
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+
+from flowspec.fit import draw_many
+from flowspec.model import Architecture, build
+from flowspec.sim.prior import Prior
+from tests.problems import WAVE, line_simulator
+
+SIZES = Architecture(templates=3, aligned=4, window=21, condition=8, layers=2, width=8)
+SIM = line_simulator()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build(jr.key(0), SIM.prior, WAVE, SIZES)
+
+
+def test_encode_and_decode_are_inverse(model):
+    theta = SIM.prior.sample(jr.key(1), (500,))
+    bins, free, _ = model.encode(theta)
+    np.testing.assert_allclose(model.decode(bins, free), theta, atol=2e-5)
+
+
+def test_joint_density_integrates_to_one(model):
+    _, flux, ivar = draw_many(SIM, jr.key(2), 1)
+    z, a = np.meshgrid(np.linspace(0.1, 0.5, 802)[1:-1], np.linspace(0, 1, 42)[1:-1])
+    theta = np.stack([z.ravel(), a.ravel()], -1)
+    flux, ivar = (np.repeat(v, 4000, 0) for v in (flux, ivar))
+    total = 0.0
+    for start in range(0, len(theta), 4000):
+        n = len(theta[start : start + 4000])
+        discrete, inside = model.log_prob(theta[start : start + n], flux[:n], ivar[:n])
+        total += np.exp(np.asarray(discrete + inside)).sum()
+    # A sum over 800 x 40 midpoints of a density that is nearly the prior at first.
+    assert total * (0.4 / 801) * (1 / 41) == pytest.approx(1, abs=0.03)
+
+
+def test_without_a_redshift_there_is_one_bin():
+    prior = Prior({"strength": dist.Uniform(0.0, 1.0)})
+    model = build(jr.key(0), prior, np.linspace(4000, 8000, 128), SIZES)
+    assert model.redshift is None and model.network.bins == 1
+
+
+def test_a_redshift_needs_a_logarithmic_grid_and_limits():
+    with pytest.raises(ValueError, match="uniform in ln"):
+        build(jr.key(0), SIM.prior, np.linspace(4000, 8000, 128), SIZES)
+    with pytest.raises(ValueError, match="bounded prior on z"):
+        build(jr.key(0), Prior({"z": dist.Normal(1.0, 0.1)}), WAVE, SIZES)

@@ -1,0 +1,115 @@
+"""Networks against direct sums: correlation, alignment, masks and the shift symmetry."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+from flowspec.networks import (
+    CHANNELS,
+    RedshiftNetwork,
+    fast_length,
+    preprocess,
+    principal_components,
+    running_mean,
+)
+
+PIXELS, BINS = 96, 11
+
+
+def network(bin_pixels=1):
+    net = RedshiftNetwork(
+        pixels=PIXELS, bins=BINS, bin_pixels=bin_pixels, templates=3, aligned=4, window=9
+    )
+    flux = jr.normal(jr.key(0), (2, PIXELS)) + 3
+    variables = net.init(jr.key(1), flux, jnp.ones_like(flux), jnp.zeros(2, int))
+    return net, variables
+
+
+@pytest.mark.parametrize("bin_pixels", [1, 2, 3])
+def test_correlation_is_the_direct_sum_at_every_shift(bin_pixels):
+    net, variables = network(bin_pixels)
+    x = np.asarray(jr.normal(jr.key(2), (2, CHANNELS, PIXELS)))
+    found = net.apply(variables, x, method="correlate")
+    coarse = np.pad(x, ((0, 0), (0, 0), (0, -PIXELS % bin_pixels)))
+    coarse = coarse.reshape(2, CHANNELS, -1, bin_pixels).sum(-1)
+    template = np.asarray(variables["params"]["trial"])
+    n = coarse.shape[-1]
+    for b in range(BINS):
+        start = BINS - 1 - b
+        expected = np.einsum("ncp,ctp->nt", coarse, template[..., start : start + n])
+        np.testing.assert_allclose(found[..., b], expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("bin_pixels", [1, 2])
+def test_rest_frame_is_the_same_wherever_a_spectrum_was_redshifted_to(bin_pixels):
+    net, _ = network(bin_pixels)
+    x = jnp.zeros((2, CHANNELS, PIXELS)).at[0, :, 20].set(1.0)
+    x = x.at[1, :, 20 + 4 * bin_pixels].set(1.0)
+    rest = net.to_rest(x, jnp.array([3, 7]))
+    np.testing.assert_array_equal(rest[0], rest[1])
+
+
+def test_correlation_follows_a_shift():
+    net, variables = network()
+    x = jnp.zeros((1, CHANNELS, PIXELS)).at[..., 30:60].set(jr.normal(jr.key(3), (30,)))
+    here = net.apply(variables, x, method="correlate")
+    there = net.apply(variables, jnp.roll(x, 2, axis=-1), method="correlate")
+    np.testing.assert_allclose(here[..., :-2], there[..., 2:], atol=2e-5)
+
+
+def test_masked_pixels_cannot_change_anything():
+    net, variables = network()
+    flux = jr.normal(jr.key(4), (2, PIXELS)) + 2
+    ivar = jnp.ones((2, PIXELS)).at[:, 40:50].set(0.0)
+    wild = flux.at[:, 40:50].set(jnp.array([1e6, -1e6, jnp.nan, jnp.inf, 0, 1, 2, 3, 4, 5]))
+    bins = jnp.array([1, 5])
+    for a, b in zip(
+        jax.tree.leaves(net.apply(variables, flux, ivar, bins)),
+        jax.tree.leaves(net.apply(variables, wild, ivar, bins)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_nothing_at_all_gives_finite_features():
+    net, variables = network()
+    blank = jnp.zeros((1, PIXELS))
+    for leaf in jax.tree.leaves(net.apply(variables, blank, blank, jnp.zeros(1, int))):
+        assert np.isfinite(leaf).all()
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e4])
+def test_channels_do_not_depend_on_the_unit_of_flux(scale):
+    flux = jr.normal(jr.key(5), (2, PIXELS)) + 2
+    ivar = jnp.full_like(flux, 4.0)
+    here, one = preprocess(flux, ivar, 9)
+    there, other = preprocess(scale * flux, ivar / scale**2, 9)
+    np.testing.assert_allclose(here, there, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(other[:, 0] - one[:, 0], np.log10(scale), rtol=1e-4)
+
+
+def test_running_mean_is_a_window_sum():
+    x = np.asarray(jr.normal(jr.key(6), (50,)))
+    np.testing.assert_allclose(running_mean(x, 7), np.convolve(x, np.ones(7), "same"), atol=1e-5)
+
+
+def test_principal_components_span_what_the_rows_span():
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(rng.standard_normal((30, 3)))[0].T
+    rows = rng.standard_normal((200, 3)) * [5, 3, 1] @ basis
+    found = principal_components(rows, 4)[1:]
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    np.testing.assert_allclose(np.abs(found @ basis.T).max(1), 1, atol=0.05)
+    np.testing.assert_allclose(np.linalg.norm(found @ basis.T, axis=1), 1, atol=1e-5)
+
+
+def test_fast_length_has_small_factors_only():
+    for n in range(2, 400):
+        length = fast_length(n)
+        assert length >= n and length % 2 == 0
+        for p in (2, 3, 5):
+            while length % p == 0:
+                length //= p
+        assert length == 1

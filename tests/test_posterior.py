@@ -1,0 +1,125 @@
+"""`Posterior`: draws and densities agree, files give the same answers back, bad rows are flagged."""
+
+import jax.random as jr
+import numpy as np
+import pytest
+
+import flowspec as fs
+from flowspec.fit import draw_many
+from flowspec.screening import Screen
+from flowspec.summary import best_redshift
+from tests.problems import WAVE, line_simulator
+
+SIZES = fs.Architecture(templates=3, aligned=6, window=21, condition=16, layers=2, width=16)
+SIM = line_simulator()
+
+
+@pytest.fixture(scope="module")
+def posterior():
+    training = fs.Training(steps=400, batch=64, evaluate=200, validation=256)
+    return fs.fit(SIM, seed=0, training=training, architecture=SIZES, progress=False)
+
+
+@pytest.fixture(scope="module")
+def mock():
+    theta, flux, ivar = draw_many(SIM, jr.key(7), 300)
+    return theta, fs.Spectra(WAVE, flux, ivar)
+
+
+def test_redshifts_are_found(posterior, mock):
+    theta, obs = mock
+    table = posterior.summarize(obs[:200], n=300)
+    strong = theta[:200, 1] > 0.5  # a line of over 6 sigma per pixel: never to be missed
+    error = np.abs(table["z_best"] - theta[:200, 0])[strong]
+    assert np.median(error) < 0.002 and (error < 0.01).mean() > 0.97
+
+
+def test_draws_depend_on_the_row_and_the_seed_only(posterior, mock):
+    obs = mock[1]
+    whole = posterior.sample(obs, 20, seed=5)
+    part = posterior.sample(obs[270:290], 20, seed=5, first=270)
+    np.testing.assert_allclose(whole[:, 270:290], part, rtol=1e-4, atol=1e-4)
+    assert not np.allclose(whole, posterior.sample(obs, 20, seed=6))
+
+
+def test_no_draw_leaves_the_prior_and_outside_it_the_density_is_zero(posterior, mock):
+    theta, obs = mock
+    samples = posterior.sample(obs[:50], 500)
+    low, high = (np.asarray(b) for b in SIM.prior.bounds(samples))
+    assert ((samples >= low) & (samples <= high)).all()
+    outside = theta[:5] + np.array([1.0, 0.0], np.float32)
+    assert (posterior.log_prob(outside, obs[:5]) == -np.inf).all()
+
+
+def test_density_of_the_draws_is_that_of_log_prob(posterior, mock):
+    """The mean of 1 / q over draws of q is the volume of the prior where q covers it all."""
+    obs = mock[1][:1]
+    blank = fs.Spectra(WAVE, 0 * obs.flux, 0 * obs.ivar)  # no data: a broad posterior
+    samples = posterior.sample(blank, 4000, seed=1)
+    log_prob = posterior.log_prob(samples, blank)
+    assert np.exp(-log_prob).mean() == pytest.approx(0.4 * 1.0, rel=0.15)
+
+
+def test_redshift_density_matches_the_draws(posterior, mock):
+    obs = mock[1][:20]
+    edges, density = posterior.redshift_pdf(obs)
+    np.testing.assert_allclose((density * np.diff(edges)).sum(1), 1, rtol=1e-5)
+    coarse = np.linspace(0.1, 0.5, 5)
+    _, density = posterior.redshift_pdf(obs, coarse)
+    samples = posterior.sample(obs, 2000)[..., 0]
+    share = np.stack([np.histogram(s, coarse)[0] / 2000 for s in samples.T])
+    # 2,000 draws: 0.011; a model bin cut by an edge is shared out evenly
+    np.testing.assert_allclose(density * np.diff(coarse), share, atol=0.08)
+
+
+def test_a_saved_model_gives_the_same_draws(posterior, mock, tmp_path):
+    obs = mock[1][:5]
+    posterior.save(tmp_path / "model")
+    loaded = fs.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.sample(obs, 30), posterior.sample(obs, 30))
+    assert loaded.provenance == posterior.provenance and loaded.names == ("z", "strength")
+    posterior.save(tmp_path / "half", half=True)
+    assert (tmp_path / "half").stat().st_size < 0.7 * (tmp_path / "model").stat().st_size
+    close = fs.load(tmp_path / "half").summarize(obs)
+    np.testing.assert_allclose(close["z_p50"], posterior.summarize(obs)["z_p50"], atol=0.02)
+
+
+def test_bad_rows_are_flagged_and_the_rest_is_served(posterior, mock):
+    obs = mock[1][:4]
+    flux, ivar = obs.flux.copy(), obs.ivar.copy()
+    ivar[1] = 0
+    flux[2] = 1e4 * np.sin(np.arange(len(WAVE)))
+    ivar[3, :80] = 0
+    table = posterior.summarize(fs.Spectra(WAVE, flux, ivar))
+    assert not table["flags"][0] & (fs.Flag.NO_DATA | fs.Flag.FEW_PIXELS)
+    assert table["flags"][1] & fs.Flag.NO_DATA and table["notes"][1]
+    assert table["flags"][2] & fs.Flag.OUT_OF_DISTRIBUTION
+    assert table["flags"][3] & fs.Flag.FEW_PIXELS
+    assert np.isfinite(table["z_p50"]).all()
+
+
+def test_another_grid_is_resampled_and_one_elsewhere_refused(posterior, mock):
+    theta, obs = mock
+    finer = np.linspace(4000, 8000, 500)
+    strong = np.flatnonzero(theta[:, 1] > 0.6)[:20]
+    again = posterior.summarize(obs[strong].resample(finer))
+    assert np.median(np.abs(again["z_p50"] - theta[strong, 0])) < 0.005
+    elsewhere = fs.Spectra(np.linspace(9000, 12000, 50), np.ones((1, 50)), np.ones((1, 50)))
+    with pytest.raises(ValueError, match="9000-12000"):
+        posterior.sample(elsewhere)
+
+
+def test_p_values_of_simulations_are_uniform():
+    rng = np.random.default_rng(0)
+    mixing = rng.standard_normal((5, 5))
+    screen = Screen.from_summaries((rng.standard_normal((8000, 5)) @ mixing).astype(np.float32))
+    p = screen.p_value((rng.standard_normal((2000, 5)) @ mixing).astype(np.float32))
+    gap = np.abs(np.sort(p) - np.arange(2000) / 2000).max()
+    assert gap < 0.05  # Kolmogorov-Smirnov, 99.9 % of samples of 2,000 and 4,000
+    assert screen.p_value(np.full((1, 5), 100.0, np.float32))[0] < 1e-3
+
+
+def test_best_redshift_is_the_taller_of_two_peaks():
+    rng = np.random.default_rng(1)
+    z = np.concatenate([rng.normal(0.2, 0.02, 400), rng.normal(0.6, 0.001, 600)])
+    assert best_redshift(z[:, None])[0] == pytest.approx(0.6, abs=0.002)

@@ -1,0 +1,79 @@
+"""Priors against numpyro and automatic differentiation."""
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+
+from flowspec.sim.prior import Prior
+
+PRIOR = Prior(
+    {
+        "z": dist.Uniform(0.0, 0.5),
+        "log_mstar": dist.Uniform(7.0, 12.0),
+        "log_sfr": dist.Uniform(-13.0, -8.0),
+        "dispersion": dist.LogUniform(50.0, 350.0),
+        "offset": dist.Normal(1.0, 2.0),
+    },
+    relative={"log_sfr": "log_mstar"},
+)
+THETA = PRIOR.sample(jr.key(0), (4000,))
+
+
+def test_log_prob_is_that_of_the_offsets():
+    offset = THETA.at[:, 2].add(-THETA[:, 1])
+    expected = sum(d.log_prob(offset[:, i]) for i, d in enumerate(PRIOR.distributions.values()))
+    np.testing.assert_allclose(PRIOR.log_prob(THETA), expected, rtol=1e-5)
+
+
+def test_relative_parameters_follow_their_reference():
+    ratio = THETA[:, 2] - THETA[:, 1]
+    assert ratio.min() >= -13 and ratio.max() <= -8
+    assert abs(np.corrcoef(ratio, THETA[:, 1])[0, 1]) < 0.06  # four standard errors
+    low, high = PRIOR.bounds(THETA)
+    np.testing.assert_allclose(high[:, 2] - low[:, 2], 5, rtol=1e-5)
+    assert (THETA >= low - 1e-4).all() and (THETA <= high + 1e-4).all()
+
+
+def test_prior_is_a_standard_normal_in_unconstrained_space():
+    free, _ = PRIOR.to_unconstrained(THETA)
+    np.testing.assert_allclose(free.mean(0), 0, atol=0.07)  # 4.4 standard errors of 4,000
+    np.testing.assert_allclose(jnp.cov(free.T), np.eye(5), atol=0.09)
+    np.testing.assert_allclose(PRIOR.to_constrained(free), THETA, rtol=2e-4, atol=2e-4)
+
+
+def test_jacobian_is_the_determinant():
+    for theta in THETA[:5]:
+        jacobian = jax.jacfwd(lambda t: PRIOR.to_unconstrained(t)[0])(theta)
+        expected = jnp.linalg.slogdet(jacobian)[1]
+        np.testing.assert_allclose(PRIOR.to_unconstrained(theta)[1].sum(), expected, atol=2e-2)
+
+
+def test_outside_the_support_is_impossible_and_unreachable():
+    theta = THETA[0].at[0].set(0.6)
+    assert PRIOR.log_prob(theta) == -jnp.inf
+    extreme = PRIOR.to_constrained(jnp.array([[-50.0] * 5, [50.0] * 5]))
+    low, high = PRIOR.bounds(extreme)
+    assert (extreme >= low).all() and (extreme <= high).all()
+
+
+def test_configuration_comes_back_the_same():
+    other = Prior.from_config(PRIOR.config())
+    assert other.names == PRIOR.names
+    np.testing.assert_array_equal(other.log_prob(THETA), PRIOR.log_prob(THETA))
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda: PRIOR.replace(nonsense=dist.Uniform(0.0, 1.0)),
+        lambda: Prior({"a": dist.Normal(0.0, 1.0)}, {"a": "b"}),
+        lambda: Prior.from_config({"distributions": {"a": {"distribution": "os"}}, "relative": {}}),
+        lambda: Prior({"a": dist.TruncatedNormal(0.0, 1.0, low=0.0)}).config(),
+    ],
+)
+def test_what_cannot_be_is_refused(act):
+    with pytest.raises(ValueError, match="expected"):
+        act()

@@ -1,0 +1,114 @@
+"""A user's own simulator or simulations, and the noise that goes with them."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+
+from flowspec.sim.detector import Detector
+from flowspec.sim.noise import Noise, add_noise
+from flowspec.sim.prior import Prior
+from flowspec.sim.user import CallableSimulator, Simulations
+from flowspec.spectra import Spectra
+
+WAVE = np.linspace(4000, 5000, 120)
+PRIOR = Prior({"level": dist.Uniform(1.0, 2.0), "slope": dist.Uniform(-1.0, 1.0)})
+DRAW = eqx.filter_jit(lambda sim, key, n: sim.draw(key, n))
+
+
+def ramp(key, theta):
+    return theta[0] + theta[1] * jnp.linspace(0, 1, 120)
+
+
+def test_any_function_becomes_a_simulator():
+    sim = CallableSimulator(ramp, PRIOR, WAVE, 0.01)
+    theta, flux, ivar = DRAW(sim, jr.key(0), 500)
+    truth = theta[:, :1] + theta[:, 1:] * np.linspace(0, 1, 120)
+    chi = np.asarray((flux - truth) * np.sqrt(ivar))
+    np.testing.assert_allclose(ivar, 1e4, rtol=1e-5)
+    np.testing.assert_allclose([chi.mean(), chi.std()], [0, 1], atol=0.02)
+
+
+def test_preset_noise_spans_the_promised_ratios():
+    sim = CallableSimulator(lambda key, theta: jnp.full(120, theta[0]), PRIOR, WAVE)
+    theta, _, ivar = DRAW(sim, jr.key(0), 2000)
+    ratio = np.log10(theta[:, 0] * np.sqrt(ivar[:, 0]))
+    edges = np.linspace(np.log10(0.5), np.log10(50), 5)
+    counts = np.histogram(ratio, edges)[0]
+    assert counts.sum() > 1990 and counts.min() > 420
+
+
+def test_noise_of_observations_keeps_its_shape_and_masks():
+    sigma = np.where(WAVE < 4500, 1.0, 3.0)
+    ivar = np.where(np.arange(120) % 7 == 0, 0, sigma**-2.0)[None]
+    sim = CallableSimulator(ramp, PRIOR, WAVE).with_noise(Spectra(WAVE, 5 + 0 * ivar, ivar))
+    _, flux, got = DRAW(sim, jr.key(1), 50)
+    np.testing.assert_array_equal(np.asarray(got > 0), np.broadcast_to(ivar > 0, got.shape))
+    np.testing.assert_allclose(got[:, 1] / got[:, -2], 9.0, rtol=1e-4)
+    assert (np.asarray(flux)[:, ::7] == 0).all()
+
+
+def test_noise_of_observations_needs_pixels():
+    with pytest.raises(ValueError, match="good pixels between 4000 and 5000 A"):
+        Noise.from_observed(Spectra(WAVE, np.ones((2, 120)), np.zeros((2, 120))), WAVE)
+
+
+def test_resampled_noise_has_unit_variance_and_the_right_correlation():
+    native = np.arange(4000.0, 5000.0, 5.0)
+    pixels = np.arange(4008.75, 4980.0, 2.5)
+    detector = Detector(native, pixels, correlation=0.2)
+    noise = np.stack([detector.noise(k) for k in jr.split(jr.key(0), 400)])
+    np.testing.assert_allclose(noise.std(0), 1.0, atol=0.15)
+    np.testing.assert_allclose(noise.std(), 1.0, atol=0.01)
+    # pixels of half the size: the two halves of one pixel are the same, the next pixel's are not
+    pairs = np.array([np.corrcoef(noise[:, i], noise[:, i + 1])[0, 1] for i in range(200)])
+    assert pairs.max() > 0.97
+    far = [np.corrcoef(noise[:, i], noise[:, i + 6])[0, 1] for i in range(200)]
+    np.testing.assert_allclose(np.mean(far), 0.0, atol=0.02)
+
+
+def test_sky_residuals_come_on_top_of_the_noise():
+    sky = jnp.zeros(120).at[60].set(3.0)
+    keys = jr.split(jr.key(0), 600)
+    noisy = np.stack(
+        [add_noise(k, jnp.zeros(120), jnp.ones(120), sky, jnp.ones((1, 120))) for k in keys]
+    )
+    assert noisy[:, 60].std() > 1.8
+    np.testing.assert_allclose(noisy[:, 61].std(), 1.0, atol=0.08)
+
+
+def test_wrong_functions_and_noise_are_refused():
+    with pytest.raises(ValueError, match=r"flux of shape \(120,\); got \(7,\)"):
+        CallableSimulator(lambda key, theta: jnp.zeros(7), PRIOR, WAVE)
+    with pytest.raises(ValueError, match="noise above zero"):
+        CallableSimulator(ramp, PRIOR, WAVE, np.zeros(120))
+
+
+@pytest.fixture
+def arrays():
+    sim = CallableSimulator(ramp, PRIOR, WAVE, 0.1)
+    return tuple(np.asarray(a) for a in sim.draw(jr.key(2), 30))
+
+
+def test_rows_of_simulations_stay_together(arrays):
+    sims = Simulations(*arrays, WAVE, PRIOR)
+    theta, flux, ivar = DRAW(sims, jr.key(0), 200)
+    rows = np.argmin(np.abs(arrays[0][:, 0] - np.asarray(theta)[:, :1]), axis=1)
+    np.testing.assert_array_equal(flux, arrays[1][rows])
+    assert len(np.unique(rows)) > 25
+
+
+def test_bad_simulations_are_named_by_row(arrays):
+    theta, flux, ivar = arrays
+    with pytest.raises(ValueError, match="shapes"):
+        Simulations(theta, flux[:, :-1], ivar, WAVE, PRIOR)
+    outside = theta.copy()
+    outside[4, 0] = 9.0
+    with pytest.raises(ValueError, match="inside the prior; got row 4"):
+        Simulations(outside, flux, ivar, WAVE, PRIOR)
+    holes = flux.copy()
+    holes[3, 5] = np.nan
+    with pytest.raises(ValueError, match="finite spectra; got others in row 3"):
+        Simulations(theta, holes, ivar, WAVE, PRIOR)
