@@ -163,9 +163,9 @@ def columns(groups: Mapping[str, Mapping]) -> list[str]:
     groups = {name: flat(group) for name, group in groups.items()}
     keys = list(dict.fromkeys(k for group in groups.values() for k in group))
     width = max(map(len, keys), default=0) + 2
-    head = " " * width + "".join(f"{name:>14}" for name in groups)
+    head = " " * width + "".join(f"{name:>18}" for name in groups)
     rows = [
-        f"{key:<{width}}" + "".join(f"{shown(group.get(key, '')):>14}" for group in groups.values())
+        f"{key:<{width}}" + "".join(f"{shown(group.get(key, '')):>18}" for group in groups.values())
         for key in keys
     ]
     return [head, *rows] if any(groups) else rows

@@ -6,6 +6,8 @@ of the 3 arcsec in a fibre. Results are given for all rows, for the half (by a h
 name) that may be looked at in development, and for the half that may only be reported.
 """
 
+from functools import partial
+
 import h5py
 import numpy as np
 from astropy.table import Table
@@ -29,10 +31,7 @@ def run(*, model: str = "sdss", draws: int = 500, rows: int = 0, seed: int = 0) 
     obs, z = good_galaxies(rows)
     summary, wall, cpu = harness.clocked(lambda: posterior.summarize(obs, n=draws, seed=seed))
     mass, sfr = labels(obs.names)
-
-    def score(mask):
-        return score_rows(summary[mask], z[mask], mass[mask], sfr[mask])
-
+    score = partial(score_rows, summary, z, mass, sfr)
     return {
         "model": model,
         "seconds_per_spectrum": wall / len(obs),
@@ -41,8 +40,11 @@ def run(*, model: str = "sdss", draws: int = 500, rows: int = 0, seed: int = 0) 
     }
 
 
-def score_rows(summary, z: np.ndarray, mass: np.ndarray, sfr: np.ndarray) -> dict:
-    """All scores of some rows of a summary table."""
+def score_rows(
+    summary, z: np.ndarray, mass: np.ndarray, sfr: np.ndarray, rows: np.ndarray
+) -> dict:
+    """All scores of some rows (a mask) of a summary table."""
+    summary, z, mass, sfr = (column[rows] for column in (summary, z, mass, sfr))
     best, flags = np.asarray(summary["z_best"]), np.asarray(summary["flags"])
     clean = flags == 0
     right = np.abs(best - z) / (1 + z) < LIMITS[0]

@@ -5,6 +5,8 @@ are for all rows, for the half (by a hash of the name) that may be looked at in 
 for the half that may only be reported.
 """
 
+from functools import partial
+
 import h5py
 import numpy as np
 
@@ -27,26 +29,22 @@ def run(*, model: str = "vandels", draws: int = 500, rows: int = 0, seed: int = 
     posterior = fs.load(model)
     obs, labels = survey(rows)
     summary, wall, cpu = harness.clocked(lambda: posterior.summarize(obs, n=draws, seed=seed))
-    secure, single = np.isin(labels["zflag"], (3, 4)), labels["zflag"] == 9
-
-    def score(chosen):
-        def of(mask):
-            rows = mask & chosen
-            return score_rows(summary[rows], {k: v[rows] for k, v in labels.items()})
-
-        return of
-
-    return {
+    groups = {"flags 3-4": np.isin(labels["zflag"], (3, 4)), "flag 9": labels["zflag"] == 9}
+    results = {
         "model": model,
         "seconds_per_spectrum": wall / len(obs),
         "cpu_seconds_per_spectrum": cpu / len(obs),
-        "flags 3-4": scores.in_halves(obs.names, score(secure)),
-        "flag 9": scores.in_halves(obs.names, score(single)),
     }
+    for group, chosen in groups.items():
+        part, own = summary[chosen], {k: v[chosen] for k, v in labels.items()}
+        halves = scores.in_halves(part["name"], partial(score_rows, part, own))
+        results |= {f"{group} {half}": score for half, score in halves.items()}
+    return results
 
 
-def score_rows(summary, labels: dict[str, np.ndarray]) -> dict:
-    """All scores of some rows of a summary table."""
+def score_rows(summary, labels: dict[str, np.ndarray], rows: np.ndarray) -> dict:
+    """All scores of some rows (a mask) of a summary table."""
+    summary, labels = summary[rows], {name: label[rows] for name, label in labels.items()}
     z, best = labels["z"], np.asarray(summary["z_best"])
     flags = np.asarray(summary["flags"])
     clean, right = flags == 0, np.abs(best - z) / (1 + z) < LIMIT

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
@@ -52,7 +53,8 @@ def fit(
     if obs is not None and hasattr(sim, "with_noise"):
         sim = sim.with_noise(obs)
     keys = jr.split(jr.key(seed), 5)
-    training_set, held_out = sim.split(training.validation) if hasattr(sim, "split") else (sim, sim)
+    fixed = hasattr(sim, "split")
+    training_set, held_out = sim.split(training.validation) if fixed else (sim, sim)
     validation = draw_many(held_out, keys[0], training.validation)
     model = build(keys[1], sim.prior, np.asarray(sim.wave), architecture)
     model = initialise(model, draw_many(training_set, keys[2], _TEMPLATE_SPECTRA))
@@ -68,7 +70,8 @@ def fit(
         "cpu_seconds": round(time.process_time() - start),
         "history": json.loads(json.dumps(history.round(4).tolist())),
     }
-    posterior = Posterior(model, np.asarray(sim.wave), _blank_screen(architecture), architecture, provenance)
+    wave, blank = np.asarray(sim.wave), _blank_screen(architecture)
+    posterior = Posterior(model, wave, blank, architecture, provenance)
     _, flux, ivar = draw_many(held_out, keys[4], _SCREEN_SPECTRA)
     simulated = Spectra(posterior.wave, flux, ivar)
     screen = Screen.from_summaries(posterior.summaries(simulated))
@@ -77,19 +80,24 @@ def fit(
 
 def draw_many(sim, key, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """``sim.draw`` to the host, in jitted parts: theta [n, params], flux and ivar [n, pixels]."""
-    draw = eqx.filter_jit(lambda sim, key: sim.draw(key, _AT_ONCE))
-    parts = [draw(sim, jr.fold_in(key, i)) for i in range(-(-n // _AT_ONCE))]
-    return tuple(np.concatenate([np.asarray(p) for p in column])[:n] for column in zip(*parts, strict=True))
+    parts = [_draw(sim, jr.fold_in(key, i)) for i in range(-(-n // _AT_ONCE))]
+    columns = zip(*parts, strict=True)
+    return tuple(np.concatenate([np.asarray(part) for part in c])[:n] for c in columns)
+
+
+@eqx.filter_jit
+def _draw(sim, key):
+    return sim.draw(key, _AT_ONCE)
 
 
 def initialise(model: Model, simulated) -> Model:
     """Templates from the principal components of simulations in the rest frame."""
-    theta, flux, ivar = simulated
+    theta, flux, ivar = map(jnp.asarray, simulated)
     bins, _, _ = model.encode(theta)
     variables = principal_templates(model.network, model.variables, flux, ivar, bins)
     return eqx.tree_at(lambda m: m.variables, model, variables)
 
 
 def _blank_screen(architecture: Architecture) -> Screen:
-    size = architecture.condition
-    return Screen(np.zeros(size, np.float32), np.eye(size, dtype=np.float32), np.ones(1, np.float32))
+    size, kind = architecture.condition, np.float32
+    return Screen(np.zeros(size, kind), np.eye(size, dtype=kind), np.ones(1, kind))

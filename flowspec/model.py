@@ -2,12 +2,12 @@
 
 import math
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.linen import Module
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from flowspec.densities import BinnedRedshift, Flow
@@ -32,7 +32,7 @@ class Model(eqx.Module):
 
     variables: dict
     flow: Flow
-    network: Module = eqx.field(static=True)
+    network: RedshiftNetwork = eqx.field(static=True)
     redshift: BinnedRedshift | None = eqx.field(static=True)
     prior: Prior = eqx.field(static=True)
 
@@ -114,7 +114,12 @@ class Architecture:
 
 
 def build(
-    key: PRNGKeyArray, prior: Prior, wave: Float[np.ndarray, " pixels"], sizes: Architecture
+    key: PRNGKeyArray,
+    prior: Prior,
+    wave: Float[np.ndarray, " pixels"],
+    sizes: Architecture,
+    *,
+    initialise: bool = True,
 ) -> Model:
     """An untrained model.
 
@@ -123,6 +128,8 @@ def build(
         prior: Its parameters; one named ``z`` is the redshift.
         wave: Grid in angstrom, uniform in ln(wavelength) where there is a redshift.
         sizes: Sizes of the parts.
+        initialise: Whether to draw the network's variables, or have only their shapes, for
+            parameters that come from a file.
 
     Raises:
         ValueError: If the grid is not logarithmic, or the redshift not bounded, where it must be.
@@ -135,7 +142,8 @@ def build(
     )
     network_key, flow_key = jax.random.split(key)
     blank = jnp.zeros((1, len(wave)))
-    variables = network.init(network_key, blank, blank + 1, jnp.zeros(1, int))
+    init = jax.jit(network.init) if initialise else partial(jax.eval_shape, network.init)
+    variables = init(network_key, blank, blank + 1, jnp.zeros(1, int))
     flow = Flow(flow_key, dim=len(prior.names), cond_dim=sizes.condition, **flow_options)
     return Model(variables, flow, network, redshift, prior)
 

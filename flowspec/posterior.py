@@ -19,21 +19,29 @@ from flowspec.model import Architecture, Model, build
 from flowspec.screening import Screen
 from flowspec.sim.prior import Prior
 from flowspec.spectra import Spectra
-from flowspec.storage import read_model, write_model
+from flowspec.storage import named_leaves, read_model, with_leaves, write_model
 from flowspec.summary import summary_table
 
 log = logging.getLogger("flowspec")
 _ROWS = 256  # spectra embedded at once
+_SCREEN = ("mean", "whiten", "distances")  # its arrays in a model file
 _PAIRS = 1024  # (spectrum, redshift bin) pairs conditioned at once, and the least draws compiled
 
 
 class Chunk(NamedTuple):
-    """A part of the input on the model's grid, with its features."""
+    """Features of a part of the input, padded to a fixed size for the compiler.
+
+    Attributes:
+        rows: Numbers of the rows of the input.
+        channels: Of these and of padding.
+        logits: Likewise.
+        summary: Likewise.
+    """
 
     rows: Int[np.ndarray, " rows"]
-    channels: Float[Array, "rows channels pixels"]
-    logits: Float[Array, "rows bins"]
-    summary: Float[Array, "rows summary"]
+    channels: Float[Array, "padded channels pixels"]
+    logits: Float[Array, "padded bins"]
+    summary: Float[Array, "padded summary"]
 
 
 class Posterior(eqx.Module):
@@ -77,12 +85,13 @@ class Posterior(eqx.Module):
         """
         key, parts = jr.key(seed), []
         for chunk in self._chunks(obs, progress):
-            keys = jax.vmap(jr.fold_in, (None, 0))(key, chunk.rows + first)
+            numbers = first + chunk.rows[0] + np.arange(len(chunk.logits))
+            keys = jax.vmap(jr.fold_in, (None, 0))(key, numbers)
             bins, base = _draw_bins(keys, chunk.logits, n, len(self.names))
             condition, inverse = self._conditions(chunk, np.asarray(bins))
-            theta = _push(self.model, bins.ravel(), base.reshape(-1, base.shape[-1]), condition, inverse)
-            theta = np.asarray(theta)
-            parts.append(theta.reshape(n, len(keys), -1)[:, : len(chunk.rows)])
+            base = base.reshape(-1, base.shape[-1])
+            theta = _push(self.model, bins.ravel(), base, condition, inverse)
+            parts.append(np.asarray(theta).reshape(n, len(keys), -1)[:, : len(chunk.rows)])
         return np.concatenate(parts, axis=1)
 
     def log_prob(
@@ -102,10 +111,10 @@ class Posterior(eqx.Module):
             bins, free, log_det = self.model.encode(stacked[:, chunk.rows])
             inside = jnp.isfinite(log_det)
             condition, inverse = self._conditions(chunk, np.asarray(bins))
-            log_prob = _log_prob_at(self.model, free.reshape(-1, free.shape[-1]), condition, inverse)
-            log_p = jax.nn.log_softmax(chunk.logits)
-            discrete = log_p[np.arange(len(chunk.rows)), bins]
-            total = discrete + log_prob.reshape(bins.shape) + log_det
+            free = free.reshape(-1, free.shape[-1])
+            log_flow = _log_prob_at(self.model, free, condition, inverse).reshape(bins.shape)
+            log_bin = jax.nn.log_softmax(chunk.logits)[np.arange(len(chunk.rows)), bins]
+            total = log_bin + log_flow + log_det
             parts.append(np.where(inside, total, -np.inf))
         return np.concatenate(parts, axis=-1).reshape(theta.shape[:-1])
 
@@ -129,7 +138,7 @@ class Posterior(eqx.Module):
             raise ValueError(f"expected a model with a redshift; got parameters {self.names}")
         own = self.model.redshift.all_edges()
         edges = own if edges is None else np.asarray(edges, float)
-        share = [np.asarray(jax.nn.softmax(c.logits)) for c in self._chunks(obs)]
+        share = [np.asarray(jax.nn.softmax(c.logits))[: len(c.rows)] for c in self._chunks(obs)]
         cumulative = np.cumsum(np.pad(np.concatenate(share), ((0, 0), (1, 0))), axis=1)
         at_edges = np.stack([np.interp(edges, own, row) for row in cumulative])
         return edges, np.diff(at_edges) / np.diff(edges)
@@ -138,7 +147,7 @@ class Posterior(eqx.Module):
         """What the flow is given for each spectrum, at its most probable redshift bin."""
         parts = []
         for chunk in self._chunks(obs):
-            bins = np.asarray(chunk.logits.argmax(-1))[None]
+            bins = np.asarray(chunk.logits.argmax(-1))[None, : len(chunk.rows)]
             condition, inverse = self._conditions(chunk, bins)
             parts.append(np.asarray(condition)[inverse])
         return np.concatenate(parts)
@@ -176,7 +185,7 @@ class Posterior(eqx.Module):
         }
         kind = np.float16 if half else np.float32
         arrays = {n: np.asarray(a, kind) for n, a in named_leaves(self.model).items()}
-        screen = {f"screen.{n}": getattr(self.screen, n) for n in SCREEN}
+        screen = {f"screen.{n}": getattr(self.screen, n) for n in _SCREEN}
         write_model(path, config, arrays | screen | {"wave": self.wave})
 
     def _chunks(self, obs: Spectra, progress: bool = False) -> Iterator[Chunk]:
@@ -191,24 +200,27 @@ class Posterior(eqx.Module):
             pad = ((0, size - len(rows)), (0, 0))
             flux, ivar = (np.pad(a[rows], pad) for a in (obs.flux, obs.ivar))
             embedding = _embed(self.model, flux, ivar)
-            used = len(rows)
-            yield Chunk(rows, embedding.channels[:used], embedding.logits[:used], embedding.summary[:used])
+            yield Chunk(rows, *embedding)
 
-    def _conditions(self, chunk: Chunk, bins: Int[np.ndarray, "n rows"]) -> tuple[Array, np.ndarray]:
+    def _conditions(
+        self, chunk: Chunk, bins: Int[np.ndarray, "n rows"]
+    ) -> tuple[Array, np.ndarray]:
         """The flow's condition for each distinct (spectrum, bin), and which one each draw has."""
         count = chunk.logits.shape[-1]
         pairs = (np.arange(bins.shape[1]) * count + bins).ravel()
         distinct, inverse = np.unique(pairs, return_inverse=True)
         rows, own = distinct // count, distinct % count
-        size = min(_PAIRS, 1 << (len(distinct) - 1).bit_length())
-        parts = []
-        for i in range(0, len(distinct), size):
-            r, b = (np.pad(a[i : i + size], (0, max(0, i + size - len(distinct)))) for a in (rows, own))
-            parts.append(_condition(self.model, chunk.channels, chunk.summary, r, b))
+        # Padded to a power of two: few shapes, few compilations.
+        padded = 1 << (len(distinct) - 1).bit_length()
+        size = min(_PAIRS, padded)
+        rows, own = (np.pad(a, (0, padded - len(distinct))) for a in (rows, own))
+        features = chunk.channels, chunk.summary
+        starts = range(0, len(rows), size)
+        parts = [
+            _condition(self.model, *features, rows[i : i + size], own[i : i + size])
+            for i in starts
+        ]
         return jnp.concatenate(parts), inverse
-
-
-SCREEN = ("mean", "whiten", "distances")
 
 
 def load(name: str | Path) -> Posterior:
@@ -233,8 +245,8 @@ def load(name: str | Path) -> Posterior:
         prior = Prior.from_config(config["prior"])
         architecture = Architecture(**config["architecture"])
         wave = arrays["wave"]
-        model = build(jr.key(0), prior, wave, architecture)
-        screen = Screen(*(arrays[f"screen.{n}"] for n in SCREEN))
+        model = build(jr.key(0), prior, wave, architecture, initialise=False)
+        screen = Screen(*(arrays[f"screen.{n}"] for n in _SCREEN))
         return Posterior(
             with_leaves(model, arrays), wave, screen, architecture, config["provenance"]
         )
@@ -246,35 +258,6 @@ def shipped() -> dict[str, Path]:
     """Models that come with the package, by name."""
     folder = Path(__file__).parent / "models"
     return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
-
-
-def named_leaves(model: Model) -> dict[str, Array]:
-    """Every parameter under its path in the PyTree."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(model, _is_parameter))
-    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
-
-
-def with_leaves(model: Model, arrays: dict[str, np.ndarray]) -> Model:
-    """`model` (shapes suffice) with its parameters from `arrays`.
-
-    Raises:
-        KeyError: If one is missing.
-        TypeError: If one has another shape.
-    """
-
-    def pick(path, leaf):
-        if not _is_parameter(leaf):
-            return leaf
-        stored = arrays[jax.tree_util.keystr(path)]
-        if stored.shape != leaf.shape:
-            raise TypeError(f"shape {stored.shape} instead of {leaf.shape} at {path}")
-        return jnp.asarray(stored, leaf.dtype)
-
-    return jax.tree_util.tree_map_with_path(pick, model)
-
-
-def _is_parameter(leaf) -> bool:
-    return isinstance(leaf, jax.ShapeDtypeStruct) or eqx.is_array(leaf)
 
 
 def on_grid(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> Spectra:

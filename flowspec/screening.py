@@ -53,7 +53,9 @@ class Screen(eqx.Module):
         distances = np.sort(np.linalg.norm((summaries[half:] - mean) @ whiten, axis=1))
         return cls(*(a.astype(np.float32) for a in (mean, whiten, distances)))
 
-    def p_value(self, summaries: Float[np.ndarray, "batch features"]) -> Float[np.ndarray, " batch"]:
+    def p_value(
+        self, summaries: Float[np.ndarray, "batch features"]
+    ) -> Float[np.ndarray, " batch"]:
         """Share of simulations at least as far out; small values are out of distribution."""
         distance = np.linalg.norm((summaries - self.mean) @ self.whiten, axis=1)
         further = len(self.distances) - np.searchsorted(self.distances, distance)

@@ -1,11 +1,15 @@
-"""Model files: safetensors, that is a JSON header and plain arrays. Reading one runs no code of it."""
+"""Model files: safetensors, that is a JSON header and plain arrays. Reading one runs no code."""
 
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, PyTree
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -65,3 +69,32 @@ def read_model(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
         return json.loads(header["config"]), arrays
     except (KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: expected a description in the header; got {error!r}") from None
+
+
+def named_leaves(model: PyTree) -> dict[str, Array]:
+    """Every parameter under its path in the PyTree."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(model, _is_parameter))
+    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+
+
+def with_leaves(model: PyTree, arrays: dict[str, np.ndarray]) -> PyTree:
+    """`model` (shapes suffice) with its parameters from `arrays`.
+
+    Raises:
+        KeyError: If one is missing.
+        TypeError: If one has another shape.
+    """
+
+    def pick(path, leaf):
+        if not _is_parameter(leaf):
+            return leaf
+        stored = arrays[jax.tree_util.keystr(path)]
+        if stored.shape != leaf.shape:
+            raise TypeError(f"shape {stored.shape} instead of {leaf.shape} at {path}")
+        return jnp.asarray(stored, leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(pick, model)
+
+
+def _is_parameter(leaf) -> bool:
+    return isinstance(leaf, jax.ShapeDtypeStruct) or eqx.is_array(leaf)

@@ -45,7 +45,8 @@ def summary_table(
         table["z_prob"] = near.mean(0)
         multimodal = table["z_prob"] < 0.9
     for i, name in enumerate(names):
-        for level, column in zip(PERCENTILES, np.percentile(samples[..., i], PERCENTILES, axis=0), strict=True):
+        levels = np.percentile(samples[..., i], PERCENTILES, axis=0)
+        for level, column in zip(PERCENTILES, levels, strict=True):
             table[f"{name}_p{level}"] = column
     table["snr"] = obs.snr
     table["p_value"] = p_value

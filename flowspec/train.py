@@ -1,10 +1,7 @@
 """Training: one jitted step for any number of devices, and the loop around it."""
 
-import hashlib
-import json
-import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, PRNGKeyArray
 from tqdm import tqdm
 
+from flowspec.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from flowspec.losses import negative_log_likelihood
 from flowspec.model import Model
 
@@ -104,7 +102,8 @@ def train(
         jnp.float32(jnp.inf), jnp.int32(0), jnp.int32(0),
         jnp.full((rows, 3), jnp.nan),
     )  # fmt: skip
-    digest = fingerprint(config, simulator, validation, key, static)
+    settings = (config, model.network, model.redshift, model.prior.config())
+    digest = fingerprint(settings, (simulator, validation, jr.key_data(key)))
     if checkpoint is not None and Path(checkpoint).exists():
         state = load_checkpoint(checkpoint, state, digest)
     state, validation = jax.device_put((state, validation), replicated)
@@ -249,41 +248,3 @@ def _replace(state: State, **changes) -> State:
 def _last(state: State) -> float:
     history = np.asarray(state.history)[:, 2]
     return float(history[np.isfinite(history)][-1])
-
-
-def fingerprint(config: Training, simulator, validation, key, static) -> str:
-    """Hash of everything that a checkpoint must share with the run that resumes it."""
-    digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
-    digest.update(repr((static.network, static.redshift, static.prior.config())).encode())
-    for leaf in jax.tree.leaves((simulator, validation, jax.random.key_data(key))):
-        if isinstance(leaf, jax.Array | np.ndarray):
-            digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()
-
-
-def save_checkpoint(path: str | Path, state: State, digest: str) -> None:
-    """Write a checkpoint under a temporary name, then rename it."""
-    path = Path(path)
-    temporary = path.with_name(path.name + ".part")
-    with open(temporary, "wb") as file:
-        file.write(digest.encode() + b"\n")
-        eqx.tree_serialise_leaves(file, state)
-    os.replace(temporary, path)
-
-
-def load_checkpoint(path: str | Path, like: State, digest: str) -> State:
-    """Read a checkpoint.
-
-    Raises:
-        ValueError: If it is of another configuration, seed or data set, or damaged.
-    """
-    with open(path, "rb") as file:
-        if file.readline().strip().decode(errors="replace") != digest:
-            raise ValueError(
-                f"{path}: expected a checkpoint of this configuration, seed and data; got another "
-                "one. Delete it to start afresh"
-            )
-        try:
-            return eqx.tree_deserialise_leaves(file, like)
-        except Exception as error:
-            raise ValueError(f"{path}: expected a checkpoint; got {error}") from None

@@ -106,8 +106,9 @@ def test_calibration_scores_of_the_exact_posterior_of_a_known_problem():
     theta = rng.standard_normal((1000, 2))
     seen = theta + rng.standard_normal(theta.shape)  # posterior: normal, mean x/2, variance 1/2
     exact = seen / 2 + rng.standard_normal((200, *theta.shape)) * np.sqrt(0.5)
-    good = calibration.score(exact, theta, ("a", "b"), 0)
-    narrow = calibration.score(seen / 2 + (exact - seen / 2) / 2, theta, ("a", "b"), 0)
+    box = theta.min(0), theta.max(0)
+    good = calibration.score(exact, theta, ("a", "b"), box, 0)
+    narrow = calibration.score(seen / 2 + (exact - seen / 2) / 2, theta, ("a", "b"), box, 0)
     assert good["largest ks"] < good["ks_critical_95"] * 1.1 < narrow["largest ks"]
     assert good["tarp_deviation"] < 0.03 < narrow["tarp_deviation"]
 

@@ -2,9 +2,9 @@
 
 import json
 import os
-import resource
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import astropy.units as u
@@ -195,7 +195,11 @@ def test_predict_streams_files_in_order_and_writes_samples(tmp_path, tiny_model,
     np.testing.assert_allclose(drawn[:, -5:], last, rtol=1e-3, atol=1e-5)
 
 
-def test_fit_a_file_of_simulations_then_look_at_the_model(tmp_path, capsys):
+def test_fit_a_file_of_simulations_then_look_at_the_model(
+    tmp_path, tiny_model, capsys, monkeypatch
+):
+    small = partial(fs.fit, architecture=tiny_model.architecture)
+    monkeypatch.setattr("flowspec.cli.fit.fit", small)
     sim = line_simulator()
     theta, flux, ivar = draw_many(sim, jr.key(2), 200)
     prior = {"prior": json.dumps(sim.prior.config())}
@@ -216,22 +220,17 @@ def test_fit_a_file_of_simulations_then_look_at_the_model(tmp_path, capsys):
     assert list(Table.read(report / "calibration.ecsv")["parameter"]) == ["z", "strength"]
 
 
-def run(*words, cwd, **kwargs):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "flowspec", *words]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True,
-                          **kwargs)  # fmt: skip
-
-
 def test_a_full_disk_is_one_line_and_no_file(tmp_path):
-    limit = 100_000  # bytes; ten spectra are 320,000
-
-    def full_disk():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    done = run("simulate", "sdss", "--n", "10", "-o", "out.h5", cwd=tmp_path, preexec_fn=full_disk)
+    words = ["flowspec", "simulate", "sdss", "--n", "10", "-o", "out.h5"]  # ten are 320,000 bytes
+    code = f"""import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+sys.argv = {words}
+runpy.run_module("flowspec", run_name="__main__", alter_sys=True)"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
-    assert done.stderr.strip().splitlines() == ["error: out.h5: File too large"]
+    assert done.stderr.splitlines() == ["error: out.h5: File too large"]
     assert list(tmp_path.iterdir()) == []
 
 

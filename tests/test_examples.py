@@ -43,4 +43,4 @@ def test_real_spectra(tmp_path, monkeypatch, data):
         pytest.skip("the model 'sdss' is not in flowspec/models")
     monkeypatch.setenv("FLOWSPEC_TEST_DATA", str(data))
     executed = execute("real_spectra.ipynb", tmp_path, monkeypatch)
-    assert figures(executed) == 5
+    assert figures(executed) == 4

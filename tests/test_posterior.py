@@ -1,4 +1,4 @@
-"""`Posterior`: draws and densities agree, files give the same answers back, bad rows are flagged."""
+"""`Posterior`: draws and densities agree, files give the same answers back, bad rows stand out."""
 
 import jax.random as jr
 import numpy as np

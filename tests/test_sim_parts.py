@@ -121,7 +121,7 @@ def test_damping_wing_has_its_equivalent_width():
 def test_metal_lines_have_their_equivalent_widths():
     ln_rest = jnp.linspace(np.log(1500), np.log(1560), 20001)
     lines = interstellar.LINES[np.abs(interstellar.LINES[:, 0] - 1526.71) < 1]
-    tau = interstellar.metal_opacity(ln_rest, jnp.ones(1), lines, 200.0)
+    tau = interstellar.metal_opacity(ln_rest, jnp.ones(1), lines, jnp.zeros(1), 200.0)
     width = ((1 - jnp.exp(-tau)) * jnp.exp(ln_rest)).sum() * (ln_rest[1] - ln_rest[0])
     np.testing.assert_allclose(width, lines[0, 1], rtol=0.1)
 
@@ -231,9 +231,16 @@ def test_lines_follow_abundance_and_ionisation(grid):
 def test_grid_points_are_reproduced(grid):
     i, j, k = 3, 2, 5
     got = nebula.line_ratios(grid, grid.log_u[i], grid.oh[k], grid.log_pk[j])
-    halpha = grid.names.index("Halpha")
-    expected = grid.log_flux[i, j, k] - grid.log_flux[i, j, k, halpha]
-    np.testing.assert_allclose(got, expected, atol=1e-5)
+    np.testing.assert_allclose(got, grid.log_flux[i, j, k], atol=1e-5)
+
+
+def test_lines_can_be_chosen_and_normalised(grid):
+    some = grid.ratios_to("Halpha").between(4800, 5100)
+    got = nebula.line_ratios(some, -3.0, 8.5)
+    every = dict(zip(grid.names, nebula.line_ratios(grid, -3.0, 8.5), strict=True))
+    assert "OIII5007" in some.names and "Halpha" not in some.names
+    expected = every["OIII5007"] - every["Halpha"]
+    np.testing.assert_allclose(got[some.names.index("OIII5007")], expected, atol=1e-5)
 
 
 # --- cosmology, lattice and pixels -----------------------------------------------------------

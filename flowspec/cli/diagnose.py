@@ -1,5 +1,6 @@
 """`flowspec diagnose`: is a model calibrated? Judged on simulations that it has not seen."""
 
+import sys
 from argparse import Namespace
 
 import jax.random as jr
@@ -30,7 +31,8 @@ def run(args: Namespace) -> None:
     posterior = load(args.model)
     theta, obs = _truths(args, posterior)
     folder = make_folder(args.output)
-    samples = posterior.sample(obs, args.num_samples, seed=args.seed, progress=True)
+    progress = sys.stderr.isatty()
+    samples = posterior.sample(obs, args.num_samples, seed=args.seed, progress=progress)
     low, high = (np.asarray(b) for b in prior_box(posterior, theta))
     names = posterior.names
     table = calibration.report(samples, theta, names, low, high, seed=args.seed)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from astropy.table import QTable
+from astropy.table import Table
 
 TABLES = {".ecsv": "ascii.ecsv", ".fits": "fits"}
 
@@ -67,7 +67,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_table(table: QTable, path: str | Path) -> None:
+def write_table(table: Table, path: str | Path) -> None:
     """Write a table as ECSV or FITS, by the ending of `path`."""
     kind = TABLES[Path(path).suffix]
     if kind == "fits":  # FITS has no other characters

@@ -31,6 +31,19 @@ _LOG_FLUX = nebula.LOG_LSUN - np.log10(4 * np.pi) - 2 * np.log10(3.0856775814913
 class GalaxySimulator(eqx.Module):
     """Simulated galaxy spectra for one instrument.
 
+    Parameters of `theta`, in the order of ``prior.names``:
+
+    - ``z``: redshift.
+    - ``log_mstar``: log10 of the mass in stars and remnants today, M_sun, Chabrier IMF.
+    - ``log_sfr``: log10 of the mean star-formation rate of the last 100 Myr, M_sun/yr.
+    - ``log_age``: log10 of the median age of the stars older than that, Gyr; the history is
+      log-normal in age (0.2 dex) and ends smoothly at the age of the Universe.
+    - ``log_zstar``: log10 of stellar metallicity over solar.
+    - ``av``: attenuation of the stars at 5500 A, magnitudes (Calzetti); that of the gas is a
+      Milky-Way curve with E(B-V) higher by 1 / 0.44.
+    - ``log_u``, ``oh``: ionisation parameter and 12 + log10 O/H of the ionised gas.
+    - ``dispersion``: velocity dispersion of the stars, km/s.
+
     Args:
         instrument: "sdss", "vandels" or an `Instrument`.
         prior: Named parameters (`Prior`); by default that of the instrument. A parameter that it
@@ -47,6 +60,7 @@ class GalaxySimulator(eqx.Module):
     prior: Prior = eqx.field(static=True)
     nuisances: tuple[str, ...] = eqx.field(static=True)
     lattice: Lattice
+    ln_frame: float = eqx.field(static=True)
     wave: np.ndarray
     pixels: PixelOperator
     noise: Noise
@@ -60,6 +74,8 @@ class GalaxySimulator(eqx.Module):
     absorbers: np.ndarray
     kinds: tuple[int, ...] = eqx.field(static=True)
     groups: tuple[int, ...] = eqx.field(static=True)
+    offsets: tuple[float, ...] = eqx.field(static=True)
+    scatter: tuple[float, ...] = eqx.field(static=True)
     sight: dict[str, Array]
     cosmos: Cosmos
 
@@ -75,18 +91,22 @@ class GalaxySimulator(eqx.Module):
         instrument, prior = _checked(instrument, prior, nuisances)
         z_low, z_high = _redshifts(prior)
         self.prior, self.nuisances, self.wave = prior, tuple(nuisances), instrument.wave
-        self.lattice = _lattice(instrument, z_high)
+        self.lattice = _lattice(instrument, z_low, z_high)
         self.pixels = PixelOperator(instrument, self.lattice)
         self.cosmos = Cosmos(cosmology, z_high)
-        reach = (instrument.wave[0] / (1 + z_high) / 1.05, instrument.wave[-1] / (1 + z_low) * 1.05)
+        # the lattice's rest frame is that of the lowest redshift, which keeps it short
+        self.ln_frame = float(np.log1p(z_low))
+        reach = self.lattice.wave[[0, -1]] / (1 + z_low)
         self.stars = stars.load_stars()
         power = self.stars.wave * self.stars.flux.astype(float)
         power = power.reshape(-1, power.shape[-1])
-        self.star_table = jnp.asarray(self.lattice.of_spectra(self.stars.wave, power))
-        self.nebula = nebula.load_nebula()
+        at_frame = self.stars.wave * (1 + z_low)
+        self.star_table = jnp.asarray(self.lattice.of_spectra(at_frame, power))
+        self.nebula = nebula.load_nebula().ratios_to("Halpha").between(*reach)
         self.line_dust = jnp.asarray(dust.cardelli(self.nebula.wave), jnp.float32)
-        self.groups = _multiplets(self.nebula)
-        self.line_table = jnp.asarray(self.lattice.of_lines(self.nebula.wave))
+        self.groups, self.offsets, self.scatter = _multiplets(self.nebula)
+        at_frame = self.nebula.wave * (1 + z_low)
+        self.line_table = jnp.asarray(self.lattice.of_lines(at_frame))
         waves = interstellar.LINES[:, 0]
         self.absorbers = interstellar.LINES[(waves > reach[0]) & (waves < reach[1])]
         self.kinds = tuple(self.absorbers[:, 2].astype(int).tolist())
@@ -133,7 +153,8 @@ class GalaxySimulator(eqx.Module):
 
     def _add_noise(self, key, flux, ivar):
         sky, knots = self.sight["sky"], self.sight["mismatch"]
-        return add_noise(key, flux, ivar, sky, knots, self.detector)
+        blemished = "blemishes" in self.nuisances
+        return add_noise(key, flux, ivar, sky, knots, self.detector, blemished)
 
     def flux(self, key: PRNGKeyArray, theta: Float[Array, " params"]) -> Float[Array, " pixels"]:
         """Noiseless spectrum in 1e-17 erg/s/cm2/A, nuisances drawn from `key`."""
@@ -145,6 +166,8 @@ class GalaxySimulator(eqx.Module):
             key,
             self.nuisances,
             groups=self.groups,
+            offsets=self.offsets,
+            scatter=self.scatter,
             kinds=self.kinds,
             calibration=self.sight["calibration"],
             mismatch=self.sight["mismatch"],
@@ -172,8 +195,8 @@ class GalaxySimulator(eqx.Module):
     def emitted(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " window"]:
         """Light of stars and lines on the observed lattice, L_sun per M_sun per ln(wavelength).
 
-        Lines carry their own, stronger attenuation, relative to that of
-        the stars, so that one inverse transform and one attenuation serve both.
+        Lines carry their own, stronger attenuation relative to that of the stars, so that one
+        inverse transform and one attenuation serve both.
         """
         mass = stars.formed_mass(
             10 ** (p["log_sfr"] - p["log_mstar"]),
@@ -189,7 +212,7 @@ class GalaxySimulator(eqx.Module):
         smooth = self.lattice.broaden(jnp.sqrt(excess + 1e-6))
         gas = self.lattice.broaden(p["dispersion"] * jnp.exp(draw.gas))
         total = starlight.reshape(2, -1) * smooth + lines.reshape(2, -1) * gas
-        light = self.lattice.shifted(total, jnp.log1p(p["z"]))
+        light = self.lattice.shifted(total, jnp.log1p(p["z"]) - self.ln_frame)
         return light[self.pixels.first : self.pixels.last]
 
     def line_power(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " lines"]:
@@ -205,10 +228,13 @@ class GalaxySimulator(eqx.Module):
 
     def _metals(self, p, draw, ln_rest):
         """Optical depth of the metals in the galaxy's own gas on the observed lattice."""
+        young = np.isin(self.kinds, interstellar.YOUNG)
+        moving = np.isin(self.kinds, interstellar.MOVING)
+        strength = 10**draw.absorption * jnp.where(young, _gas_rich(p), 1.0)
         velocity, width = draw.outflow
-        strength = 10**draw.absorption * _gas_rich(p)
-        own = ln_rest - velocity / C_KMS
-        return interstellar.metal_opacity(own, strength, self.absorbers, width)
+        return interstellar.metal_opacity(
+            ln_rest, strength, self.absorbers, velocity * moving, width
+        )
 
     def _hydrogen(self, p, draw, rest):
         """Optical depth of the galaxy's own neutral hydrogen on the observed lattice."""
@@ -254,21 +280,29 @@ def _redshifts(prior) -> tuple[float, float]:
     return low, high
 
 
-def _lattice(instrument: Instrument, z_high: float) -> Lattice:
+def _lattice(instrument: Instrument, z_low: float, z_high: float) -> Lattice:
     """Lattice through the instrument's pixels, long enough that nothing wraps into view."""
     margin = int(np.ceil(5 * instrument.lsf.max() / C_KMS / instrument.step)) + 64
     first = np.log(instrument.wave[0]) - instrument.step * (
-        np.ceil(np.log1p(z_high) / instrument.step) + margin
+        np.ceil(np.log((1 + z_high) / (1 + z_low)) / instrument.step) + margin
     )
     last = np.log(instrument.wave[-1]) + margin * instrument.step
     return Lattice.covering(first, last, instrument.step)
 
 
-def _multiplets(table: nebula.NebularTable) -> tuple[int, ...]:
-    """One number per ion (hydrogen is one), so that its lines scatter together [lines]."""
-    heads = ("H", "Pa")
+def _multiplets(table: nebula.NebularTable) -> tuple[tuple[int | float, ...], ...]:
+    """Which lines depart from the grid together, by how many dex in the mean, and in scatter.
+
+    Those of one ion do (hydrogen is one), with its ultraviolet lines apart: they depend on
+    temperature and C/O, are the least certain, and are stronger in distant galaxies than in the
+    grid (C III] of 1 to 3 angstrom, Shapley et al. 2003, Llerena et al. 2022).
+    """
+    ultraviolet = table.wave < 2400
     ion = [
-        "H" if not n.startswith("He") and n.startswith(heads) else n.rstrip("0123456789._")
+        "H" if not n.startswith("He") and n.startswith(("H", "Pa")) else n.rstrip("0123456789._")
         for n in table.names
     ]
-    return tuple(np.unique(ion, return_inverse=True)[1].tolist())
+    ion = [f"{n} UV" if far else n for n, far in zip(ion, ultraviolet, strict=True)]
+    groups = np.unique(ion, return_inverse=True)[1]
+    parts = (groups, np.where(ultraviolet, 0.35, 0.0), np.where(ultraviolet, 0.35, 0.1))
+    return tuple(tuple(part.tolist()) for part in parts)

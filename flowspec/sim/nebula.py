@@ -23,7 +23,7 @@ class NebularTable(eqx.Module):
         names: Line names [lines].
         parent: Line whose strength each one follows: itself, but for lines of fixed ratio [lines].
         wave: Vacuum wavelengths in angstrom [lines].
-        log_flux: log10 flux relative to H-beta [u, p, o, lines].
+        log_flux: log10 flux relative to H-beta (or as `ratios_to` made it) [u, p, o, lines].
     """
 
     log_u: np.ndarray
@@ -33,6 +33,18 @@ class NebularTable(eqx.Module):
     log_flux: np.ndarray
     names: tuple[str, ...] = eqx.field(static=True)
     parent: tuple[str, ...] = eqx.field(static=True)
+
+    def ratios_to(self, name: str) -> "NebularTable":
+        """The same lines, relative to the one called `name`."""
+        log_flux = self.log_flux - self.log_flux[..., [self.names.index(name)]]
+        return eqx.tree_at(lambda t: t.log_flux, self, log_flux)
+
+    def between(self, low: float, high: float) -> "NebularTable":
+        """Only the lines between two vacuum wavelengths in angstrom."""
+        keep = np.flatnonzero((self.wave > low) & (self.wave < high))
+        names, parent = (tuple(t[i] for i in keep) for t in (self.names, self.parent))
+        arrays = (self.log_u, self.log_pk, self.oh, self.wave[keep], self.log_flux[..., keep])
+        return NebularTable(*arrays, names, parent)
 
 
 def load_nebula(path: Path = TABLES / "nebula.npz") -> NebularTable:
@@ -49,19 +61,16 @@ def _hats(x, nodes):
 
 
 def line_ratios(
-    table: NebularTable, log_u: ScalarLike, oh: ScalarLike, log_pk=PRESSURE
+    table: NebularTable, log_u: ScalarLike, oh: ScalarLike, log_pk: ScalarLike = PRESSURE
 ) -> Float[Array, " lines"]:
-    """log10 of line fluxes over H-alpha, trilinear in the grid's logarithms.
+    """log10 of line fluxes, trilinear in the grid's logarithms and constant beyond its ends.
 
     Args:
-        table: Must hold a line named "Halpha".
+        table: Lines and what they are relative to.
         log_u: log10 ionisation parameter.
         oh: 12 + log10 O/H.
         log_pk: log10 pressure over Boltzmann's constant.
     """
-    halpha = table.names.index("Halpha")
-    grid = jnp.asarray(table.log_flux)
-    grid = grid - grid[..., halpha : halpha + 1]
-    cube = jnp.tensordot(_hats(log_u, table.log_u), grid, 1)
+    cube = jnp.tensordot(_hats(log_u, table.log_u), jnp.asarray(table.log_flux), 1)
     cube = jnp.tensordot(_hats(log_pk, table.log_pk), cube, 1)
     return jnp.tensordot(_hats(oh, table.oh), cube, 1)

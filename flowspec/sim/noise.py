@@ -101,8 +101,9 @@ def add_noise(
     sky: Float[Array, " pixels"],
     knots: Float[Array, "knots pixels"],
     detector: Detector | None = None,
+    blemished: bool = True,
 ) -> Float[Array, " pixels"]:
-    """Add Gaussian noise, and residuals of sky lines that the inverse variance does not know.
+    """Add Gaussian noise, and what the inverse variance does not know: sky residuals, blemishes.
 
     Args:
         key: Random key.
@@ -111,10 +112,41 @@ def add_noise(
         sky: Where residuals fall, in units of the noise.
         knots: Basis of the smooth amplitude of the residuals (`smooth_basis`).
         detector: Pixels of independent noise, where they are not the spectrum's own.
+        blemished: Whether to add `blemishes`.
     """
-    pixel, amplitude, sign = jr.split(key, 3)
+    pixel, amplitude, sign, flaw = jr.split(key, 4)
     size = jnp.abs(jr.normal(amplitude)) * jr.normal(sign, (knots.shape[0],))
     noise = jr.normal(pixel, flux.shape) if detector is None else detector.noise(pixel)
     noise = noise + sky * (size @ knots)
+    if blemished:
+        noise = noise + blemishes(flaw, knots)
     sigma = jnp.where(ivar > 0, jnp.maximum(ivar, 1e-30) ** -0.5, 0.0)
     return jnp.where(ivar > 0, flux + sigma * noise, 0.0)
+
+
+def blemishes(key: PRNGKeyArray, knots: Float[Array, "knots pixels"]) -> Float[Array, " pixels"]:
+    """What reduction leaves behind, in units of the noise [pixels].
+
+    Up to three narrow spikes of 4 to 60 sigma (cosmic rays, zeroth orders), half of the spectra
+    having none; and, at each end of a third of the spectra, noise and continuum that are wrong by
+    2 to 15 sigma over the last 1 to 8 % of the pixels (second orders, fringes, flat fields).
+
+    Args:
+        key: Random key.
+        knots: `smooth_basis` of the pixels.
+    """
+    count, pixels = knots.shape
+    where, height, width, any_, sign, ends, smooth, white = jr.split(key, 8)
+    x = jnp.arange(pixels, dtype=jnp.float32)
+    centre = jr.uniform(where, (3, 1)) * pixels
+    sigma = jr.uniform(width, (3, 1), minval=0.5, maxval=2.5)
+    peak = 10 ** jr.uniform(height, (3, 1), minval=0.6, maxval=1.8)
+    present = jr.bernoulli(any_, 0.2, (3, 1)) * jr.rademacher(sign, (3, 1))
+    spikes = (present * peak * jnp.exp(-0.5 * ((x - centre) / sigma) ** 2)).sum(0)
+    present, size, scale = jr.uniform(ends, (3, 2, 1))
+    length = (0.01 + 0.07 * scale) * pixels
+    envelope = jnp.exp(-jnp.stack([x, x[::-1]]) / length)
+    size = jnp.where(present < 1 / 3, 10 ** (0.3 + 0.9 * size), 0.0)
+    wrong = jr.normal(smooth, (2, count + 1)) @ jnp.concatenate([knots, jnp.ones((1, pixels))])
+    wrong = wrong + jr.normal(white, (pixels,))
+    return spikes + (size * envelope * wrong).sum(0)

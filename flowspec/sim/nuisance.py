@@ -10,8 +10,11 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from flowspec.sim.interstellar import SCATTER
+
 NUISANCES = (
     "burst", "gas", "lines", "dust", "absorption", "lya", "igm", "calibration", "mismatch", "sky",
+    "blemishes",
 )  # fmt: skip
 
 
@@ -51,6 +54,10 @@ def _clipped(key, scale, shape=()):
     return scale * jr.truncated_normal(key, -3.0, 3.0, shape)
 
 
+def _uniform(key, low, high):
+    return jr.uniform(key, minval=low, maxval=high)
+
+
 def smooth_basis(wave: np.ndarray, knots: int) -> np.ndarray:
     """Rows of cubic B-splines, evenly spaced in ln(wavelength) [knots, pixels]."""
     x = np.log(wave / wave[0]) / np.log(wave[-1] / wave[0]) * (knots - 3)
@@ -70,8 +77,10 @@ def draw_nuisances(
     active: tuple[str, ...],
     *,
     groups: tuple[int, ...],
+    offsets: tuple[float, ...],
+    scatter: tuple[float, ...],
     kinds: tuple[int, ...],
-    calibration: Float[Array, "terms pixels"],
+    calibration: Float[Array, "5 pixels"],
     mismatch: Float[Array, "knots pixels"],
 ) -> Draw:
     """Draw the active nuisances; the others are neutral.
@@ -85,43 +94,59 @@ def draw_nuisances(
         key: Random key.
         active: Names among `NUISANCES`.
         groups: Index of the multiplet of each emission line, scattered as one [lines].
-        kinds: Kind of each interstellar line: 0 low ions, 1 high ions, 2 sodium [absorbers].
+        offsets: Mean departure of each emission line from the grid, dex [lines].
+        scatter: Scatter about it, dex [lines].
+        kinds: Kind of each interstellar line, as in `interstellar.LINES` [absorbers].
         calibration: `polynomial_basis` of the pixels.
         mismatch: `smooth_basis` of the pixels.
     """
     keys = dict(zip(NUISANCES, jr.split(key, len(NUISANCES)), strict=True))
     on = {name: 1.0 * (name in active) for name in NUISANCES}
-    gas = jr.split(keys["gas"], 2)
-    dust, lya, kin = (jr.split(keys[k], n) for k, n in (("dust", 2), ("lya", 4), ("absorption", 2)))
-    scatter = _clipped(keys["lines"], 0.1, (max(groups) + 1,))[np.array(groups)]
-    kind = np.array(kinds, int)
-    strength = jr.truncated_normal(kin[0], -3.0, 3.0, (3 + len(kinds),))
-    absorption = jnp.array([0.2, 0.25, 0.45])[kind] * strength[:3][kind] + 0.1 * strength[3:]
-    sizes = jnp.array([0.05, 0.08, 0.05, 0.03, 0.02])[: len(calibration)]
-    polynomial = _clipped(keys["calibration"], 1.0, (len(calibration),)) * sizes
-    wiggles = _clipped(keys["mismatch"], 0.015, (len(mismatch),))
-    escape = jr.uniform(lya[0], minval=-3.0, maxval=-0.2)
+    gas, dust = jr.split(keys["gas"]), jr.split(keys["dust"])
+    departures = _clipped(keys["lines"], 1.0, (max(groups) + 1,))[np.array(groups)]
+    absorption, outflow = _absorbing_gas(keys["absorption"], on["absorption"], kinds)
+    column, lya = _neutral_hydrogen(keys["lya"], on["lya"])
     return Draw(
         burst=on["burst"] * _clipped(keys["burst"], 0.2),
         gas=on["gas"] * (_clipped(gas[0], 0.25) - 0.1),
-        pressure=5.8 + on["gas"] * jr.uniform(gas[1], minval=-0.6, maxval=0.8),
-        lines=on["lines"] * scatter,
+        pressure=5.8 + on["gas"] * _uniform(gas[1], -0.6, 0.8),
+        lines=on["lines"] * (np.array(offsets) + departures * np.array(scatter)),
         slope=on["dust"] * (_clipped(dust[0], 0.2) - 0.1),
-        nebular=0.44 + on["dust"] * jr.uniform(dust[1], minval=-0.09, maxval=0.46),
-        absorption=jnp.log10(on["absorption"] + 1e-9) + absorption * on["absorption"],
-        outflow=jnp.array([0.0, 200.0])
-        + on["absorption"] * jnp.array([-150.0, 20.0])
-        + on["absorption"] * jnp.array([200.0, 100.0]) * jr.uniform(kin[1], (2,), minval=-1.0),
-        column=jnp.where(on["lya"] > 0, jr.uniform(lya[1], minval=19.0, maxval=21.8), 10.0),
-        lya=jnp.stack(
-            [
-                jnp.where(on["lya"] > 0, escape, -9.0),
-                275.0 + on["lya"] * jr.uniform(lya[2], minval=-275.0, maxval=275.0),
-                190.0 + on["lya"] * jr.uniform(lya[3], minval=-110.0, maxval=110.0),
-            ]
-        ),  # fmt: skip
+        nebular=0.44 + on["dust"] * _uniform(dust[1], -0.09, 0.46),
+        absorption=absorption,
+        outflow=outflow,
+        column=column,
+        lya=lya,
         igm=on["igm"] * _clipped(keys["igm"], 0.12),
         curve=jnp.exp(
-            on["calibration"] * polynomial @ calibration + on["mismatch"] * wiggles @ mismatch
+            on["calibration"] * _calibration(keys["calibration"], calibration)
+            + on["mismatch"] * _clipped(keys["mismatch"], 0.015, (len(mismatch),)) @ mismatch
         ),
     )
+
+
+def _absorbing_gas(key, on, kinds):
+    """dex of each line's strength, and velocity and width of the gas in km/s."""
+    keys = jr.split(key, 3)
+    kind = np.array(kinds, int)
+    strength = _clipped(keys[0], 1.0, (len(SCATTER) + len(kinds),))
+    departure = jnp.array(SCATTER)[kind] * strength[kind] + 0.1 * strength[len(SCATTER) :]
+    velocity, width = _uniform(keys[1], -350.0, 50.0), _uniform(keys[2], 120.0, 320.0)
+    outflow = jnp.stack([on * velocity, 200.0 + on * (width - 200.0)])
+    return jnp.log10(on + 1e-9) + on * departure, outflow
+
+
+def _neutral_hydrogen(key, on):
+    """log10 column density, and escape fraction, velocity and width of Lyman alpha."""
+    keys = jr.split(key, 4)
+    ends = ((19.0, 22.0), (-3.0, -0.2), (70.0, 770.0), (80.0, 300.0))
+    column, escape, velocity, width = (_uniform(k, *e) for k, e in zip(keys, ends, strict=True))
+    off = jnp.array([-9.0, 400.0, 200.0])
+    lya = off + on * (jnp.stack([escape, velocity, width]) - off)
+    return 10.0 + on * (column - 10.0), lya
+
+
+def _calibration(key, basis):
+    """ln of the factor on the flux: overall, slope, and three further degrees."""
+    sizes = jnp.array([0.05, 0.08, 0.05, 0.03, 0.02])
+    return (_clipped(key, 1.0, (len(basis),)) * sizes) @ basis

@@ -14,7 +14,8 @@ from jaxtyping import Array, ArrayLike, Float, ScalarLike
 
 TABLES = Path(__file__).parent / "tables"
 YOUNG = 0.1  # Gyr: star formation is constant since then, log-normal in age before
-AGE_WIDTH = 0.2  # dex: width of the log-normal star-formation history before YOUNG
+# dex: width of the log-normal star-formation history before YOUNG (Gladders et al. 2013)
+AGE_WIDTH = 0.3
 
 
 class StellarTable(NamedTuple):

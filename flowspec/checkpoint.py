@@ -1,0 +1,52 @@
+"""Checkpoints: all arrays of a training state, and a hash of what they belong to."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+
+def fingerprint(settings, data: PyTree) -> str:
+    """Hash of everything that a checkpoint must share with the run that resumes it.
+
+    Args:
+        settings: Anything whose ``repr`` tells all about it.
+        data: Arrays.
+    """
+    digest = hashlib.sha256(repr(settings).encode())
+    for leaf in jax.tree.leaves(data):
+        if isinstance(leaf, jax.Array | np.ndarray):
+            digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()
+
+
+def save_checkpoint(path: str | Path, state: PyTree, digest: str) -> None:
+    """Write a checkpoint under a temporary name, then rename it."""
+    path = Path(path)
+    temporary = path.with_name(path.name + ".part")
+    with open(temporary, "wb") as file:
+        file.write(digest.encode() + b"\n")
+        eqx.tree_serialise_leaves(file, state)
+    os.replace(temporary, path)
+
+
+def load_checkpoint(path: str | Path, like: PyTree, digest: str) -> PyTree:
+    """Read a checkpoint.
+
+    Raises:
+        ValueError: If it is of another configuration, seed or data set, or damaged.
+    """
+    with open(path, "rb") as file:
+        if file.readline().strip().decode(errors="replace") != digest:
+            raise ValueError(
+                f"{path}: expected a checkpoint of this configuration, seed and data; got another "
+                "one. Delete it to start afresh"
+            )
+        try:
+            return eqx.tree_deserialise_leaves(file, like)
+        except Exception as error:
+            raise ValueError(f"{path}: expected a checkpoint; got {error}") from None
