@@ -11,5 +11,7 @@ from flowspec.posterior import shipped as shipped
 from flowspec.screening import Flag as Flag
 from flowspec.sim.galaxy import GalaxySimulator as GalaxySimulator
 from flowspec.sim.prior import Prior as Prior
+from flowspec.sim.user import CallableSimulator as CallableSimulator
+from flowspec.sim.user import Simulations as Simulations
 from flowspec.spectra import Spectra as Spectra
 from flowspec.train import Training as Training

@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,6 +31,7 @@ def fit(
     seed: int = 0,
     training: Training = Training(),  # noqa: B008 - frozen
     architecture: Architecture = Architecture(),  # noqa: B008 - frozen
+    start: Posterior | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
 ) -> Posterior:
@@ -42,22 +43,28 @@ def fit(
         seed: Random seed of everything.
         training: Number of steps and the like.
         architecture: Sizes of the network and the flow.
+        start: A posterior to start from, of the same grid, parameters and redshift limits, instead
+            of from scratch; its architecture is kept.
         checkpoint: File to resume from if it exists, and to write while training.
         progress: Whether to show a progress bar.
 
     Raises:
-        ValueError: If the simulator's grid is not logarithmic though it has a redshift, if
-            the loss is not finite, or if the checkpoint belongs to another run.
+        ValueError: If `start` is of another grid or other parameters, if the simulator's grid is
+            not logarithmic though it has a redshift, if the loss is not finite, or if the
+            checkpoint belongs to another run.
     """
-    start = time.process_time()
+    began = time.process_time()
     if obs is not None and hasattr(sim, "with_noise"):
         sim = sim.with_noise(obs)
     keys = jr.split(jr.key(seed), 5)
     fixed = hasattr(sim, "split")
     training_set, held_out = sim.split(training.validation) if fixed else (sim, sim)
-    validation = draw_many(held_out, keys[0], training.validation)
-    model = build(keys[1], sim.prior, np.asarray(sim.wave), architecture)
-    model = initialise(model, draw_many(training_set, keys[2], _TEMPLATE_SPECTRA))
+    validation = held_out.rows() if fixed else draw_many(sim, keys[0], training.validation)
+    if start is None:
+        model = build(keys[1], sim.prior, np.asarray(sim.wave), architecture)
+        model = initialise(model, draw_many(training_set, keys[2], _TEMPLATE_SPECTRA))
+    else:
+        model, architecture = continued(start, sim), start.architecture
     model, history = train(
         model, training_set, validation, training, keys[3], checkpoint=checkpoint, progress=progress
     )
@@ -67,7 +74,8 @@ def fit(
         "seed": seed,
         "simulator": getattr(sim, "description", type(sim).__name__),
         "training": asdict(training),
-        "cpu_seconds": round(time.process_time() - start),
+        "cpu_seconds": round(time.process_time() - began),
+        "start": None if start is None else start.provenance,
         "history": json.loads(json.dumps(history.round(4).tolist())),
     }
     wave, blank = np.asarray(sim.wave), _blank_screen(architecture)
@@ -76,6 +84,23 @@ def fit(
     simulated = Spectra(posterior.wave, flux, ivar)
     screen = Screen.from_summaries(posterior.summaries(simulated))
     return eqx.tree_at(lambda p: p.screen, posterior, screen)
+
+
+def continued(start: Posterior, sim) -> Model:
+    """The model of a posterior under the prior of a simulator.
+
+    Raises:
+        ValueError: If the two differ in more than the shape of the prior.
+    """
+    old, new = start.model.prior, sim.prior
+    same_grid = start.wave.shape == np.shape(sim.wave) and np.allclose(start.wave, sim.wave)
+    ends = [p.config()["distributions"].get("z") for p in (old, new)]
+    if not same_grid or old.names != new.names or ends[0] != ends[1]:
+        raise ValueError(
+            f"expected a model to start from with the grid, the redshift prior and the parameters "
+            f"{new.names} of the simulator; got {old.names} on {len(start.wave)} pixels"
+        )
+    return replace(start.model, prior=new)
 
 
 def draw_many(sim, key, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -49,7 +49,23 @@ class Model(eqx.Module):
         bins: Int[Array, " batch"],
     ) -> Float[Array, "batch condition"]:
         """Condition of the flow at one redshift bin for each (row of an) embedding."""
-        return self.network.apply(self.variables, channels, summary, bins, method="align")
+        lines = self.network.apply(self.variables, channels, bins, method="project")
+        return self.condition_of(lines, summary, bins)
+
+    def project_everywhere(
+        self, channels: Float[Array, "batch channels pixels"]
+    ) -> Float[Array, "batch channels aligned bins"]:
+        """Projections on the rest-frame templates at all redshift bins."""
+        return self.network.apply(self.variables, channels, method="project_everywhere")
+
+    def condition_of(
+        self,
+        lines: Float[Array, "batch channels aligned"],
+        summary: Float[Array, "batch summary"],
+        bins: Int[Array, " batch"],
+    ) -> Float[Array, "batch condition"]:
+        """Condition of the flow from projections at one redshift bin for each spectrum."""
+        return self.network.apply(self.variables, lines, summary, bins, method="condition_of")
 
     def encode(
         self, theta: Float[Array, "*batch params"]

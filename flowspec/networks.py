@@ -136,7 +136,8 @@ class RedshiftNetwork(nn.Module):
     def __call__(self, flux, ivar, bins):
         """Embedding and condition ``[batch, condition]`` at one bin per spectrum."""
         embedding = self.embed(flux, ivar)
-        return embedding, self.align(embedding.channels, embedding.summary, bins)
+        lines = self.project(embedding.channels, bins)
+        return embedding, self.condition_of(lines, embedding.summary, bins)
 
     def embed(
         self, flux: Float[Array, "batch pixels"], ivar: Float[Array, "batch pixels"]
@@ -185,15 +186,30 @@ class RedshiftNetwork(nn.Module):
         h = nn.gelu(second(h))
         return last(h)[..., 0]
 
-    def align(
+    def project(
+        self, channels: Float[Array, "batch channels pixels"], bins: Int[Array, " batch"]
+    ) -> Float[Array, "batch channels aligned"]:
+        """Projections on the rest-frame templates at one redshift bin per spectrum."""
+        return jnp.einsum("bcr,crg->bcg", self.to_rest(channels, bins), self.rest)
+
+    def project_everywhere(
+        self, channels: Float[Array, "batch channels pixels"]
+    ) -> Float[Array, "batch channels aligned bins"]:
+        """`project` at all bins by FFT: cheaper where many bins of a spectrum are asked for."""
+        length = fast_length(self.rest.shape[1])
+        x = jnp.fft.rfft(channels, length).conj()
+        template = jnp.fft.rfft(self.rest.swapaxes(1, 2), length)
+        shifts = jnp.fft.irfft(x[:, :, None] * template, length)
+        reach = (self.bins - 1) * self.bin_pixels
+        return shifts[..., : reach + 1 : self.bin_pixels][..., ::-1]
+
+    def condition_of(
         self,
-        channels: Float[Array, "batch channels pixels"],
+        lines: Float[Array, "batch channels aligned"],
         summary: Float[Array, "batch summary"],
         bins: Int[Array, " batch"],
     ) -> Float[Array, "batch condition"]:
-        """The flow's condition at one redshift bin per spectrum."""
-        shifted = self.to_rest(channels, bins)
-        lines = jnp.einsum("bcr,crg->bcg", shifted, self.rest)
+        """The flow's condition at one redshift bin per spectrum, from its projections there."""
         norm = jnp.sqrt((lines**2).sum(-1, keepdims=True) + 1e-3)
         lines = jnp.concatenate([lines, 4 * lines / norm, jnp.log(norm)], axis=-1)
         lines = lines.reshape(lines.shape[0], -1)

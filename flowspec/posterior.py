@@ -23,6 +23,7 @@ from flowspec.storage import named_leaves, read_model, with_leaves, write_model
 from flowspec.summary import summary_table
 
 log = logging.getLogger("flowspec")
+_DENSE = 12  # distinct bins per spectrum from which projecting at all of them is cheaper
 _ROWS = 256  # spectra embedded at once
 _SCREEN = ("mean", "whiten", "distances")  # its arrays in a model file
 _PAIRS = 1024  # (spectrum, redshift bin) pairs conditioned at once, and the least draws compiled
@@ -214,11 +215,12 @@ class Posterior(eqx.Module):
         padded = 1 << (len(distinct) - 1).bit_length()
         size = min(_PAIRS, padded)
         rows, own = (np.pad(a, (0, padded - len(distinct))) for a in (rows, own))
-        features = chunk.channels, chunk.summary
-        starts = range(0, len(rows), size)
+        features, condition = chunk.channels, _condition
+        if len(distinct) > _DENSE * len(chunk.rows):
+            features, condition = _project_everywhere(self.model, chunk.channels), _condition_from
         parts = [
-            _condition(self.model, *features, rows[i : i + size], own[i : i + size])
-            for i in starts
+            condition(self.model, features, chunk.summary, rows[i : i + size], own[i : i + size])
+            for i in range(0, len(rows), size)
         ]
         return jnp.concatenate(parts), inverse
 
@@ -289,6 +291,16 @@ def _condition(model, channels, summary, rows, bins):
 
 
 @eqx.filter_jit
+def _project_everywhere(model, channels):
+    return model.project_everywhere(channels)
+
+
+@eqx.filter_jit
+def _condition_from(model, projections, summary, rows, bins):
+    return model.condition_of(projections[rows, :, :, bins], summary[rows], bins)
+
+
+@eqx.filter_jit
 def _push(model, bins, base, condition, inverse):
     free = model.flow.push(base, condition[inverse])
     return model.decode(bins, free)
@@ -303,6 +315,11 @@ def _log_prob_at(model, free, condition, inverse):
 def _draw_bins(keys, logits, n: int, params: int):
     def one(key, row):
         bin_key, base_key = jr.split(key)
-        return jr.categorical(bin_key, row, shape=(n,)), jr.normal(base_key, (n, params))
+        # By the inverse of the cumulative distribution: one random number per draw, where
+        # `categorical` needs one per draw and bin.
+        cumulative = jnp.cumsum(jax.nn.softmax(row))
+        level = jr.uniform(bin_key, (n,)) * cumulative[-1]
+        bins = jnp.searchsorted(cumulative, level, side="right")
+        return jnp.minimum(bins, len(row) - 1), jr.normal(base_key, (n, params))
 
     return jax.vmap(one, out_axes=1)(keys, logits)

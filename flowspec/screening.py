@@ -17,7 +17,7 @@ class Flag(IntFlag):
     FEW_PIXELS = 4
     """Less than half of the model's pixels are good."""
     AT_PRIOR_EDGE = 8
-    """More than a tenth of the posterior of some parameter lies within 1 % of a prior limit."""
+    """Over 30 % of the posterior of some parameter lies within 1 % of one of its prior limits."""
     MULTIMODAL_REDSHIFT = 16
     """Less than 90 % of the posterior is within 0.01 (1 + z) of the best redshift."""
     OUT_OF_DISTRIBUTION = 32

@@ -71,11 +71,11 @@ def best_redshift(z: Float[np.ndarray, "n batch"]) -> Float[np.ndarray, " batch"
 
 
 def at_edge(prior: Prior, samples: Float[np.ndarray, "n batch params"]) -> np.ndarray:
-    """Whether over a tenth of the draws of a parameter lie within 1 % of a finite prior limit."""
+    """Whether over 30 % of the draws of a parameter lie within 1 % of one of its prior limits."""
     low, high = (np.asarray(b) for b in prior.bounds(samples))
     margin = np.where(np.isfinite(high - low), 0.01 * (high - low), 0.0)
-    edge = (samples < low + margin) | (samples > high - margin)
-    return (edge.mean(0) > 0.1).any(-1)
+    ends = (samples < low + margin).mean(0), (samples > high - margin).mean(0)
+    return (np.maximum(*ends) > 0.3).any(-1)
 
 
 def observation_flags(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> np.ndarray:

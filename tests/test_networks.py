@@ -30,9 +30,9 @@ def network(bin_pixels=1):
 @pytest.mark.parametrize("bin_pixels", [1, 2, 3])
 def test_correlation_is_the_direct_sum_at_every_shift(bin_pixels):
     net, variables = network(bin_pixels)
-    x = np.asarray(jr.normal(jr.key(2), (2, CHANNELS, PIXELS)))
+    x = jr.normal(jr.key(2), (2, CHANNELS, PIXELS))
     found = net.apply(variables, x, method="correlate")
-    coarse = np.pad(x, ((0, 0), (0, 0), (0, -PIXELS % bin_pixels)))
+    coarse = np.pad(np.asarray(x), ((0, 0), (0, 0), (0, -PIXELS % bin_pixels)))
     coarse = coarse.reshape(2, CHANNELS, -1, bin_pixels).sum(-1)
     template = np.asarray(variables["params"]["trial"])
     n = coarse.shape[-1]
@@ -49,6 +49,16 @@ def test_rest_frame_is_the_same_wherever_a_spectrum_was_redshifted_to(bin_pixels
     x = x.at[1, :, 20 + 4 * bin_pixels].set(1.0)
     rest = net.to_rest(x, jnp.array([3, 7]))
     np.testing.assert_array_equal(rest[0], rest[1])
+
+
+@pytest.mark.parametrize("bin_pixels", [1, 2, 3])
+def test_projecting_everywhere_is_projecting_at_each_bin(bin_pixels):
+    net, variables = network(bin_pixels)
+    x = jr.normal(jr.key(2), (2, CHANNELS, PIXELS))
+    everywhere = net.apply(variables, x, method="project_everywhere")
+    for b in range(BINS):
+        at = net.apply(variables, x, jnp.array([b, b]), method="project")
+        np.testing.assert_allclose(everywhere[..., b], at, atol=2e-5)
 
 
 def test_correlation_follows_a_shift():
@@ -91,8 +101,9 @@ def test_channels_do_not_depend_on_the_unit_of_flux(scale):
 
 
 def test_running_mean_is_a_window_sum():
-    x = np.asarray(jr.normal(jr.key(6), (50,)))
-    np.testing.assert_allclose(running_mean(x, 7), np.convolve(x, np.ones(7), "same"), atol=1e-5)
+    x = jr.normal(jr.key(6), (50,))
+    expected = np.convolve(np.asarray(x), np.ones(7), "same")
+    np.testing.assert_allclose(running_mean(x, 7), expected, atol=1e-5)
 
 
 def test_principal_components_span_what_the_rows_span():

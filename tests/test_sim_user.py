@@ -1,6 +1,7 @@
 """A user's own simulator or simulations, and the noise that goes with them."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -8,7 +9,8 @@ import numpyro.distributions as dist
 import pytest
 
 from flowspec.sim.detector import Detector
-from flowspec.sim.noise import Noise, add_noise
+from flowspec.sim.noise import Noise, add_noise, blemishes
+from flowspec.sim.nuisance import smooth_basis
 from flowspec.sim.prior import Prior
 from flowspec.sim.user import CallableSimulator, Simulations
 from flowspec.spectra import Spectra
@@ -59,7 +61,7 @@ def test_resampled_noise_has_unit_variance_and_the_right_correlation():
     native = np.arange(4000.0, 5000.0, 5.0)
     pixels = np.arange(4008.75, 4980.0, 2.5)
     detector = Detector(native, pixels, correlation=0.2)
-    noise = np.stack([detector.noise(k) for k in jr.split(jr.key(0), 400)])
+    noise = np.asarray(jax.vmap(detector.noise)(jr.split(jr.key(0), 400)))
     np.testing.assert_allclose(noise.std(0), 1.0, atol=0.15)
     np.testing.assert_allclose(noise.std(), 1.0, atol=0.01)
     # pixels of half the size: the two halves of one pixel are the same, the next pixel's are not
@@ -72,11 +74,20 @@ def test_resampled_noise_has_unit_variance_and_the_right_correlation():
 def test_sky_residuals_come_on_top_of_the_noise():
     sky = jnp.zeros(120).at[60].set(3.0)
     keys = jr.split(jr.key(0), 600)
-    noisy = np.stack(
-        [add_noise(k, jnp.zeros(120), jnp.ones(120), sky, jnp.ones((1, 120))) for k in keys]
-    )
+    one = jnp.ones(120)
+    noisy = jax.vmap(lambda k: add_noise(k, 0 * one, one, sky, one[None], None, False))(keys)
     assert noisy[:, 60].std() > 1.8
     np.testing.assert_allclose(noisy[:, 61].std(), 1.0, atol=0.08)
+
+
+def test_blemishes_spoil_few_pixels_of_half_of_the_spectra():
+    knots = jnp.asarray(smooth_basis(np.geomspace(4000, 9000, 1500), 20))
+    flaws = np.asarray(jax.vmap(lambda k: blemishes(k, knots))(jr.split(jr.key(0), 400)))
+    middle = np.abs(flaws[:, 500:1000])  # far from both ends
+    assert (middle < 1).mean() > 0.97
+    assert 0.05 < (middle.max(1) > 3).mean() < 0.4
+    ends = np.abs(flaws[:, :15]).mean(1) > 1.5
+    assert 0.15 < ends.mean() < 0.5
 
 
 def test_wrong_functions_and_noise_are_refused():

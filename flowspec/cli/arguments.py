@@ -155,6 +155,7 @@ def _fit(commands):
     text = "observed spectra to take the noise from; their labels, if any, are not used"
     c.add_argument("observed", nargs="*", metavar="SPECTRA", help=text)
     c.add_argument("-o", "--output", required=True, metavar="MODEL", help="model file to write")
+    c.add_argument("--start", metavar="MODEL", help="train this model further")
     c.add_argument("--checkpoint", metavar="FILE", help="write while training; resume if there")
     _add_seed(c)
     training = c.add_argument_group("training")

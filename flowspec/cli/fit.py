@@ -15,6 +15,7 @@ from flowspec.fit import fit
 from flowspec.io import read_simulations
 from flowspec.io.hdf5 import opened
 from flowspec.io.source import blaming
+from flowspec.posterior import load
 from flowspec.sim.prior import Prior
 from flowspec.sim.user import Simulations
 from flowspec.train import Training
@@ -42,7 +43,9 @@ def run(args: Namespace) -> None:
                          "has its noise in it")
     given = {f.name: getattr(args, f.name) for f in fields(Training) if hasattr(args, f.name)}
     training = Training(**given)
-    posterior = fit(sim, seed=args.seed, training=training, checkpoint=args.checkpoint)
+    start = load(args.start) if args.start else None
+    options = {"training": training, "start": start, "checkpoint": args.checkpoint}
+    posterior = fit(sim, seed=args.seed, **options)
     posterior.save(args.output)
     best = posterior.provenance["history"]
     log.info("%s: best validation loss %.3f", args.output, min(row[-1] for row in best))

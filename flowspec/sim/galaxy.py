@@ -18,7 +18,7 @@ from flowspec.sim.cosmos import Cosmos
 from flowspec.sim.detector import Detector
 from flowspec.sim.instrument import INSTRUMENTS, Instrument, PixelOperator
 from flowspec.sim.lattice import C_KMS, Lattice
-from flowspec.sim.noise import Noise, add_noise, airglow
+from flowspec.sim.noise import MixedNoise, Noise, add_noise, airglow
 from flowspec.sim.nuisance import NUISANCES, Draw, draw_nuisances, polynomial_basis, smooth_basis
 from flowspec.sim.presets import FIXED, PRIORS, sdss_prior
 from flowspec.sim.prior import Prior
@@ -63,7 +63,7 @@ class GalaxySimulator(eqx.Module):
     ln_frame: float = eqx.field(static=True)
     wave: np.ndarray
     pixels: PixelOperator
-    noise: Noise
+    noise: Noise | MixedNoise
     detector: Detector | None
     line_dust: Float[Array, " lines"]
     star_table: Float[Array, "populations freqs2"]
@@ -125,15 +125,14 @@ class GalaxySimulator(eqx.Module):
         self.detector = (
             None if native is None else Detector(native, self.wave, instrument.correlation)
         )
-        self.noise = (
-            Noise.preset(instrument.noise, instrument.snr)
-            if noise is None
-            else Noise.from_observed(noise, instrument.wave)
-        )
+        self.noise = Noise.preset(instrument.noise, instrument.snr)
+        if noise is not None:
+            self.noise = MixedNoise(Noise.from_observed(noise, self.wave), self.noise)
 
     def with_noise(self, obs: Spectra) -> "GalaxySimulator":
-        """The same simulator with its noise drawn from observed spectra."""
-        noise = Noise.from_observed(obs, self.wave)
+        """The same simulator with its noise drawn from observed spectra (`MixedNoise`)."""
+        typical = self.noise.typical if isinstance(self.noise, MixedNoise) else self.noise
+        noise = MixedNoise(Noise.from_observed(obs, self.wave), typical)
         return eqx.tree_at(lambda s: s.noise, self, noise, is_leaf=lambda x: x is self.noise)
 
     def draw(

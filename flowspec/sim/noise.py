@@ -94,6 +94,28 @@ class Noise(eqx.Module):
         return shape * (wanted / jnp.maximum(mean, 1e-30)) ** 2
 
 
+class MixedNoise(eqx.Module):
+    """Noise of observed spectra, with a share of an instrument's typical noise.
+
+    The share keeps a model good at signal-to-noise ratios that the observed sample happens to lack.
+
+    Args:
+        observed: Curves of observed spectra.
+        typical: The instrument's own.
+        share: Probability of the latter.
+    """
+
+    observed: Noise
+    typical: Noise
+    share: float = eqx.field(static=True, default=0.25)
+
+    def draw(self, key: PRNGKeyArray, flux: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
+        """Inverse variance for one noiseless spectrum [pixels], 0 where the curve has no data."""
+        which, own = jr.split(key)
+        curves = self.observed.draw(own, flux), self.typical.draw(own, flux)
+        return jnp.where(jr.bernoulli(which, self.share), curves[1], curves[0])
+
+
 def add_noise(
     key: PRNGKeyArray,
     flux: Float[Array, " pixels"],

@@ -164,6 +164,20 @@ class Prior:
             distributions[name] = kind(**arguments)
         return cls(distributions, config["relative"])
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Prior) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        # Equal priors are one static argument: a model loaded twice is compiled once.
+        return hash(self._identity())
+
+    def _identity(self) -> tuple:
+        parts = [
+            (n, type(d), *(float(getattr(d, a)) for a in d.arg_constraints))
+            for n, d in self.distributions.items()
+        ]
+        return tuple(parts), tuple(self.relative.items())
+
     def _shear(self, theta: Array, sign: float) -> Array:
         """Add (or take away) the reference of every relative parameter."""
         theta = jnp.asarray(theta)

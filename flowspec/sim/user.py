@@ -176,6 +176,10 @@ class Simulations(eqx.Module):
         order = jr.permutation(jr.fold_in(key, epoch), len(self))
         return self._rows(jax.lax.dynamic_slice(order, (part * n,), (n,)))
 
+    def rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Parameters, spectra and inverse variances of all simulations."""
+        return tuple(np.asarray(a) for a in (self.theta, self.spectra, self.ivar))
+
     def split(self, n: int) -> tuple["Simulations", "Simulations"]:
         """All but `n` rows, and these `n`, chosen at random but always the same.
 
