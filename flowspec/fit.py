@@ -60,6 +60,7 @@ def fit(
     fixed = hasattr(sim, "split")
     training_set, held_out = sim.split(training.validation) if fixed else (sim, sim)
     validation = held_out.rows() if fixed else draw_many(sim, keys[0], training.validation)
+    validation = tuple(map(jnp.asarray, validation))
     if start is None:
         model = build(keys[1], sim.prior, np.asarray(sim.wave), architecture)
         model = initialise(model, draw_many(training_set, keys[2], _TEMPLATE_SPECTRA))

@@ -1,6 +1,7 @@
 """`Posterior`: what a trained model says about any number of spectra."""
 
 import logging
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -263,11 +264,21 @@ def shipped() -> dict[str, Path]:
 
 
 def on_grid(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> Spectra:
-    """Spectra on the model's grid.
+    """Spectra on the model's grid, without pixels of impossible precision.
+
+    An inverse variance over 30 times the median of a spectrum is an accident of its reduction,
+    and would outweigh all other pixels.
 
     Raises:
         ValueError: If less than half of the grid is covered.
     """
+    good = np.where(obs.ivar > 0, obs.ivar, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # rows without any data
+        accident = good > 30 * np.nanmedian(good, axis=1, keepdims=True)
+    if accident.any():
+        ivar = np.where(accident, 0, obs.ivar)
+        obs = Spectra(obs.wave, obs.flux, ivar, names=obs.names, notes=obs.notes)
     if obs.wave.shape == wave.shape and np.allclose(obs.wave, wave, rtol=1e-7):
         return obs
     low, high = max(obs.wave[0], wave[0]), min(obs.wave[-1], wave[-1])

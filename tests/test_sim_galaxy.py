@@ -273,8 +273,10 @@ def test_noise_can_come_from_observations(sdss):
     ivar[:, pixels // 2] = 1e9  # a pipeline's accident
     obs = Spectra(sdss.wave, 10 + rng.normal(size=(rows, pixels)), ivar)
     _, flux, ivar = DRAWS(sdss.with_noise(obs), jr.key(0))
+    taken = np.asarray(ivar)[:, pixels // 2] == 0  # the others have the instrument's own curve
+    assert 0.3 < taken.mean() <= 1.0
+    flux, ivar = np.asarray(flux)[taken], np.asarray(ivar)[taken]
     assert (ivar[:, : pixels // 4] == 0).all() and (flux[:, : pixels // 4] == 0).all()
-    assert (ivar[:, pixels // 2] == 0).all()
     good = ivar[0] > 0
     ratio = np.log10((flux * np.sqrt(ivar))[:, good].mean(1) / 10)
     assert (ratio > -0.7).all() and (ratio < 0.4).all() and np.ptp(ratio) > 0.3

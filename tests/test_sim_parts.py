@@ -235,7 +235,7 @@ def test_grid_points_are_reproduced(grid):
 
 
 def test_lines_can_be_chosen_and_normalised(grid):
-    some = grid.ratios_to("Halpha").between(4800, 5100)
+    some = grid.ratios_to("Halpha").between(4800.0, 5100.0)
     got = nebula.line_ratios(some, -3.0, 8.5)
     every = dict(zip(grid.names, nebula.line_ratios(grid, -3.0, 8.5), strict=True))
     assert "OIII5007" in some.names and "Halpha" not in some.names

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax.scipy.special import ndtr, ndtri
 from jax.scipy.stats import norm
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 # The edges of the unit interval at which single precision can no longer tell 1 - x from 1.
 _EDGE = 1e-7
@@ -72,20 +72,21 @@ class Prior:
         ]
         return self._shear(jnp.stack(draws, axis=-1), 1.0)
 
-    def log_prob(self, theta: Float[Array, "*shape params"]) -> Float[Array, "*shape"]:
+    def log_prob(self, theta: Float[ArrayLike, "*shape params"]) -> Float[Array, "*shape"]:
         """Natural log density of ``theta`` (``-inf`` outside the support)."""
         return self._log_probs(theta).sum(-1)
 
-    def _log_probs(self, theta: Array) -> Array:
+    def _log_probs(self, theta: ArrayLike) -> Array:
         offsets = self._shear(theta, -1.0)
-        terms = [
-            jnp.where(d.support(offsets[..., i]), d.log_prob(offsets[..., i]), -jnp.inf)
-            for i, d in enumerate(self.distributions.values())
-        ]
+        terms = []
+        for i, d in enumerate(self.distributions.values()):
+            inside = d.support(offsets[..., i])
+            safe = jnp.where(inside, offsets[..., i], d.icdf(0.5))  # numpyro warns outside
+            terms.append(jnp.where(inside, d.log_prob(safe), -jnp.inf))
         return jnp.stack(terms, axis=-1)
 
     def to_unconstrained(
-        self, theta: Float[Array, "*shape params"]
+        self, theta: Float[ArrayLike, "*shape params"]
     ) -> tuple[Float[Array, "*shape params"], Float[Array, "*shape params"]]:
         """Gaussianise: ``u = Phi^-1(F(theta))`` with F each parameter's cumulative distribution.
 
@@ -105,14 +106,14 @@ class Prior:
         return free, self._log_probs(theta) - norm.logpdf(free)
 
     def to_constrained(
-        self, free: Float[Array, "*shape params"]
+        self, free: Float[ArrayLike, "*shape params"]
     ) -> Float[Array, "*shape params"]:
         """Inverse of `to_unconstrained`: reals ``[*shape, params]`` to the prior's support."""
-        levels = jnp.clip(ndtr(free), _EDGE, 1 - _EDGE)
+        levels = jnp.clip(ndtr(jnp.asarray(free)), _EDGE, 1 - _EDGE)
         offsets = [d.icdf(levels[..., i]) for i, d in enumerate(self.distributions.values())]
         return self._shear(jnp.stack(offsets, axis=-1), 1.0)
 
-    def bounds(self, theta: Float[Array, "*shape params"]) -> tuple[Array, Array]:
+    def bounds(self, theta: Float[ArrayLike, "*shape params"]) -> tuple[Array, Array]:
         """Lower and upper limits ``[*shape, params]`` of each parameter of ``theta``.
 
         They are constants except for relative parameters, whose limits move with their reference.
@@ -131,19 +132,17 @@ class Prior:
         Raises:
             ValueError: If a distribution is not given by its class and arguments alone.
         """
+        described = {}
         for name, d in self.distributions.items():
-            if getattr(dist, type(d).__name__, None) is not type(d):
+            arguments = {arg: float(getattr(d, arg)) for arg in d.arg_constraints}
+            try:
+                getattr(dist, type(d).__name__)(**arguments)
+            except (AttributeError, TypeError):
                 raise ValueError(
-                    f"expected a distribution that can be written down for {name!r}; got "
-                    f"{type(d).__name__}"
-                )
-        described = {
-            name: {
-                "distribution": type(d).__name__,
-                **{arg: float(getattr(d, arg)) for arg in d.arg_constraints},
-            }
-            for name, d in self.distributions.items()
-        }
+                    f"expected a distribution that its name and numbers describe for {name!r}; "
+                    f"got {type(d).__name__}"
+                ) from None
+            described[name] = {"distribution": type(d).__name__, **arguments}
         return {"distributions": described, "relative": self.relative}
 
     @classmethod
@@ -178,7 +177,7 @@ class Prior:
         ]
         return tuple(parts), tuple(self.relative.items())
 
-    def _shear(self, theta: Array, sign: float) -> Array:
+    def _shear(self, theta: ArrayLike, sign: float) -> Array:
         """Add (or take away) the reference of every relative parameter."""
         theta = jnp.asarray(theta)
         for name, reference in self.relative.items():
