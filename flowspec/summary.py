@@ -55,7 +55,7 @@ def summary_table(
     flags |= np.where(multimodal, Flag.MULTIMODAL_REDSHIFT, 0)
     flags |= np.where(p_value < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
     table["flags"] = flags
-    table["flag_names"] = [Flag.describe(f) for f in flags]
+    table["flag_names"] = [Flag.describe(int(f)) for f in flags]
     table["notes"] = list(obs.notes)
     return table
 
