@@ -112,13 +112,13 @@ def draw_mocks(
     order = np.argsort(-obs.snr)
     rows = order[[1, len(order) // 4, len(order) // 2]]  # from good to middling
     names, z = posterior.names, posterior.names.index("z")
-    figure, axes = plots.canvas(len(rows), 1, size=(11, 3.2))
+    figure, axes = plots.canvas(len(rows), 1, size=(11.0, 3.2))
     for ax, row in zip(axes[:, 0], rows, strict=True):
         band = predicted(sim, samples[:50, row])
         redshift = float(np.median(samples[:, row, z]))
         plots.spectrum(ax, obs.wave, obs.flux[row], obs.ivar[row], predicted=band, z=redshift)
     save(figure, folder / "spectra.png")
-    figure, axes = plots.canvas(size=(8, 7))
+    figure, axes = plots.canvas(size=(8.0, 7.0))
     shown = order[:: max(1, len(order) // 12)]
     edges, density = posterior.redshift_pdf(obs[shown], np.linspace(0, 0.5, 501))
     labels = [f"galaxy {row}, S/N {obs.snr[row]:.1f}" for row in shown]

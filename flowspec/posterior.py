@@ -111,7 +111,7 @@ class Posterior(eqx.Module):
         parts = []
         for chunk in self._chunks(obs):
             bins, free, log_det = self.model.encode(stacked[:, chunk.rows])
-            inside = jnp.isfinite(log_det)
+            inside = jnp.isfinite(self.model.prior.log_prob(stacked[:, chunk.rows]))
             condition, inverse = self._conditions(chunk, np.asarray(bins))
             free = free.reshape(-1, free.shape[-1])
             log_flow = _log_prob_at(self.model, free, condition, inverse).reshape(bins.shape)

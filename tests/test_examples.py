@@ -33,6 +33,7 @@ def test_kept_without_outputs(path):
     assert not any(c.outputs or c.execution_count for c in cells)
 
 
+@pytest.mark.slow
 def test_quickstart(tmp_path, monkeypatch):
     assert figures(execute("quickstart.ipynb", tmp_path, monkeypatch)) == 6
     assert (tmp_path / "quickstart.safetensors").is_file()

@@ -20,7 +20,7 @@ SIZES = Architecture(templates=3, aligned=4, window=21, condition=8, layers=2, w
 
 
 def test_linear_gaussian_posterior_is_found():
-    training = Training(steps=800, batch=128, evaluate=400, validation=256, learning_rate=5e-3)
+    training = Training(steps=2500, batch=128, evaluate=500, validation=512, learning_rate=5e-3)
     sim = linear_simulator()
     posterior = fit(sim, seed=1, training=training, architecture=SIZES, progress=False)
     _, flux, ivar = draw_many(sim, jr.key(9), 200)

@@ -114,7 +114,7 @@ def draw_calibration(path, samples, theta, names, box) -> None:
         names: Of the parameters.
         box: Lower and upper ends of the prior, both [params].
     """
-    figure, axes = plots.canvas(1, 3, size=(5.4, 4))
+    figure, axes = plots.canvas(1, 3, size=(5.4, 4.0))
     plots.pit_ecdf(axes[0, 0], calibration.pit(samples, theta), names)
     plots.coverage(axes[0, 1], LEVELS, calibration.coverage(samples, theta, LEVELS), names)
     plots.tarp(axes[0, 2], calibration.tarp(samples, theta, *box))
@@ -124,7 +124,7 @@ def draw_calibration(path, samples, theta, names, box) -> None:
 def draw_recovered(path, samples, theta, names) -> None:
     """Recovered against true values, a panel per parameter; arguments as `draw_calibration`."""
     columns = min(3, len(names))
-    figure, axes = plots.canvas(-(-len(names) // columns), columns, size=(4, 4))
+    figure, axes = plots.canvas(-(-len(names) // columns), columns, size=(4.0, 4.0))
     quantiles = np.percentile(samples, [16, 50, 84], axis=0)
     for ax, i in zip(axes.flat, range(len(names)), strict=False):
         plots.recovered(ax, theta[:, i], quantiles[..., i], names[i])
