@@ -39,6 +39,7 @@ def test_quickstart(tmp_path, monkeypatch):
     assert (tmp_path / "quickstart.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_real_spectra(tmp_path, monkeypatch, data):
     if "sdss" not in flowspec.shipped():
         pytest.skip("the model 'sdss' is not in flowspec/models")

