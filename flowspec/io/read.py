@@ -116,14 +116,14 @@ def padded_ends(
 ) -> Bool[np.ndarray, "batch pixels"]:
     """Pixels at either end that repeat one value at least `least` times: padding, not data.
 
-    A spectrum that is the same all along is left alone.
+    A spectrum that is the same over half of its length is left alone.
     """
     same = flux[:, 1:] == flux[:, :-1]
     masks = []
     for steps in (same, same[:, ::-1]):
         run = np.logical_and.accumulate(steps, axis=1)
         count = run.sum(axis=1, keepdims=True)
-        padded = (count + 1 >= least) & (count < run.shape[1])
+        padded = (count + 1 >= least) & (count < run.shape[1] // 2)
         first = np.ones((len(flux), 1), bool)
         masks.append(np.concatenate([first, run], axis=1) & padded)
     return masks[0] | masks[1][:, ::-1]
