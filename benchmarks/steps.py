@@ -9,17 +9,14 @@ import jax.random as jr
 
 from flowspec import Training
 from flowspec.model import Model
-from flowspec.train import State, _optimiser, device_mesh, make_step
+from flowspec.train import State, device_mesh, first_state, make_optimiser, make_step
 
 
 def stepper(simulator, model: Model, training: Training) -> tuple[Callable, State]:
     """``state -> state, loss`` as `flowspec.train.train` runs it, and a state to start from."""
     params, static = eqx.partition(jax.tree.map(_copy, model), eqx.is_inexact_array)
-    optimiser = _optimiser(training)
-    state = State(
-        params, optimiser.init(params), jax.tree.map(jnp.copy, params),
-        jnp.float32(jnp.inf), jnp.int32(0), jnp.int32(0), jnp.full((1, 3), jnp.nan),
-    )  # fmt: skip
+    optimiser = make_optimiser(training)
+    state = first_state(params, optimiser, 1)
     mesh = device_mesh(training.batch)
     replicated = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
     step = make_step(simulator, static, optimiser, training, mesh, jr.key(0))

@@ -1,6 +1,5 @@
 """`fit`: simulations and observations in, a posterior out. Wiring only."""
 
-import json
 import time
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -77,7 +76,7 @@ def fit(
         "training": asdict(training),
         "cpu_seconds": round(time.process_time() - began),
         "start": None if start is None else start.provenance,
-        "history": json.loads(json.dumps(history.round(4).tolist())),
+        "history": history.round(4).tolist(),
     }
     wave, blank = np.asarray(sim.wave), _blank_screen(architecture)
     posterior = Posterior(model, wave, blank, architecture, provenance)

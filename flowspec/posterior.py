@@ -170,8 +170,7 @@ class Posterior(eqx.Module):
         """
         samples = self.sample(obs, n, seed=seed, first=first, progress=progress)
         p_value = self.screen.p_value(self.summaries(obs))
-        own = None if self.model.redshift is None else self.model.redshift.all_edges()
-        return summary_table(self.model.prior, samples, obs, self.wave, p_value, own)
+        return summary_table(self.model.prior, samples, obs, self.wave, p_value)
 
     def save(self, path: str | Path, *, half: bool = False) -> None:
         """Write a model file (safetensors: a JSON header and arrays), atomically.

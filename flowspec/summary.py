@@ -17,7 +17,6 @@ def summary_table(
     obs: Spectra,
     wave: Float[np.ndarray, " pixels"],
     p_value: Float[np.ndarray, " batch"],
-    redshift_edges: Float[np.ndarray, " edges"] | None,
 ) -> QTable:
     """One row per spectrum.
 
@@ -33,12 +32,11 @@ def summary_table(
         obs: The spectra as given.
         wave: The model's grid.
         p_value: Of `Screen`.
-        redshift_edges: Edges of the model's redshift bins, or None without a redshift.
     """
     names = prior.names
     table = QTable({"name": list(obs.names)})
     multimodal = np.zeros(len(obs), bool)
-    if redshift_edges is not None:
+    if "z" in names:
         z = samples[..., names.index("z")]
         table["z_best"] = best_redshift(z)
         near = np.abs(z - table["z_best"]) < 0.01 * (1 + table["z_best"])

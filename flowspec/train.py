@@ -95,13 +95,9 @@ def train(
     mesh = device_mesh(config.batch)
     replicated = NamedSharding(mesh, PartitionSpec())
     params, static = eqx.partition(model, eqx.is_inexact_array)
-    optimiser = _optimiser(config)
+    optimiser = make_optimiser(config)
     rows = -(-config.steps // config.evaluate)
-    state = State(
-        params, optimiser.init(params), jax.tree.map(jnp.copy, params),
-        jnp.float32(jnp.inf), jnp.int32(0), jnp.int32(0),
-        jnp.full((rows, 3), jnp.nan),
-    )  # fmt: skip
+    state = first_state(params, optimiser, rows)
     settings = (config, model.network, model.redshift, model.prior.config())
     digest = fingerprint(settings, (simulator, validation, jr.key_data(key)))
     if checkpoint is not None and Path(checkpoint).exists():
@@ -122,6 +118,15 @@ def train(
                 save_checkpoint(checkpoint, state, digest)
     history = np.asarray(state.history)
     return eqx.combine(state.best, static), history[np.isfinite(history[:, 0])]
+
+
+def first_state(params: Model, optimiser: optax.GradientTransformation, rows: int) -> State:
+    """State before the first step, with room for `rows` evaluations."""
+    return State(
+        params, optimiser.init(params), jax.tree.map(jnp.copy, params),
+        jnp.float32(jnp.inf), jnp.int32(0), jnp.int32(0),
+        jnp.full((rows, 3), jnp.nan),
+    )  # fmt: skip
 
 
 def device_mesh(batch: int) -> jax.sharding.Mesh:
@@ -212,7 +217,8 @@ def _run(step, state, count, bar):
     return state, jnp.stack(losses).mean()
 
 
-def _optimiser(config: Training) -> optax.GradientTransformation:
+def make_optimiser(config: Training) -> optax.GradientTransformation:
+    """Clipped AdamW with its schedule, slower on the templates."""
     def slow_templates(updates, state, params=None):
         """Templates start as principal components and are many: full steps on them overfit."""
         del params

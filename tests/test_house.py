@@ -96,7 +96,8 @@ def test_imports_point_one_way(module):
 
 
 def test_no_import_cycle():
-    list(TopologicalSorter(graph()).static_order())  # raises CycleError, which names the cycle
+    order = TopologicalSorter(graph()).static_order()  # raises CycleError, which names the cycle
+    assert set(order) >= set(graph())
 
 
 @pytest.mark.parametrize("module", modules())
