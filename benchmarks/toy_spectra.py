@@ -27,13 +27,15 @@ def run(
     fresh_steps: int = 20000,
     batch: int = 64,
     learning_rate: float = 2e-3,
-    template_rate: float = 0.1,
+    trial_rate: float = 0.3,
+    rest_rate: float = 0.0,
     bin_pixels: int = 1,
     templates: int = 8,
     aligned: int = 16,
     layers: int = 4,
     peer: str = "",
     save: str = "",
+    load: str = "",
     seed: int = 0,
 ) -> dict:
     """Train, then score.
@@ -44,21 +46,28 @@ def run(
         fresh_steps: Steps of training on them.
         batch: Spectra per step.
         learning_rate: As in `flowspec.Training`.
-        template_rate: As in `flowspec.Training`.
+        trial_rate: As in `flowspec.Training`.
+        rest_rate: As in `flowspec.Training`.
         bin_pixels: As in `flowspec.Architecture`.
         templates: As in `flowspec.Architecture`.
         aligned: As in `flowspec.Architecture`.
         layers: As in `flowspec.Architecture`.
         peer: Another package to run on the same job: "sbi".
         save: Model file to write.
+        load: Model file to score without training, in a process that holds nothing else.
         seed: Of everything but the data set.
     """
     theta, flux = toy.generate()
+    test = theta[-toy.TEST :].copy(), flux[-toy.TEST :].copy()
+    if load:
+        del theta, flux
+        return score(fs.load(load), *test, seed)
     held_out = toy.TRAIN // 10
     epoch = (toy.TRAIN - held_out) // batch
     training = fs.Training(
         steps=fresh_steps if fresh else epochs * epoch, batch=batch, learning_rate=learning_rate,
-        template_rate=template_rate, validation=held_out, evaluate=epoch, patience=10**6,
+        trial_rate=trial_rate, rest_rate=rest_rate, validation=held_out, evaluate=epoch,
+        patience=10**6,
     )  # fmt: skip
     sizes = fs.Architecture(
         bin_pixels=bin_pixels, templates=templates, aligned=aligned, layers=layers
@@ -75,7 +84,7 @@ def run(
     }
     if save:
         posterior.save(save)
-    results |= score(posterior, theta[-toy.TEST :], flux[-toy.TEST :], seed)
+    results |= score(posterior, *test, seed)
     if peer:
         results[peer] = peers.PEERS[peer](theta, flux, epochs, seed)
     return results

@@ -29,7 +29,9 @@ class Training:
         batch: Spectra per step, a multiple of the number of devices.
         learning_rate: Peak of AdamW's learning rate, after a linear warm-up and before a cosine
             decay to a hundredth.
-        template_rate: Factor on the learning rate of the redshift and rest-frame templates.
+        trial_rate: Factor on the learning rate of the templates correlated at every redshift.
+        rest_rate: Factor on that of the templates projected at one redshift; 0 keeps them the
+            principal components that they start as, best for few simulations.
         weight_decay: Decoupled weight decay.
         clip: Gradients are scaled down to this global norm.
         validation: Simulated spectra held out for early stopping.
@@ -40,7 +42,8 @@ class Training:
     steps: int = 2000
     batch: int = 128
     learning_rate: float = 2e-3
-    template_rate: float = 0.1
+    trial_rate: float = 0.1
+    rest_rate: float = 0.1
     weight_decay: float = 1e-4
     clip: float = 5.0
     validation: int = 1024
@@ -223,7 +226,8 @@ def make_optimiser(config: Training) -> optax.GradientTransformation:
         """Templates start as principal components and are many: full steps on them overfit."""
         del params
         variables = updates.variables["params"]
-        scaled = {n: variables[n] * config.template_rate for n in ("trial", "rest")}
+        rates = {"trial": config.trial_rate, "rest": config.rest_rate}
+        scaled = {name: variables[name] * rate for name, rate in rates.items()}
         changed = updates.variables | {"params": variables | scaled}
         return eqx.tree_at(lambda m: m.variables, updates, changed), state
 

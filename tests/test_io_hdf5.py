@@ -1,7 +1,6 @@
 """Writing HDF5: round trips, chunks, atomicity, full disk."""
 
 import os
-import resource
 import subprocess
 import sys
 
@@ -93,9 +92,12 @@ def test_nothing_is_left_after_an_error(tmp_path):
 
 
 FULL_DISK = """
+import resource, sys
 import numpy as np
 from flowspec.io import Writer
 from flowspec.spectra import Spectra
+limit = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 wave = np.arange(4000.0, 6000)
 s = Spectra(wave, np.ones((100, 2000)), np.ones((100, 2000)))
 try:
@@ -111,10 +113,9 @@ except OSError as error:
 @pytest.mark.parametrize("limit", [1000, 1_500_000, 15_900_000])
 def test_full_disk_is_one_line_and_leaves_nothing(tmp_path, limit):
     done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK],
+        [sys.executable, "-c", FULL_DISK, str(limit)],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
         capture_output=True,
         text=True,
         check=False,
