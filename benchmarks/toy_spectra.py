@@ -32,7 +32,7 @@ def run(
     bin_pixels: int = 1,
     templates: int = 8,
     aligned: int = 16,
-    layers: int = 4,
+    layers: int = 3,
     peer: str = "",
     save: str = "",
     load: str = "",
@@ -66,8 +66,8 @@ def run(
     epoch = (toy.TRAIN - held_out) // batch
     training = fs.Training(
         steps=fresh_steps if fresh else epochs * epoch, batch=batch, learning_rate=learning_rate,
-        trial_rate=trial_rate, rest_rate=rest_rate, validation=held_out, evaluate=epoch,
-        patience=10**6,
+        trial_rate=trial_rate, rest_rate=rest_rate, validation=held_out,
+        evaluate=10 * epoch if fresh else epoch, patience=10**6,
     )  # fmt: skip
     sizes = fs.Architecture(
         bin_pixels=bin_pixels, templates=templates, aligned=aligned, layers=layers

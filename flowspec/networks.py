@@ -197,11 +197,16 @@ class RedshiftNetwork(nn.Module):
     ) -> Float[Array, "batch channels aligned bins"]:
         """`project` at all bins by FFT: cheaper where many bins of a spectrum are asked for."""
         length = fast_length(self.rest.shape[1])
-        x = jnp.fft.rfft(channels, length).conj()
         template = jnp.fft.rfft(self.rest.swapaxes(1, 2), length)
-        shifts = jnp.fft.irfft(x[:, :, None] * template, length)
         reach = (self.bins - 1) * self.bin_pixels
-        return shifts[..., : reach + 1 : self.bin_pixels][..., ::-1]
+
+        def one(channels):
+            x = jnp.fft.rfft(channels, length).conj()
+            shifts = jnp.fft.irfft(x[:, None] * template, length)
+            return shifts[..., : reach + 1 : self.bin_pixels][..., ::-1]
+
+        # A few at a time: the transforms of all would leave the cache, at twice the time.
+        return jax.lax.map(one, channels, batch_size=8)
 
     def condition_of(
         self,

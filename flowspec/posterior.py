@@ -85,16 +85,8 @@ class Posterior(eqx.Module):
         Raises:
             ValueError: If the spectra do not cover enough of the model's grid.
         """
-        key, parts = jr.key(seed), []
-        for chunk in self._chunks(obs, progress):
-            numbers = first + chunk.rows[0] + np.arange(len(chunk.logits))
-            keys = jax.vmap(jr.fold_in, (None, 0))(key, numbers)
-            bins, base = _draw_bins(keys, chunk.logits, n, len(self.names))
-            condition, inverse = self._conditions(chunk, np.asarray(bins))
-            base = base.reshape(-1, base.shape[-1])
-            theta = _push(self.model, bins.ravel(), base, condition, inverse)
-            parts.append(np.asarray(theta).reshape(n, len(keys), -1)[:, : len(chunk.rows)])
-        return np.concatenate(parts, axis=1)
+        chunks = self._chunks(obs, progress)
+        return np.concatenate([self._draw(chunk, n, seed, first) for chunk in chunks], axis=1)
 
     def log_prob(
         self, theta: Float[np.ndarray, "*n batch params"], obs: Spectra
@@ -112,9 +104,9 @@ class Posterior(eqx.Module):
         for chunk in self._chunks(obs):
             bins, free, log_det = self.model.encode(stacked[:, chunk.rows])
             inside = jnp.isfinite(self.model.prior.log_prob(stacked[:, chunk.rows]))
-            condition, inverse = self._conditions(chunk, np.asarray(bins))
+            condition = self._conditions(chunk, np.asarray(bins))
             free = free.reshape(-1, free.shape[-1])
-            log_flow = _log_prob_at(self.model, free, condition, inverse).reshape(bins.shape)
+            log_flow = _log_prob_at(self.model, free, condition).reshape(bins.shape)
             log_bin = jax.nn.log_softmax(chunk.logits)[np.arange(len(chunk.rows)), bins]
             total = log_bin + log_flow + log_det
             parts.append(np.where(inside, total, -np.inf))
@@ -147,16 +139,18 @@ class Posterior(eqx.Module):
 
     def summaries(self, obs: Spectra) -> Float[np.ndarray, "batch features"]:
         """What the flow is given for each spectrum, at its most probable redshift bin."""
-        parts = []
-        for chunk in self._chunks(obs):
-            bins = np.asarray(chunk.logits.argmax(-1))[None, : len(chunk.rows)]
-            condition, inverse = self._conditions(chunk, bins)
-            parts.append(np.asarray(condition)[inverse])
-        return np.concatenate(parts)
+        return np.concatenate([self._best_condition(chunk) for chunk in self._chunks(obs)])
 
     def summarize(
-        self, obs: Spectra, *, n: int = 500, seed: int = 0, first: int = 0, progress: bool = False
-    ) -> QTable:
+        self,
+        obs: Spectra,
+        *,
+        n: int = 500,
+        seed: int = 0,
+        first: int = 0,
+        progress: bool = False,
+        with_samples: bool = False,
+    ) -> QTable | tuple[QTable, Float[np.ndarray, "n batch params"]]:
         """Percentiles, best redshift and its probability, and quality flags, a row per spectrum.
 
         See `flowspec.summary` for the columns and `flowspec.screening.Flag` for the flags.
@@ -167,10 +161,16 @@ class Posterior(eqx.Module):
             seed: Random seed.
             first: Number of the first row, where `obs` is a part of something larger.
             progress: Whether to show a progress bar.
+            with_samples: Whether to return the draws, those of `sample`, as well.
         """
-        samples = self.sample(obs, n, seed=seed, first=first, progress=progress)
-        p_value = self.screen.p_value(self.summaries(obs))
-        return summary_table(self.model.prior, samples, obs, self.wave, p_value)
+        draws, features = [], []
+        for chunk in self._chunks(obs, progress):
+            draws.append(self._draw(chunk, n, seed, first))
+            features.append(self._best_condition(chunk))
+        samples = np.concatenate(draws, axis=1)
+        p_value = self.screen.p_value(np.concatenate(features))
+        table = summary_table(self.model.prior, samples, obs, self.wave, p_value)
+        return (table, samples) if with_samples else table
 
     def save(self, path: str | Path, *, half: bool = False) -> None:
         """Write a model file (safetensors: a JSON header and arrays), atomically.
@@ -194,7 +194,7 @@ class Posterior(eqx.Module):
         if len(obs) == 0:
             raise ValueError("expected at least one spectrum; got none")
         obs = on_grid(obs, self.wave)
-        size = min(_ROWS, 1 << (len(obs) - 1).bit_length())
+        size = _padded(min(_ROWS, len(obs)))
         starts = range(0, len(obs), size)
         for start in tqdm(starts, disable=not progress, unit="chunk"):
             rows = np.arange(start, min(start + size, len(obs)))
@@ -203,18 +203,31 @@ class Posterior(eqx.Module):
             embedding = _embed(self.model, flux, ivar)
             yield Chunk(rows, *embedding)
 
+    def _draw(
+        self, chunk: Chunk, n: int, seed: int, first: int
+    ) -> Float[np.ndarray, "n rows params"]:
+        numbers = first + chunk.rows[0] + np.arange(len(chunk.logits))
+        keys = jax.vmap(jr.fold_in, (None, 0))(jr.key(seed), numbers)
+        bins, base = _draw_bins(keys, chunk.logits, n, len(self.names))
+        bins = np.asarray(bins) * (np.arange(len(keys)) < len(chunk.rows))  # padding: one bin
+        base = base.reshape(-1, base.shape[-1])
+        theta = _push(self.model, bins.ravel(), base, self._conditions(chunk, bins))
+        return np.asarray(theta).reshape(n, len(keys), -1)[:, : len(chunk.rows)]
+
+    def _best_condition(self, chunk: Chunk) -> Float[np.ndarray, "rows condition"]:
+        bins = np.asarray(chunk.logits.argmax(-1))[None, : len(chunk.rows)]
+        return np.asarray(self._conditions(chunk, bins))
+
     def _conditions(
         self, chunk: Chunk, bins: Int[np.ndarray, "n rows"]
-    ) -> tuple[Array, np.ndarray]:
-        """The flow's condition for each distinct (spectrum, bin), and which one each draw has."""
+    ) -> Float[Array, "draws condition"]:
+        """The flow's condition for each draw, computed once per distinct (spectrum, bin)."""
         count = chunk.logits.shape[-1]
         pairs = (np.arange(bins.shape[1]) * count + bins).ravel()
         distinct, inverse = np.unique(pairs, return_inverse=True)
         rows, own = distinct // count, distinct % count
-        # Padded to a power of two: few shapes, few compilations.
-        padded = 1 << (len(distinct) - 1).bit_length()
-        size = min(_PAIRS, padded)
-        rows, own = (np.pad(a, (0, padded - len(distinct))) for a in (rows, own))
+        size = _padded(min(len(distinct), _PAIRS))
+        rows, own = (np.pad(a, (0, -len(distinct) % size)) for a in (rows, own))
         features, condition = chunk.channels, _condition
         if len(distinct) > _DENSE * len(chunk.rows):
             features, condition = _project_everywhere(self.model, chunk.channels), _condition_from
@@ -222,7 +235,13 @@ class Posterior(eqx.Module):
             condition(self.model, features, chunk.summary, rows[i : i + size], own[i : i + size])
             for i in range(0, len(rows), size)
         ]
-        return jnp.concatenate(parts), inverse
+        return jnp.concatenate(parts)[inverse]
+
+
+def _padded(count: int) -> int:
+    """The next multiple of an eighth of a power of two: few shapes to compile, little waste."""
+    step = max(1, (1 << (count - 1).bit_length()) // 8)
+    return -(-count // step) * step
 
 
 def load(name: str | Path) -> Posterior:
@@ -311,14 +330,13 @@ def _condition_from(model, projections, summary, rows, bins):
 
 
 @eqx.filter_jit
-def _push(model, bins, base, condition, inverse):
-    free = model.flow.push(base, condition[inverse])
-    return model.decode(bins, free)
+def _push(model, bins, base, condition):
+    return model.decode(bins, model.flow.push(base, condition))
 
 
 @eqx.filter_jit
-def _log_prob_at(model, free, condition, inverse):
-    return model.flow.log_prob(free, condition[inverse])
+def _log_prob_at(model, free, condition):
+    return model.flow.log_prob(free, condition)
 
 
 @eqx.filter_jit

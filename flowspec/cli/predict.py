@@ -53,12 +53,13 @@ def _samples_file(args: Namespace, posterior: Posterior, about: dict):
 
 def _table(args: Namespace, posterior: Posterior, samples: SampleWriter | None) -> QTable:
     tables, first = [], 0
-    options = {"n": args.num_samples, "seed": args.seed}
+    options = {"n": args.num_samples, "seed": args.seed, "with_samples": True}
     with tqdm(unit="spectra", disable=None) as bar:
         for obs in blocks(args.spectra, posterior.wave, reading(args)):
-            tables.append(posterior.summarize(obs, **options, first=first))
-            if samples is not None:  # the same seed and number: the same samples
-                samples.append(obs.names, posterior.sample(obs, **options, first=first))
+            table, draws = posterior.summarize(obs, **options, first=first)
+            tables.append(table)
+            if samples is not None:
+                samples.append(obs.names, draws)
             first += len(obs)
             bar.update(len(obs))
     return vstack(tables, metadata_conflicts="silent")
