@@ -51,4 +51,22 @@ def vandels_prior() -> Prior:
     )
 
 
-PRIORS = {"sdss": sdss_prior, "vandels": vandels_prior}
+def moons_prior() -> Prior:
+    """Default prior of MOONS: redshift 0.6 to 3, star-forming and quiescent galaxies alike.
+
+    Flat, so that one network serves any selection: `Population` gives the weights that bring its
+    samples to the galaxies of a survey. Faster star formation than 10^-8 per year would make more
+    stars in the 100 Myr that it is averaged over than there are.
+    """
+    return sdss_prior().replace(
+        z=dist.Uniform(0.6, 3.0),
+        log_mstar=dist.Uniform(8.5, 12.0),
+        log_sfr=dist.Uniform(-12.5, -8.0),
+        log_age=dist.Uniform(-0.8, 0.9),
+        av=dist.Uniform(0.0, 3.0),
+        oh=dist.Uniform(7.7, 9.0),
+        dispersion=dist.LogUniform(30.0, 400.0),
+    )
+
+
+PRIORS = {"sdss": sdss_prior, "vandels": vandels_prior, "moons": moons_prior}

@@ -1,0 +1,205 @@
+"""The galaxies that are really there: a joint distribution of the simulator's parameters.
+
+In the manner of the mock catalogue MAMBO (arXiv:2409.06700) and of EGG (Schreiber et al.
+2017): volume x mass function of each type, and everything else from mass, redshift and type
+through published relations with scatter. A network is trained on a flat `Prior`; samples of its
+posterior brought to this population by the weights ``population.log_prob(theta) -
+prior.log_prob(theta)``, times any selection, are those of the survey.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import numpyro.distributions as dist
+from astropy.cosmology import Planck18
+from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray
+
+from flowspec.sim import relations
+from flowspec.sim.cosmos import Cosmos
+from flowspec.sim.presets import FIXED, moons_prior
+from flowspec.sim.prior import Prior
+
+CELLS = (240, 400)  # of the grid in redshift and mass that is drawn from
+ROUNDING = 1e-5  # keeps draws inside the prior's limits in single precision
+KPC_AT_MPC = 1e-3 * 180 / np.pi * 3600  # arcsec: one kpc at a distance of one Mpc
+
+
+class Galaxies(NamedTuple):
+    """Galaxies drawn from a `Population`.
+
+    Attributes:
+        theta: Parameters in the order of the population's prior [n, params].
+        quiescent: Whether each is of the quiescent type [n].
+        radius: Half-light radius along the major axis, arcsec [n].
+    """
+
+    theta: Float[Array, "n params"]
+    quiescent: Bool[Array, " n"]
+    radius: Float[Array, " n"]
+
+
+def _log_sfr(p):
+    forming = relations.main_sequence(p["log_mstar"], p["universe"])
+    return (forming, 0.3), (relations.quiescent_sfr(p["log_mstar"], p["z"], p["universe"]), 0.4)
+
+
+def _log_age(p):
+    # approximation: quiescent galaxies formed their median star at about half the present age of
+    # the Universe (Carnall et al. 2019, MNRAS 490, 417), star-forming ones later, both broad
+    universe = jnp.log10(p["universe"])
+    return (universe + np.log10(0.3), 0.25), (universe + np.log10(0.45), 0.15)
+
+
+def _oh(p):
+    # scatter of single galaxies at high redshift (Sanders et al. 2021)
+    return ((relations.oxygen(p["log_mstar"], p["log_sfr"]), 0.1),) * 2
+
+
+def _log_zstar(p):
+    # iron lags oxygen by 0.35 dex at redshift 2 (Cullen et al. 2021); quiescent: -0.13 at 10^11
+    # solar masses (Carnall et al. 2022, ApJ 929, 131); the scatters are approximations
+    return (p["oh"] - relations.SOLAR_OH - 0.35, 0.2), (jnp.asarray(-0.13), 0.2)
+
+
+def _av(p):
+    # approximation: quiescent galaxies have little dust; the scatters too
+    return (relations.attenuation(p["log_mstar"]), 0.4), (jnp.asarray(0.2), 0.25)
+
+
+def _log_u(p):
+    return ((relations.ionisation(p["oh"]), 0.25),) * 2
+
+
+def _dispersion(p):
+    return ((relations.dispersion(p["log_mstar"]), 0.1),) * 2
+
+
+# Each given those before it and mass, redshift and age of the Universe ("universe", Gyr): mean and
+# scatter of the star-forming and of the quiescent.
+CHAIN = {
+    "log_sfr": _log_sfr, "log_age": _log_age, "oh": _oh, "log_zstar": _log_zstar, "av": _av,
+    "log_u": _log_u, "dispersion": _dispersion,
+}  # fmt: skip
+
+
+class Population(eqx.Module):
+    """Galaxies per comoving volume, as a normalised density on the box of a prior.
+
+    Redshift and mass follow the mass functions of the two types; the other parameters are normal
+    about the means of `CHAIN` (the dispersion in log10), truncated to the prior's limits. A mean
+    beyond a limit is taken at it.
+
+    Args:
+        prior: Its limits are those of the population; what it holds inside them is of no matter.
+        cosmology: An astropy cosmology.
+
+    Attributes:
+        per_deg2: Number of galaxies inside the limits of redshift and mass per square degree.
+
+    Raises:
+        ValueError: If the prior has not every parameter of `GalaxySimulator`, or no limits in
+            redshift and mass.
+    """
+
+    prior: Prior = eqx.field(static=True)
+    cosmos: Cosmos
+    volume: Float[Array, " nodes"]
+    edges: tuple[np.ndarray, np.ndarray]
+    cumulative: Float[Array, "strips masses"]
+    strips: Float[Array, " strips"]
+    per_deg2: float = eqx.field(static=True)
+
+    def __init__(self, prior: Prior | None = None, *, cosmology=Planck18):
+        self.prior = moons_prior() if prior is None else prior
+        if set(self.prior.names) != set(FIXED):
+            raise ValueError(f"expected a prior of {sorted(FIXED)}; got {self.prior.names}")
+        limits = np.array([_support(self.prior, n) for n in ("z", "log_mstar")])
+        if not np.isfinite(limits).all():
+            raise ValueError(f"expected limits in redshift and mass; got {limits.tolist()}")
+        self.cosmos = Cosmos(cosmology, limits[0, 1])
+        z = np.expm1(np.asarray(self.cosmos.ln_shift, float))
+        volume = cosmology.differential_comoving_volume(z).to_value("Mpc3 / sr")
+        self.volume = jnp.asarray(volume / 1e9, jnp.float32)
+        self.edges = tuple(np.linspace(*e, n + 1) for e, n in zip(limits, CELLS, strict=True))
+        z, mass = np.meshgrid(*(0.5 * (e[1:] + e[:-1]) for e in self.edges), indexing="ij")
+        rate = np.exp(np.asarray(jax.vmap(self._ln_rates, -1, -1)(z.ravel(), mass.ravel()), float))
+        rate = rate.reshape(-1, CELLS[1])  # strips of redshift: star-forming, then quiescent
+        total = rate.sum() * np.prod([e[1] - e[0] for e in self.edges])
+        self.per_deg2 = float(total * 1e9 * (np.pi / 180) ** 2)
+        self.strips = jnp.asarray(np.log(rate.sum(1) / rate.sum()), jnp.float32)
+        cumulative = np.cumsum(rate, 1) / rate.sum(1, keepdims=True)
+        self.cumulative = jnp.asarray(np.pad(cumulative, ((0, 0), (1, 0))), jnp.float32)
+
+    def sample(self, key: PRNGKeyArray, n: int) -> Galaxies:
+        """Draw `n` galaxies: parameters, type and angular size."""
+        return Galaxies(*jax.vmap(self._draw)(jr.split(key, n)))
+
+    def log_prob(self, theta: Float[ArrayLike, "*shape params"]) -> Float[Array, "*shape"]:
+        """Natural log density of `theta`, of either type (``-inf`` outside the limits)."""
+        return jnp.vectorize(
+            lambda t: jax.nn.logsumexp(self._ln_densities(t)), signature="(p)->()"
+        )(jnp.asarray(theta))
+
+    def quiescent_prob(self, theta: Float[ArrayLike, "*shape params"]) -> Float[Array, "*shape"]:
+        """Probability of the quiescent type given every parameter."""
+        both = jnp.vectorize(self._ln_densities, signature="(p)->(t)")(jnp.asarray(theta))
+        return jax.nn.sigmoid(both[..., 1] - both[..., 0])
+
+    def _ln_rates(self, z, log_mstar):
+        """ln of 10^9 galaxies per unit redshift, dex and steradian, of both types [2]."""
+        volume = jnp.interp(jnp.log1p(z), self.cosmos.ln_shift, self.volume)
+        tables = (relations.STAR_FORMING, relations.QUIESCENT)
+        phi = [relations.ln_mass_function(log_mstar, z, table) for table in tables]
+        return jnp.log(volume) + jnp.stack(phi)
+
+    def _conditional(self, name, p, moments):
+        """Distribution of one parameter (log10 of the dispersion) given those before it."""
+        low, high = _support(self.prior, name)
+        shift = p[self.prior.relative[name]] if name in self.prior.relative else 0.0
+        low, high = low + shift + ROUNDING, high + shift - ROUNDING
+        mean, scatter = moments
+        return dist.TruncatedNormal(jnp.clip(mean, low, high), scatter, low=low, high=high)
+
+    def _draw(self, key):
+        keys = dict(zip(("strip", "z", "mass", "size", *CHAIN), jr.split(key, 11), strict=True))
+        strip = jr.categorical(keys["strip"], self.strips)
+        quiescent, row = jnp.divmod(strip, CELLS[0])
+        redshifts, masses = self.edges
+        z = redshifts[0] + (row + jr.uniform(keys["z"])) * (redshifts[1] - redshifts[0])
+        mass = jnp.interp(jr.uniform(keys["mass"]), self.cumulative[strip], masses)
+        p = {"z": z, "log_mstar": mass, "universe": self.cosmos.age(z)}
+        for name, relation in CHAIN.items():
+            moments = jax.tree.map(lambda f, q: jnp.where(quiescent, q, f), *relation(p))
+            p[name] = self._conditional(name, p, moments).sample(keys[name])
+        p["dispersion"] = 10 ** p["dispersion"]
+        late, early = (relations.late_type_radius, 0.18), (relations.early_type_radius, 0.14)
+        sizes = [f(mass, z) + s * jr.normal(keys["size"]) for f, s in (late, early)]
+        kpc = 10 ** jnp.where(quiescent, sizes[1], sizes[0])
+        angular = kpc * KPC_AT_MPC * (1 + z) ** 2 / 10 ** self.cosmos.log_distance(z)
+        return jnp.stack([p[n] for n in self.prior.names]), quiescent == 1, angular
+
+    def _ln_densities(self, theta):
+        """ln density of star-forming and quiescent galaxies [2] at one theta."""
+        p = dict(zip(self.prior.names, theta, strict=True))
+        p["universe"] = self.cosmos.age(p["z"])
+        area = 1e9 * (np.pi / 180) ** 2 / self.per_deg2
+        terms = self._ln_rates(p["z"], p["log_mstar"]) + np.log(area)
+        ln_jacobian = -jnp.log(p["dispersion"] * np.log(10))
+        p["dispersion"] = jnp.log10(p["dispersion"])
+        for name, relation in CHAIN.items():
+            given = [self._conditional(name, p, moments) for moments in relation(p)]
+            terms += jnp.stack([d.log_prob(p[name]) for d in given])
+        inside = jnp.isfinite(self.prior.log_prob(theta))
+        return jnp.where(inside, terms + ln_jacobian, -jnp.inf)
+
+
+def _support(prior: Prior, name: str) -> tuple[float, float]:
+    """Limits of a parameter (of log10 of the dispersion), relative ones as differences."""
+    support = prior.distributions[name].support
+    ends = (getattr(support, "lower_bound", -np.inf), getattr(support, "upper_bound", np.inf))
+    low, high = (float(e) for e in ends)
+    return (np.log10(max(low, 1e-3)), np.log10(high)) if name == "dispersion" else (low, high)

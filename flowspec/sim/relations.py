@@ -1,0 +1,152 @@
+"""Scaling relations of distant galaxies, as published: what `Population` is made of.
+
+All masses and rates are for a Chabrier IMF (Kroupa's, 0.03 dex away, is taken as the same). Every
+function works on arrays of any one shape. Those said to be approximations carry a number that is
+this package's reading of a figure or a range, not a fit in the paper.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+# Davidzon et al. (2017, A&A 605, A70), table 2: log10 of the characteristic mass, slope and
+# 10^-3 Mpc^-3 of each component; the redshifts are the middles of their bins.
+BINS = np.array([0.35, 0.65, 0.95, 1.30, 1.75, 2.25, 2.75, 3.25])
+STAR_FORMING = np.array([
+    [10.26, -1.29, 2.410, 1.01, 1.30],
+    [10.40, -1.32, 1.661, 0.84, 0.86],
+    [10.35, -1.29, 1.739, 0.81, 0.95],
+    [10.42, -1.21, 1.542, 1.11, 0.49],
+    [10.40, -1.24, 1.156, 0.90, 0.46],
+    [10.45, -1.50, 0.441, 0.59, 0.38],
+    [10.39, -1.52, 0.441, 1.05, 0.13],
+    [10.83, -1.78, 0.086, 0.00, 0.00],
+])  # fmt: skip
+QUIESCENT = np.array([
+    [10.83, -1.30, 0.098, -0.39, 1.58],
+    [10.83, -1.46, 0.012, -0.21, 1.44],
+    [10.75, -0.07, 1.724, 0.00, 0.00],
+    [10.56, 0.53, 0.757, 0.00, 0.00],
+    [10.54, 0.93, 0.251, 0.00, 0.00],
+    [10.69, 0.17, 0.068, 0.00, 0.00],
+    [10.24, 1.15, 0.028, 0.00, 0.00],
+    [10.10, 1.15, 0.010, 0.00, 0.00],
+])  # fmt: skip
+SOLAR_OH = 8.69  # Asplund et al. (2009)
+SALPETER = 0.24  # dex: masses and rates for a Salpeter IMF over those for a Chabrier IMF
+A1600_PER_AV = 2.46  # Calzetti et al. (2000), equation 4
+
+Values = Float[ArrayLike, "*shape"]
+Result = Float[Array, "*shape"]
+
+
+def ln_mass_function(log_mstar: Values, z: Values, table: Float[np.ndarray, "8 5"]) -> Result:
+    """Natural log of the number of galaxies per Mpc^3 and dex of mass.
+
+    Double Schechter functions of Davidzon et al. (2017, A&A 605, A70), equation 4 and table 2,
+    joined by lines in ln(density) between the middles of their redshift bins.
+
+    Args:
+        log_mstar: log10 of the mass in M_sun.
+        z: Redshift; beyond the outermost bins nothing changes.
+        table: `STAR_FORMING` or `QUIESCENT`.
+    """
+    knee, slope1, phi1, slope2, phi2 = table.T
+    x = np.log(10) * (jnp.asarray(log_mstar)[..., None] - knee)
+    parts = [
+        np.log(phi * 1e-3 + 1e-30) + (slope + 1) * x
+        for slope, phi in ((slope1, phi1), (slope2, phi2))
+    ]
+    ln_phi = np.log(np.log(10)) + jnp.logaddexp(*parts) - jnp.exp(x)
+    return jnp.vectorize(jnp.interp, excluded=(1,), signature="(),(b)->()")(z, BINS, ln_phi)
+
+
+def quenched_fraction(log_mstar: Values, z: Values) -> Result:
+    """Share of quiescent galaxies that the mass functions of the two types imply."""
+    quiescent, forming = (ln_mass_function(log_mstar, z, t) for t in (QUIESCENT, STAR_FORMING))
+    return jax.nn.sigmoid(quiescent - forming)
+
+
+def main_sequence(log_mstar: Values, universe: Values) -> Result:
+    """log10 star-formation rate (M_sun/yr) of star-forming galaxies; scatter 0.3 dex.
+
+    Popesso et al. (2023, MNRAS 519, 1526), equation 15: 10^8.5 to 10^11.5 M_sun.
+
+    Args:
+        log_mstar: log10 of the mass in M_sun.
+        universe: Age of the Universe in Gyr.
+    """
+    turnover = 10.86 - 0.0729 * jnp.asarray(universe)
+    return 2.71 - 0.186 * universe - jnp.log10(1 + 10 ** (turnover - log_mstar))
+
+
+def quiescent_sfr(log_mstar: Values, z: Values, universe: Values) -> Result:
+    """log10 star-formation rate of quiescent galaxies; scatter 0.4 dex.
+
+    The mock generator EGG (Schreiber et al. 2017, A&A 602, A96), from stacked far-infrared light,
+    in its public code: 0.5 (log M - 11) + log(1 + z) - 0.6 for a Salpeter IMF, and never above the
+    main sequence.
+    """
+    rate = 0.5 * (log_mstar + SALPETER - 11) + jnp.log10(1 + z) - 0.6 - SALPETER
+    return jnp.minimum(rate, main_sequence(log_mstar, universe))
+
+
+def attenuation(log_mstar: Values) -> Result:
+    """A(V) in magnitudes of star-forming galaxies.
+
+    A(1600) of McLure et al. (2018, MNRAS 476, 3991), section 6.2, over 2.46 for a Calzetti curve;
+    hardly any evolution from redshift 0 to 2.3 (Shapley et al. 2022). Measured from 10^9 M_sun on;
+    its cubic falls below zero at 10^8.3.
+    """
+    x = log_mstar - 10
+    return jnp.polyval(jnp.array([0.209, 0.256, 1.160, 2.293]), x) / A1600_PER_AV
+
+
+def oxygen(log_mstar: Values, log_sfr: Values) -> Result:
+    """12 + log10 O/H of the fundamental metallicity relation.
+
+    Curti et al. (2020, MNRAS 491, 944), equation 5 and table 6 (total star-formation rates).
+    """
+    turnover = 10.11 + 0.56 * log_sfr
+    below = 2.1 * (turnover - log_mstar)
+    return 8.779 - 0.31 / 2.1 * jnp.logaddexp(0.0, np.log(10) * below) / np.log(10)
+
+
+def ionisation(oh: Values) -> Result:
+    """log10 of the ionisation parameter.
+
+    Orsi et al. (2014, MNRAS 443, 799), equation 4: q = 2.8e7 cm/s (Z / 0.012)^-1.3, with U = q / c
+    and Z = 0.0142 at solar O/H. It passes through -2.86 at 8.48, where Topping et al. (2020) have
+    -2.98 with a scatter of 0.25 at redshift 2.3.
+    """
+    log_z = np.log10(0.0142 / 0.012) + oh - SOLAR_OH
+    return np.log10(2.8e7 / 2.998e10) - 1.3 * log_z
+
+
+def dispersion(log_mstar: Values) -> Result:
+    """log10 of the stellar velocity dispersion in km/s.
+
+    Zahid et al. (2016, ApJ 832, 203), equation 5 and table 1. An approximation here: they are
+    quiescent galaxies at low redshift, with no evolution seen to redshift 0.7.
+    """
+    x = log_mstar - 10.26
+    return 2.073 + jnp.where(x > 0, 0.293, 0.403) * x
+
+
+def late_type_radius(log_mstar: Values, z: Values) -> Result:
+    """log10 of the half-light radius (major axis, kpc) of star-forming galaxies.
+
+    van der Wel et al. (2014, ApJ 788, 28): 8.9 kpc (1 + z)^-0.75 at 5e10 M_sun, as M^0.22.
+    """
+    return np.log10(8.9) - 0.75 * jnp.log10(1 + z) + 0.22 * (log_mstar - np.log10(5e10))
+
+
+def early_type_radius(log_mstar: Values, z: Values) -> Result:
+    """log10 of the half-light radius (major axis, kpc) of quiescent galaxies.
+
+    van der Wel et al. (2014, ApJ 788, 28): 5.6 kpc (1 + z)^-1.48 at 5e10 M_sun, as M^0.75 above
+    2e10; constant below, which is an approximation of the flattening that they describe.
+    """
+    mass = jnp.maximum(log_mstar, np.log10(2e10)) - np.log10(5e10)
+    return np.log10(5.6) - 1.48 * jnp.log10(1 + z) + 0.75 * mass
