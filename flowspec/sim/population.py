@@ -124,6 +124,7 @@ class Population(eqx.Module):
         z = np.expm1(np.asarray(self.cosmos.ln_shift, float))
         volume = cosmology.differential_comoving_volume(z).to_value("Mpc3 / sr")
         self.volume = jnp.asarray(volume / 1e9, jnp.float32)
+        limits = limits + [ROUNDING, -ROUNDING]
         self.edges = tuple(np.linspace(*e, n + 1) for e, n in zip(limits, CELLS, strict=True))
         z, mass = np.meshgrid(*(0.5 * (e[1:] + e[:-1]) for e in self.edges), indexing="ij")
         rate = np.exp(np.asarray(jax.vmap(self._ln_rates, -1, -1)(z.ravel(), mass.ravel()), float))
@@ -134,20 +135,24 @@ class Population(eqx.Module):
         cumulative = np.cumsum(rate, 1) / rate.sum(1, keepdims=True)
         self.cumulative = jnp.asarray(np.pad(cumulative, ((0, 0), (1, 0))), jnp.float32)
 
+    @eqx.filter_jit
     def sample(self, key: PRNGKeyArray, n: int) -> Galaxies:
         """Draw `n` galaxies: parameters, type and angular size."""
         return Galaxies(*jax.vmap(self._draw)(jr.split(key, n)))
 
+    @eqx.filter_jit
     def log_prob(self, theta: Float[ArrayLike, "*shape params"]) -> Float[Array, "*shape"]:
         """Natural log density of `theta`, of either type (``-inf`` outside the limits)."""
-        return jnp.vectorize(
-            lambda t: jax.nn.logsumexp(self._ln_densities(t)), signature="(p)->()"
-        )(jnp.asarray(theta))
+        return jax.nn.logsumexp(self._both(theta), axis=-1)
 
+    @eqx.filter_jit
     def quiescent_prob(self, theta: Float[ArrayLike, "*shape params"]) -> Float[Array, "*shape"]:
         """Probability of the quiescent type given every parameter."""
-        both = jnp.vectorize(self._ln_densities, signature="(p)->(t)")(jnp.asarray(theta))
+        both = self._both(theta)
         return jax.nn.sigmoid(both[..., 1] - both[..., 0])
+
+    def _both(self, theta):
+        return jnp.vectorize(self._ln_densities, signature="(p)->(t)")(jnp.asarray(theta))
 
     def _ln_rates(self, z, log_mstar):
         """ln of 10^9 galaxies per unit redshift, dex and steradian, of both types [2]."""
@@ -162,14 +167,15 @@ class Population(eqx.Module):
         shift = p[self.prior.relative[name]] if name in self.prior.relative else 0.0
         low, high = low + shift + ROUNDING, high + shift - ROUNDING
         mean, scatter = moments
-        return dist.TruncatedNormal(jnp.clip(mean, low, high), scatter, low=low, high=high)
+        mean = jnp.clip(mean, low, high)
+        return dist.TruncatedNormal(mean, scatter, low=low, high=high, validate_args=False)
 
     def _draw(self, key):
         keys = dict(zip(("strip", "z", "mass", "size", *CHAIN), jr.split(key, 11), strict=True))
         strip = jr.categorical(keys["strip"], self.strips)
         quiescent, row = jnp.divmod(strip, CELLS[0])
         redshifts, masses = self.edges
-        z = redshifts[0] + (row + jr.uniform(keys["z"])) * (redshifts[1] - redshifts[0])
+        z = jnp.interp(row + jr.uniform(keys["z"]), jnp.arange(CELLS[0] + 1.0), redshifts)
         mass = jnp.interp(jr.uniform(keys["mass"]), self.cumulative[strip], masses)
         p = {"z": z, "log_mstar": mass, "universe": self.cosmos.age(z)}
         for name, relation in CHAIN.items():

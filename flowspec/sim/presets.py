@@ -60,7 +60,7 @@ def moons_prior() -> Prior:
     """
     return sdss_prior().replace(
         z=dist.Uniform(0.6, 3.0),
-        log_mstar=dist.Uniform(8.5, 12.0),
+        log_mstar=dist.Uniform(8.0, 12.0),
         log_sfr=dist.Uniform(-12.5, -8.0),
         log_age=dist.Uniform(-0.8, 0.9),
         av=dist.Uniform(0.0, 3.0),

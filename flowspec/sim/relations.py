@@ -120,7 +120,7 @@ def ionisation(oh: Values) -> Result:
     and Z = 0.0142 at solar O/H. It passes through -2.86 at 8.48, where Topping et al. (2020) have
     -2.98 with a scatter of 0.25 at redshift 2.3.
     """
-    log_z = np.log10(0.0142 / 0.012) + oh - SOLAR_OH
+    log_z = np.log10(0.0142 / 0.012) + jnp.asarray(oh) - SOLAR_OH
     return np.log10(2.8e7 / 2.998e10) - 1.3 * log_z
 
 
