@@ -1,10 +1,11 @@
 """The galaxies that are really there: a joint distribution of the simulator's parameters.
 
-In the manner of the mock catalogue MAMBO (arXiv:2409.06700) and of EGG (Schreiber et al.
-2017): volume x mass function of each type, and everything else from mass, redshift and type
-through published relations with scatter. A network is trained on a flat `Prior`; samples of its
-posterior brought to this population by the weights ``population.log_prob(theta) -
-prior.log_prob(theta)``, times any selection, are those of the survey.
+In the manner of the mock catalogues MAMBO (arXiv:2409.06700) and EGG (Schreiber et al. 2017):
+volume x mass function of each type, and everything else from mass, redshift and type through
+published relations with scatter. H-alpha follows from the star-formation rate and magnitudes from
+the spectrum, in the simulator. A network is trained on a flat `Prior`; the weights
+``exp(population.log_prob(theta) - prior.log_prob(theta))``, times any selection, bring the samples
+of its posteriors to a survey.
 """
 
 from typing import NamedTuple
@@ -42,56 +43,12 @@ class Galaxies(NamedTuple):
     radius: Float[Array, " n"]
 
 
-def _log_sfr(p):
-    forming = relations.main_sequence(p["log_mstar"], p["universe"])
-    return (forming, 0.3), (relations.quiescent_sfr(p["log_mstar"], p["z"], p["universe"]), 0.4)
-
-
-def _log_age(p):
-    # approximation: quiescent galaxies formed their median star at about half the present age of
-    # the Universe (Carnall et al. 2019, MNRAS 490, 417), star-forming ones later, both broad
-    universe = jnp.log10(p["universe"])
-    return (universe + np.log10(0.3), 0.25), (universe + np.log10(0.45), 0.15)
-
-
-def _oh(p):
-    # scatter of single galaxies at high redshift (Sanders et al. 2021)
-    return ((relations.oxygen(p["log_mstar"], p["log_sfr"]), 0.1),) * 2
-
-
-def _log_zstar(p):
-    # iron lags oxygen by 0.35 dex at redshift 2 (Cullen et al. 2021); quiescent: -0.13 at 10^11
-    # solar masses (Carnall et al. 2022, ApJ 929, 131); the scatters are approximations
-    return (p["oh"] - relations.SOLAR_OH - 0.35, 0.2), (jnp.asarray(-0.13), 0.2)
-
-
-def _av(p):
-    # approximation: quiescent galaxies have little dust; the scatters too
-    return (relations.attenuation(p["log_mstar"]), 0.4), (jnp.asarray(0.2), 0.25)
-
-
-def _log_u(p):
-    return ((relations.ionisation(p["oh"]), 0.25),) * 2
-
-
-def _dispersion(p):
-    return ((relations.dispersion(p["log_mstar"]), 0.1),) * 2
-
-
-# Each given those before it and mass, redshift and age of the Universe ("universe", Gyr): mean and
-# scatter of the star-forming and of the quiescent.
-CHAIN = {
-    "log_sfr": _log_sfr, "log_age": _log_age, "oh": _oh, "log_zstar": _log_zstar, "av": _av,
-    "log_u": _log_u, "dispersion": _dispersion,
-}  # fmt: skip
-
-
 class Population(eqx.Module):
     """Galaxies per comoving volume, as a normalised density on the box of a prior.
 
     Redshift and mass follow the mass functions of the two types; the other parameters are normal
-    about the means of `CHAIN` (the dispersion in log10), truncated to the prior's limits. A mean
-    beyond a limit is taken at it.
+    about the means of `relations.CHAIN` (the dispersion in log10), truncated to the prior's
+    limits. A mean beyond a limit is taken at it.
 
     Args:
         prior: Its limits are those of the population; what it holds inside them is of no matter.
@@ -171,14 +128,15 @@ class Population(eqx.Module):
         return dist.TruncatedNormal(mean, scatter, low=low, high=high, validate_args=False)
 
     def _draw(self, key):
-        keys = dict(zip(("strip", "z", "mass", "size", *CHAIN), jr.split(key, 11), strict=True))
+        names = ("strip", "z", "mass", "size", *relations.CHAIN)
+        keys = dict(zip(names, jr.split(key, len(names)), strict=True))
         strip = jr.categorical(keys["strip"], self.strips)
         quiescent, row = jnp.divmod(strip, CELLS[0])
         redshifts, masses = self.edges
         z = jnp.interp(row + jr.uniform(keys["z"]), jnp.arange(CELLS[0] + 1.0), redshifts)
         mass = jnp.interp(jr.uniform(keys["mass"]), self.cumulative[strip], masses)
         p = {"z": z, "log_mstar": mass, "universe": self.cosmos.age(z)}
-        for name, relation in CHAIN.items():
+        for name, relation in relations.CHAIN.items():
             moments = jax.tree.map(lambda f, q: jnp.where(quiescent, q, f), *relation(p))
             p[name] = self._conditional(name, p, moments).sample(keys[name])
         p["dispersion"] = 10 ** p["dispersion"]
@@ -196,7 +154,7 @@ class Population(eqx.Module):
         terms = self._ln_rates(p["z"], p["log_mstar"]) + np.log(area)
         ln_jacobian = -jnp.log(p["dispersion"] * np.log(10))
         p["dispersion"] = jnp.log10(p["dispersion"])
-        for name, relation in CHAIN.items():
+        for name, relation in relations.CHAIN.items():
             given = [self._conditional(name, p, moments) for moments in relation(p)]
             terms += jnp.stack([d.log_prob(p[name]) for d in given])
         inside = jnp.isfinite(self.prior.log_prob(theta))

@@ -55,13 +55,13 @@ def moons_prior() -> Prior:
     """Default prior of MOONS: redshift 0.6 to 3, star-forming and quiescent galaxies alike.
 
     Flat, so that one network serves any selection: `Population` gives the weights that bring its
-    samples to the galaxies of a survey. Faster star formation than 10^-8 per year would make more
-    stars in the 100 Myr that it is averaged over than there are.
+    samples to the galaxies of a survey. Faster star formation than 10^-7.9 per year would leave
+    more stars of the 100 Myr that it is averaged over than there are.
     """
     return sdss_prior().replace(
         z=dist.Uniform(0.6, 3.0),
         log_mstar=dist.Uniform(8.0, 12.0),
-        log_sfr=dist.Uniform(-12.5, -8.0),
+        log_sfr=dist.Uniform(-12.5, -7.9),
         log_age=dist.Uniform(-0.8, 0.9),
         av=dist.Uniform(0.0, 3.0),
         oh=dist.Uniform(7.7, 9.0),

@@ -81,15 +81,13 @@ def main_sequence(log_mstar: Values, universe: Values) -> Result:
     return 2.71 - 0.186 * universe - jnp.log10(1 + 10 ** (turnover - log_mstar))
 
 
-def quiescent_sfr(log_mstar: Values, z: Values, universe: Values) -> Result:
+def quiescent_sfr(log_mstar: Values, z: Values) -> Result:
     """log10 star-formation rate of quiescent galaxies; scatter 0.4 dex.
 
     The mock generator EGG (Schreiber et al. 2017, A&A 602, A96), from stacked far-infrared light,
-    in its public code: 0.5 (log M - 11) + log(1 + z) - 0.6 for a Salpeter IMF, and never above the
-    main sequence.
+    as in its public code: 0.5 (log M - 11) + log(1 + z) - 0.6 for a Salpeter IMF.
     """
-    rate = 0.5 * (log_mstar + SALPETER - 11) + jnp.log10(1 + z) - 0.6 - SALPETER
-    return jnp.minimum(rate, main_sequence(log_mstar, universe))
+    return 0.5 * (log_mstar + SALPETER - 11) + jnp.log10(1 + z) - 0.6 - SALPETER
 
 
 def attenuation(log_mstar: Values) -> Result:
@@ -150,3 +148,48 @@ def early_type_radius(log_mstar: Values, z: Values) -> Result:
     """
     mass = jnp.maximum(log_mstar, np.log10(2e10)) - np.log10(5e10)
     return np.log10(5.6) - 1.48 * jnp.log10(1 + z) + 0.75 * mass
+
+
+def _log_sfr(p):
+    forming = main_sequence(p["log_mstar"], p["universe"])
+    return (forming, 0.3), (quiescent_sfr(p["log_mstar"], p["z"]), 0.4)
+
+
+def _log_age(p):
+    # approximation: quiescent galaxies formed their median star at about half the present age of
+    # the Universe (Carnall et al. 2019, MNRAS 490, 417), star-forming ones later, both broad
+    universe = jnp.log10(p["universe"])
+    return (universe + np.log10(0.3), 0.25), (universe + np.log10(0.45), 0.15)
+
+
+def _oh(p):
+    # scatter of single galaxies at high redshift (Sanders et al. 2021)
+    return ((oxygen(p["log_mstar"], p["log_sfr"]), 0.1),) * 2
+
+
+def _log_zstar(p):
+    # iron lags oxygen by 0.35 dex at redshift 2 (Cullen et al. 2021); quiescent: -0.13 at 10^11
+    # solar masses (Carnall et al. 2022, ApJ 929, 131); the scatters are approximations
+    return (p["oh"] - SOLAR_OH - 0.35, 0.2), (jnp.asarray(-0.13), 0.2)
+
+
+def _av(p):
+    # approximation: quiescent galaxies have little dust; the scatters too
+    return (attenuation(p["log_mstar"]), 0.4), (jnp.asarray(0.2), 0.25)
+
+
+def _log_u(p):
+    return ((ionisation(p["oh"]), 0.25),) * 2
+
+
+def _dispersion(p):
+    return ((dispersion(p["log_mstar"]), 0.1),) * 2
+
+
+# What a `Population` draws after redshift and mass, in this order: mean and scatter of star-forming
+# and of quiescent galaxies (of log10 of the dispersion), given those before and the age of the
+# Universe ("universe", Gyr).
+CHAIN = {
+    "log_sfr": _log_sfr, "log_age": _log_age, "oh": _oh, "log_zstar": _log_zstar, "av": _av,
+    "log_u": _log_u, "dispersion": _dispersion,
+}  # fmt: skip
