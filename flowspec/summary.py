@@ -45,8 +45,8 @@ def summary_table(
     for i, name in enumerate(names):
         levels = np.percentile(samples[..., i], PERCENTILES, axis=0)
         for level, column in zip(PERCENTILES, levels, strict=True):
-            table[f"{name}_p{level}"] = column
-    table["snr"] = obs.snr
+            table[f"{name}_p{level}"] = column.astype(samples.dtype)  # no digits that are not there
+    table["snr"] = obs.snr.astype(samples.dtype)
     table["p_value"] = p_value
     flags = observation_flags(obs, wave)
     flags |= np.where(at_edge(prior, samples), Flag.AT_PRIOR_EDGE, 0)
