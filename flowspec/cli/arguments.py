@@ -35,11 +35,15 @@ examples:
 """
 _SIMULATE = """\
 The file has theta [n, parameters], wave (vacuum A), flux and ivar [n, pixels] (1e-17 erg/s/cm2/A).
-'flowspec fit --simulations' and flowspec.read read it.
+'flowspec fit --simulations' and flowspec.read read it. Parameters are drawn from the instrument's
+prior; for moons they are those of a survey: real numbers of galaxies of each kind, selected by H
+magnitude, with exposure time, magnitude, size and type among the columns of theta. The same command
+after an interruption goes on where it stopped.
 
 examples:
   flowspec simulate sdss --n 10000 -o sims.h5
   flowspec simulate vandels --n 2000 --noise-from observed/*.fits --seed 7 -o sims.h5
+  flowspec simulate moons --n 120000 --texp 2 4 8 -o moons.h5
 """
 _FIT = """\
 With --instrument every step sees new simulations, with --simulations those of a file: theta with
@@ -138,11 +142,15 @@ def _demo(commands):
 
 def _simulate(commands):
     c = _command(commands, "simulate", "simulated spectra with their parameters", _SIMULATE)
-    c.add_argument("instrument", metavar="INSTRUMENT", help="sdss or vandels")
+    c.add_argument("instrument", metavar="INSTRUMENT", help="sdss, vandels or moons")
     c.add_argument("--n", type=whole(1), default=1000, metavar="N", help="how many (%(default)s)")
     c.add_argument("-o", "--output", required=True, metavar="FILE", help="HDF5 file to write")
     c.add_argument("--noise-from", nargs="+", default=[], metavar="SPECTRA",
                    help="observed spectra to take the noise from (default: typical noise)")
+    c.add_argument("--texp", nargs="+", type=positive, metavar="HOURS",
+                   help="moons: exposure times, each as likely (2 4 8)")
+    c.add_argument("--magnitudes", nargs=2, type=float, metavar=("BRIGHT", "FAINT"),
+                   help="moons: range of H (AB) (21 25.5)")
     _add_seed(c)
     _add_reading(c)
 

@@ -95,7 +95,7 @@ class Population(eqx.Module):
     @eqx.filter_jit
     def sample(self, key: PRNGKeyArray, n: int) -> Galaxies:
         """Draw `n` galaxies: parameters, type and angular size."""
-        return Galaxies(*jax.vmap(self._draw)(jr.split(key, n)))
+        return jax.vmap(self.draw)(jr.split(key, n))
 
     @eqx.filter_jit
     def log_prob(self, theta: Float[ArrayLike, "*shape params"]) -> Float[Array, "*shape"]:
@@ -127,7 +127,8 @@ class Population(eqx.Module):
         mean = jnp.clip(mean, low, high)
         return dist.TruncatedNormal(mean, scatter, low=low, high=high, validate_args=False)
 
-    def _draw(self, key):
+    def draw(self, key: PRNGKeyArray) -> Galaxies:
+        """One galaxy, without the leading axis."""
         names = ("strip", "z", "mass", "size", *relations.CHAIN)
         keys = dict(zip(names, jr.split(key, len(names)), strict=True))
         strip = jr.categorical(keys["strip"], self.strips)
@@ -144,7 +145,7 @@ class Population(eqx.Module):
         sizes = [f(mass, z) + s * jr.normal(keys["size"]) for f, s in (late, early)]
         kpc = 10 ** jnp.where(quiescent, sizes[1], sizes[0])
         angular = kpc * KPC_AT_MPC * (1 + z) ** 2 / 10 ** self.cosmos.log_distance(z)
-        return jnp.stack([p[n] for n in self.prior.names]), quiescent == 1, angular
+        return Galaxies(jnp.stack([p[n] for n in self.prior.names]), quiescent == 1, angular)
 
     def _ln_densities(self, theta):
         """ln density of star-forming and quiescent galaxies [2] at one theta."""
