@@ -1,4 +1,4 @@
-"""MOONS at the VLT, low-resolution mode: its channels, and noise from photons and electrons.
+"""MOONS at the VLT, low-resolution mode: its channels, its sky and its noise.
 
 Cirasuolo et al. (2020, The Messenger 180, 10). Numbers of the instrument and the sky are those of
 the package moons1d (tables/README.md): three arms of constant resolution element in wavelength,
@@ -7,12 +7,10 @@ sampled by 2.7 pixels, 12,217 channels in all, with nothing between 1.35 and 1.4
 
 from pathlib import Path
 
-import equinox as eqx
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
 
+from flowspec.sim.exposure import Channels, Coadd, ExposureNoise
 from flowspec.sim.fibre import fibre_fraction
 from flowspec.sim.instrument import Instrument
 from flowspec.sim.lattice import C_KMS
@@ -24,29 +22,6 @@ PHOTON = 1e-17 / 1.986445857e-8  # photons per angstrom of wavelength in 1e-17 e
 OPAQUE = 0.05  # transmission of the atmosphere below which there is no calibration, so no data
 # Cross beam-switching leaves 0.6 % of the sky (Yang et al. 2013, The Messenger 151, 7).
 RESIDUAL = 0.006
-
-
-class Channels(eqx.Module):
-    """The detector's channels under one sky.
-
-    Attributes:
-        wave: Centres in vacuum angstrom [channels].
-        width: Widths in angstrom [channels].
-        lsf: Gaussian sigma of the line-spread function in km/s, without the pixel [channels].
-        response: Electrons per second from 1e-17 erg/s/cm2/A above the atmosphere that all enter
-            the fibre, 0 where the atmosphere is opaque [channels].
-        sky: Electrons per second from the sky in the fibre [channels].
-        dark: Electrons per second and detector pixel [channels].
-        read: Electrons (rms) per read-out and detector pixel [channels].
-    """
-
-    wave: np.ndarray
-    width: np.ndarray
-    lsf: np.ndarray
-    response: np.ndarray
-    sky: np.ndarray
-    dark: np.ndarray
-    read: np.ndarray
 
 
 def load_channels(airmass: float = 1.2) -> Channels:
@@ -84,147 +59,77 @@ def _between(x, nodes, rows):
     return (1 - u) * rows[i] + u * rows[i + 1]
 
 
-class Coadd(eqx.Module):
-    """Coarser pixels as means of channels weighted by inverse variance.
-
-    Args:
-        channels: Centres and widths in angstrom [2, channels], not overlapping.
-        pixels: Edges in angstrom [pixels + 1], covering all the channels.
-    """
-
-    pixel: np.ndarray
-    first: np.ndarray
-    share: Float[Array, "taps pixels"]
-
-    def __init__(self, channels: np.ndarray, pixels: np.ndarray):
-        wave, width = channels
-        low, high = wave - width / 2, wave + width / 2
-        self.pixel = np.clip(np.searchsorted(pixels, wave) - 1, 0, len(pixels) - 2)
-        self.first = np.minimum(np.searchsorted(high, pixels[:-1], "right"), len(wave) - 1)
-        last = np.searchsorted(low, pixels[1:])
-        which = self.first + np.arange(max(1, (last - self.first).max()))[:, None]
-        inside = which < len(wave)
-        which = np.minimum(which, len(wave) - 1)
-        shared = np.minimum(high[which], pixels[1:]) - np.maximum(low[which], pixels[:-1])
-        shared = np.where(inside, np.maximum(shared, 0), 0)
-        # a pixel of which the smaller part was observed is none
-        shared *= shared.sum(0) >= 0.5 * np.diff(pixels)
-        self.share = jnp.asarray(shared / width[which], jnp.float32)
-
-    def __call__(self, ivar: Float[Array, " channels"]) -> Float[Array, " pixels"]:
-        """Inverse variance of the pixels: the sum of what falls into each."""
-        which = jnp.minimum(self.first + np.arange(len(self.share))[:, None], len(ivar) - 1)
-        return (self.share * ivar[which]).sum(0)
-
-
-class ExposureNoise(eqx.Module):
-    """Inverse variance of sky-subtracted, flux-calibrated spectra by counting electrons.
-
-    Args:
-        channels: The detector under its sky.
-        fraction: Share of the light that enters the fibre, by size [sizes, channels].
-        sizes: Half-light radii of these rows in arcsec, increasing.
-        hours: Exposure times to draw from, each as likely.
-        dit: Seconds of one exposure.
-        background: Variance of the subtracted background over that of one exposure's: 2 where
-            the sky was measured once as long (beam switching), 1 where it is known.
-        rows: Detector pixels across the trace that one channel sums.
-        coadd: Coarser pixels of the spectrum, or None where they are the channels.
-    """
-
-    response: Float[Array, " channels"]
-    sky: Float[Array, " channels"]
-    dark: Float[Array, " channels"]
-    read: Float[Array, " channels"]
-    fraction: Float[Array, "sizes channels"]
-    sizes: Float[Array, " sizes"]
-    hours: tuple[float, ...] = eqx.field(static=True)
-    dit: float = eqx.field(static=True)
-    background: float = eqx.field(static=True)
-    rows: float = eqx.field(static=True)
-    coadd: Coadd | None
-
-    def __init__(
-        self,
-        channels: Channels,
-        fraction: np.ndarray,
-        sizes: np.ndarray,
-        *,
-        hours: tuple[float, ...] = (2.0, 4.0, 8.0),
-        dit: float = 600.0,
-        background: float = 2.0,
-        rows: float = 1.0,
-        coadd: Coadd | None = None,
-    ):
-        for name in ("response", "sky", "dark", "read"):
-            setattr(self, name, jnp.asarray(getattr(channels, name), jnp.float32))
-        self.fraction = jnp.asarray(fraction, jnp.float32)
-        self.sizes = jnp.asarray(sizes, jnp.float32)
-        self.hours, self.dit = tuple(float(h) for h in hours), dit
-        self.background, self.rows, self.coadd = background, rows, coadd
-
-    def draw(self, key: PRNGKeyArray, flux: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
-        """Inverse variance for one noiseless spectrum, exposure time and size drawn.
-
-        Sizes are log-uniform between the smallest and the largest.
-        """
-        time, size = jr.split(key)
-        hours = jr.choice(time, jnp.array(self.hours))
-        ends = jnp.log(jnp.maximum(self.sizes, 1e-3))
-        size = jnp.exp(jr.uniform(size, minval=ends[0], maxval=ends[-1]))
-        return self.ivar(flux, hours, size)
-
-    def ivar(
-        self, flux: Float[Array, " pixels"], hours: ScalarLike, size: ScalarLike
-    ) -> Float[Array, " pixels"]:
-        """Inverse variance of one noiseless spectrum.
-
-        Args:
-            flux: Above the atmosphere, of the whole galaxy, 1e-17 erg/s/cm2/A.
-            hours: Exposure time on the source.
-            size: Half-light radius in arcsec, within `sizes`.
-        """
-        flux = flux if self.coadd is None else flux[self.coadd.pixel]
-        seconds = 3600.0 * jnp.asarray(hours)
-        gained = self.response * self._fraction(size)
-        background = (self.sky + self.rows * self.dark) * seconds
-        background += self.rows * self.read**2 * jnp.ceil(seconds / self.dit - 1e-3)
-        variance = gained * jnp.maximum(flux, 0) * seconds + self.background * background
-        ivar = (gained * seconds) ** 2 / variance
-        return ivar if self.coadd is None else self.coadd(ivar)
-
-    def _fraction(self, size):
-        last = len(self.sizes) - 1
-        place = jnp.interp(size, self.sizes, jnp.arange(last + 1.0))
-        i = jnp.clip(place.astype(int), 0, max(last - 1, 0))
-        u = place - i
-        return (1 - u) * self.fraction[i] + u * self.fraction[jnp.minimum(i + 1, last)]
-
-
 def moons(
     rebin: float = 0,
     *,
     hours: tuple[float, ...] = (2.0, 4.0, 8.0),
+    dit: float = 600.0,
     seeing: float = 0.8,
     airmass: float = 1.2,
     size: tuple[float, float] = (0.15, 0.6),
     background: float = 2.0,
+    rows: float = 1.0,
 ) -> Instrument:
-    """MOONS, low resolution, with the noise of beam-switched exposures of 600 s.
+    """MOONS, low resolution, with the noise of beam-switched exposures (`ExposureNoise`).
 
     Args:
         rebin: 0 for the 12,217 channels. Else pixels uniform in ln(wavelength) over the whole
             range, so many times wider than the mean channel, without data in the gap.
         hours: Exposure times on the source to draw from.
+        dit: Seconds of one exposure.
         seeing: FWHM at 5000 A and the zenith in arcsec.
         airmass: 1 to 2.
-        size: Smallest and largest half-light radius in arcsec; the default is that of most
-            galaxies of redshift 1 to 3 (van der Wel et al. 2014).
-        background: As in `ExposureNoise`.
+        size: Smallest and largest half-light radius in arcsec, drawn log-uniformly; the default
+            is that of most galaxies of redshift 1 to 3 (van der Wel et al. 2014, ApJ 788, 28).
+            ``(0, 0)`` is a point source.
+        background: Variance of the subtracted sky over that of one exposure's.
+        rows: Detector pixels across the trace.
+
+    Raises:
+        ValueError: On an airmass, size or exposure time that is out of range.
     """
+    if not (0 < size[0] <= size[1] or size[0] == size[1] == 0):
+        raise ValueError(f"expected sizes 0 < smallest <= largest, or (0, 0); got {size}")
+    if not hours or min(hours) <= 0 or dit <= 0 or rebin < 0:
+        raise ValueError(
+            f"expected positive hours and dit and rebin >= 0; got {hours}, {dit} and {rebin}"
+        )
     channels = load_channels(airmass)
-    sizes = np.geomspace(max(size[0], 1e-3), size[1], 9) if size[1] > size[0] else np.array(size[:1])
-    nodes = np.linspace(channels.wave[0], channels.wave[-1], 40)
-    loss = [fibre_fraction(nodes, float(s), seeing=seeing, airmass=airmass) for s in sizes]
-    fraction = np.stack([np.interp(channels.wave, nodes, f) for f in loss])
-    wave, width, coadd = channels.wave, channels.width, None
+    sizes = np.geomspace(*size, 9) if size[1] > size[0] else np.array(size[:1], float)
+    fractions = _fractions(channels.wave, sizes, seeing, airmass)
+    edges = _edges(channels, rebin) if rebin else None
+    coadd = Coadd(channels.wave, channels.width, edges) if rebin else None
+    noise = ExposureNoise(
+        channels, fractions, sizes,
+        hours=hours, dit=dit, background=background, rows=rows, coadd=coadd,
+    )  # fmt: skip
+    middle = len(sizes) // 2
+    dark = jnp.zeros(len(channels.wave))
+    ivar = np.asarray(noise.channel_ivar(dark, float(np.median(hours)), float(sizes[middle])))
+    gained = np.where(ivar > 0, channels.response * fractions[middle], np.inf)
+    residual = RESIDUAL * channels.sky / gained
+    wave, width, lsf = channels.wave, channels.width, channels.lsf
+    if coadd is not None:
+        wave, width = np.sqrt(edges[1:] * edges[:-1]), np.diff(edges)
+        lsf = np.interp(wave, channels.wave, lsf)
+        residual, ivar = coadd.mean(residual, ivar), np.asarray(coadd(ivar))
+    sigma = np.where(ivar > 0, np.maximum(ivar, 1e-30) ** -0.5, np.inf)
+    return Instrument(
+        "moons", wave, lsf, sigma, (0.1, 10.0), 3 if rebin else 2,
+        width=width, exposure=noise, residual=residual,
+    )  # fmt: skip
+
+
+def _fractions(wave, sizes, seeing, airmass):
+    """Share of the light in the fibre [sizes, wave], which is smooth in wavelength."""
+    nodes = np.linspace(wave[0], wave[-1], 40)
+    rows = [fibre_fraction(nodes, r, seeing=seeing, airmass=airmass) for r in sizes.tolist()]
+    return np.stack([np.interp(wave, nodes, row) for row in rows])
+
+
+def _edges(channels, rebin):
+    """Edges of pixels uniform in ln(wavelength), `rebin` times as wide as the mean channel."""
+    low, high = channels.wave - channels.width / 2, channels.wave + channels.width / 2
+    step = rebin * np.log(high / low).mean()
+    count = int(np.ceil(np.log(high[-1] / low[0]) / step))
+    return low[0] * np.exp(step * np.arange(count + 1))

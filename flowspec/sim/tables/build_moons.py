@@ -61,10 +61,9 @@ def seen(fine, values, wave, width, fwhm):
     step = fine[1] - fine[0]
     smooth = gaussian_filter1d(values, fwhm / FWHM / step, mode="nearest")
     total = np.concatenate([[0], np.cumsum(smooth) * step])
-    edges = np.concatenate([fine - step / 2, [fine[-1] + step / 2]])
-    return (np.interp(wave + width / 2, edges, total) - np.interp(wave - width / 2, edges, total)) / (
-        np.clip(wave + width / 2, None, edges[-1]) - (wave - width / 2)
-    )
+    ends = np.concatenate([fine - step / 2, [fine[-1] + step / 2]])
+    low, high = wave - width / 2, np.minimum(wave + width / 2, ends[-1])
+    return (np.interp(high, ends, total) - np.interp(low, ends, total)) / (high - low)
 
 
 def build_moons(folder, out=HERE):
