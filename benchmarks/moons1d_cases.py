@@ -10,11 +10,11 @@ import numpy as np
 
 # name: (AB magnitude, hours on source, seconds per exposure, airmass, seeing, observing mode)
 CASES = {
-    "AB 22, 2 h": (22.0, 2.0, 600, 1.2, 0.8, "XSWITCH"),
-    "AB 24, 8 h": (24.0, 8.0, 600, 1.2, 0.8, "XSWITCH"),
-    "AB 18, 0.5 h, seeing 0.6, airmass 1.0": (18.0, 0.5, 600, 1.0, 0.6, "XSWITCH"),
-    "AB 22, 4 h, seeing 1.2, airmass 2.0, nodding": (22.0, 4.0, 600, 2.0, 1.2, "NOD"),
-    "AB 23, 1 h in 60 s exposures": (23.0, 1.0, 60, 1.2, 0.8, "XSWITCH"),
+    "AB 22, 2 h": (22.0, 2.0, 600.0, 1.2, 0.8, "XSWITCH"),
+    "AB 24, 8 h": (24.0, 8.0, 600.0, 1.2, 0.8, "XSWITCH"),
+    "AB 18, 0.5 h, best sky": (18.0, 0.5, 600.0, 1.0, 0.6, "XSWITCH"),
+    "AB 22, 4 h, worst sky": (22.0, 4.0, 600.0, 2.0, 1.2, "NOD"),
+    "AB 23, 1 h of 60 s": (23.0, 1.0, 60.0, 1.2, 0.8, "XSWITCH"),
 }
 
 

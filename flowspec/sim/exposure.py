@@ -62,10 +62,12 @@ class Coadd(eqx.Module):
         which = jnp.minimum(self.first + np.arange(len(self.share))[:, None], len(ivar) - 1)
         return (self.share * ivar[which]).sum(0)
 
-    def mean(self, values: np.ndarray, ivar: np.ndarray) -> np.ndarray:
-        """Mean of `values` [channels] weighted by `ivar` [channels], 0 without data [pixels]."""
-        total, weight = (np.asarray(self(jnp.asarray(x))) for x in (values * ivar, ivar))
-        return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), 0.0)
+    def mean(
+        self, values: Float[Array, " channels"], ivar: Float[Array, " channels"]
+    ) -> Float[Array, " pixels"]:
+        """Mean of `values` weighted by `ivar`, 0 where there is no data."""
+        weight = self(ivar)
+        return jnp.where(weight > 0, self(values * ivar) / jnp.maximum(weight, 1e-30), 0.0)
 
 
 class ExposureNoise(eqx.Module):

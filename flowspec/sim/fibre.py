@@ -40,8 +40,8 @@ def dispersion_shift(
 ) -> Float[np.ndarray, " n"]:
     """Offset in arcsec by differential refraction from where the fibre is centred.
 
-    Filippenko (1982, PASP 94, 715) at Paranal: 743 mbar, 11.5 C; the 1 mbar of water vapour moves
-    nothing by more than 0.001 arcsec.
+    Filippenko (1982, PASP 94, 715, equations 1 and 2) at Paranal, 743 mbar and 11.5 C; the little
+    water vapour there is left out.
 
     Args:
         wave: Wavelengths in angstrom.

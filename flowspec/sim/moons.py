@@ -60,7 +60,7 @@ def _between(x, nodes, rows):
 
 
 def moons(
-    rebin: float = 0,
+    rebin: int = 0,
     *,
     hours: tuple[float, ...] = (2.0, 4.0, 8.0),
     dit: float = 600.0,
@@ -105,14 +105,15 @@ def moons(
     )  # fmt: skip
     middle = len(sizes) // 2
     dark = jnp.zeros(len(channels.wave))
-    ivar = np.asarray(noise.channel_ivar(dark, float(np.median(hours)), float(sizes[middle])))
-    gained = np.where(ivar > 0, channels.response * fractions[middle], np.inf)
+    ivar = noise.channel_ivar(dark, float(np.median(hours)), float(sizes[middle]))
+    gained = np.where(channels.response > 0, channels.response * fractions[middle], np.inf)
     residual = RESIDUAL * channels.sky / gained
     wave, width, lsf = channels.wave, channels.width, channels.lsf
     if coadd is not None:
         wave, width = np.sqrt(edges[1:] * edges[:-1]), np.diff(edges)
         lsf = np.interp(wave, channels.wave, lsf)
-        residual, ivar = coadd.mean(residual, ivar), np.asarray(coadd(ivar))
+        residual, ivar = coadd.mean(jnp.asarray(residual), ivar), coadd(ivar)
+    residual, ivar = np.asarray(residual), np.asarray(ivar)
     sigma = np.where(ivar > 0, np.maximum(ivar, 1e-30) ** -0.5, np.inf)
     return Instrument(
         "moons", wave, lsf, sigma, (0.1, 10.0), 3 if rebin else 2,
