@@ -8,8 +8,9 @@ from astropy.cosmology import FlatLambdaCDM, Planck18
 
 from flowspec.sim import dust, igm, interstellar, nebula, stars
 from flowspec.sim.cosmos import Cosmos
-from flowspec.sim.instrument import INSTRUMENTS, Instrument, PixelOperator
+from flowspec.sim.instrument import Instrument, PixelOperator
 from flowspec.sim.lattice import C_KMS, Lattice
+from flowspec.sim.presets import INSTRUMENTS
 
 SUN_5500 = 1.367e-4  # L_sun per angstrom of the Sun at 5500 A: 1.86 of 1361 W/m2 (ASTM E490)
 
@@ -298,7 +299,8 @@ def test_pixels_conserve_flux_and_add_widths_in_quadrature(name):
     ends = np.log(instrument.wave[[0, -1]]) + np.array([-0.05, 0.05])
     lattice = Lattice.covering(ends[0], ends[1], instrument.step)
     pixels = PixelOperator(instrument, lattice)
-    for wave in (5300.37, 7001.91, 8999.0):
+    near_infrared = (7001.91, 11000.37, 16201.0)
+    for wave in near_infrared if name == "moons" else (5300.37, 7001.91, 8999.0):
         light = line(lattice, wave, 80.0)[pixels.first : pixels.last]
         flux = np.asarray(pixels(light), float)
         np.testing.assert_allclose((flux * instrument.widths).sum(), 1.0, rtol=2e-4)

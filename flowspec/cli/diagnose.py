@@ -15,7 +15,7 @@ from flowspec.fit import draw_many
 from flowspec.io import read
 from flowspec.posterior import Posterior, load
 from flowspec.sim.galaxy import GalaxySimulator
-from flowspec.sim.instrument import INSTRUMENTS
+from flowspec.sim.presets import INSTRUMENTS
 from flowspec.spectra import Spectra
 
 LEVELS = np.linspace(0, 1, 51)

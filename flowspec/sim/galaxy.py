@@ -16,11 +16,11 @@ from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
 from flowspec.sim import dust, igm, interstellar, nebula, stars
 from flowspec.sim.cosmos import Cosmos
 from flowspec.sim.detector import Detector
-from flowspec.sim.instrument import INSTRUMENTS, Instrument, PixelOperator
+from flowspec.sim.instrument import Instrument, PixelOperator
 from flowspec.sim.lattice import C_KMS, Lattice
 from flowspec.sim.noise import MixedNoise, Noise, add_noise, airglow
 from flowspec.sim.nuisance import NUISANCES, Draw, draw_nuisances, polynomial_basis, smooth_basis
-from flowspec.sim.presets import FIXED, PRIORS, sdss_prior
+from flowspec.sim.presets import FIXED, INSTRUMENTS, PRIORS, sdss_prior
 from flowspec.sim.prior import Prior
 from flowspec.spectra import Spectra
 
@@ -45,7 +45,7 @@ class GalaxySimulator(eqx.Module):
     - ``dispersion``: velocity dispersion of the stars, km/s.
 
     Args:
-        instrument: "sdss", "vandels" or an `Instrument`.
+        instrument: "sdss", "vandels", "moons" or an `Instrument`.
         prior: Named parameters (`Prior`); by default that of the instrument. A parameter that it
             leaves out is held at its value in `FIXED`.
         noise: Observed `Spectra` to take the noise from, or None for the instrument's own curve.
@@ -63,7 +63,8 @@ class GalaxySimulator(eqx.Module):
     ln_frame: float = eqx.field(static=True)
     wave: np.ndarray
     pixels: PixelOperator
-    noise: Noise | MixedNoise
+    noise: eqx.Module
+    absolute_sky: bool = eqx.field(static=True)
     detector: Detector | None
     line_dust: Float[Array, " lines"]
     star_table: Float[Array, "populations freqs2"]
@@ -113,10 +114,12 @@ class GalaxySimulator(eqx.Module):
         window = self.lattice.wave[self.pixels.first : self.pixels.last]
         # red of Lyman alpha at every redshift of the prior there is nothing to absorb
         self.igm = igm.Opacity(window, self.lattice.step) if reach[0] < 1300 else None
+        self.absolute_sky = instrument.residual is not None
+        sky = instrument.residual if self.absolute_sky else airglow(self.wave, instrument.lsf)
         sight = {
             "wave": window,
             "ln_wave": np.log(window),
-            "sky": airglow(instrument.wave, instrument.lsf) * ("sky" in nuisances),
+            "sky": sky * ("sky" in nuisances),
             "calibration": polynomial_basis(instrument.wave),
             "mismatch": smooth_basis(instrument.wave, 60),
         }
@@ -125,7 +128,7 @@ class GalaxySimulator(eqx.Module):
         self.detector = (
             None if native is None else Detector(native, self.wave, instrument.correlation)
         )
-        self.noise = Noise.preset(instrument.noise, instrument.snr)
+        self.noise = instrument.exposure or Noise.preset(instrument.noise, instrument.snr)
         if noise is not None:
             self.noise = MixedNoise(Noise.from_observed(noise, self.wave), self.noise)
 
@@ -152,6 +155,7 @@ class GalaxySimulator(eqx.Module):
 
     def _add_noise(self, key, flux, ivar):
         sky, knots = self.sight["sky"], self.sight["mismatch"]
+        sky = sky * jnp.sqrt(ivar) if self.absolute_sky else sky
         blemished = "blemishes" in self.nuisances
         return add_noise(key, flux, ivar, sky, knots, self.detector, blemished)
 

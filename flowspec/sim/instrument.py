@@ -21,6 +21,10 @@ class Instrument(eqx.Module):
         oversample: Lattice points per (smallest) pixel.
         detector: Pixels of the reduced data (angstrom) where `wave` is not that, else None.
         correlation: Of the noise in neighbouring pixels of the reduced data.
+        width: Pixel widths (angstrom) where pixels do not touch (arms, gaps), else None.
+        exposure: What draws inverse variances (as `Noise.draw`) in place of `noise` and `snr`.
+        residual: What sky subtraction leaves, 1 sigma in 1e-17 erg/s/cm2/A [pixels], or None for
+            as much as the noise at the known lines of the airglow.
     """
 
     name: str = eqx.field(static=True)
@@ -31,11 +35,16 @@ class Instrument(eqx.Module):
     oversample: int = eqx.field(static=True, default=2)
     detector: np.ndarray | None = None
     correlation: float = eqx.field(static=True, default=0.0)
+    width: np.ndarray | None = None
+    exposure: eqx.Module | None = None
+    residual: np.ndarray | None = None
 
     @property
     def widths(self) -> np.ndarray:
         """Pixel widths in ln(wavelength) [pixels]."""
-        return np.gradient(np.log(self.wave))
+        if self.width is None:
+            return np.gradient(np.log(self.wave))
+        return self.width / self.wave
 
     @property
     def step(self) -> float:
@@ -118,5 +127,3 @@ def vandels() -> Instrument:
     reduced = 4803.807 + 5.005928 * np.arange(1099)
     return Instrument("vandels", wave, lsf, noise, (0.3, 15.0), 2, reduced, 0.2)
 
-
-INSTRUMENTS = {"sdss": sdss, "vandels": vandels}

@@ -101,12 +101,12 @@ class MixedNoise(eqx.Module):
 
     Args:
         observed: Curves of observed spectra.
-        typical: The instrument's own.
+        typical: The instrument's own, with the same `draw`.
         share: Probability of the latter.
     """
 
     observed: Noise
-    typical: Noise
+    typical: eqx.Module
     share: float = eqx.field(static=True, default=0.25)
 
     def draw(self, key: PRNGKeyArray, flux: Float[Array, " pixels"]) -> Float[Array, " pixels"]:

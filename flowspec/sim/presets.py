@@ -1,8 +1,12 @@
-"""Default priors of the shipped instruments."""
+"""The shipped instruments by name, and their default priors."""
 
 import numpyro.distributions as dist
 
+from flowspec.sim.instrument import sdss, vandels
+from flowspec.sim.moons import moons
 from flowspec.sim.prior import Prior
+
+INSTRUMENTS = {"sdss": sdss, "vandels": vandels, "moons": moons}
 
 # Value of a parameter that a user's prior leaves out.
 FIXED = {
