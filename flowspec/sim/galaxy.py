@@ -150,10 +150,13 @@ class GalaxySimulator(eqx.Module):
         theta = self.prior.sample(prior_key, (n,))
         flux = jax.vmap(self.flux)(jr.split(flux_key, n), theta)
         ivar = jax.vmap(self.noise.draw)(jr.split(noise_key, n), flux)
-        noisy = jax.vmap(self._add_noise)(jr.split(pixel_key, n), flux, ivar)
+        noisy = jax.vmap(self.add_noise)(jr.split(pixel_key, n), flux, ivar)
         return theta, noisy, ivar
 
-    def _add_noise(self, key, flux, ivar):
+    def add_noise(
+        self, key: PRNGKeyArray, flux: Float[Array, " pixels"], ivar: Float[Array, " pixels"]
+    ) -> Float[Array, " pixels"]:
+        """A noiseless spectrum with noise of the given inverse variance, and what it leaves out."""
         sky, knots = self.sight["sky"], self.sight["mismatch"]
         sky = sky * jnp.sqrt(ivar) if self.absolute_sky else sky
         blemished = "blemishes" in self.nuisances

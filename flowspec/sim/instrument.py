@@ -8,6 +8,8 @@ from jaxtyping import Array, Float
 
 from flowspec.sim.lattice import C_KMS, Lattice
 
+_SLOTS = 32  # pixels of a block of `PixelOperator`
+
 
 class Instrument(eqx.Module):
     """What turns a spectrum into pixels.
@@ -55,14 +57,18 @@ class Instrument(eqx.Module):
 class PixelOperator(eqx.Module):
     """Line-spread function and pixel integration as one banded matrix on a lattice.
 
+    The band is cut into blocks of neighbouring pixels, each a small dense matrix on a stretch of
+    the lattice. Matrix products read their input once; a sum of shifted slices is fused by the
+    compiler with what computes the spectrum, which is then computed once per slice.
+
     Args:
         instrument: Whose pixels.
         lattice: On which spectra live; must reach past the pixels by the line-spread function.
     """
 
-    weights: Float[Array, "taps pixels"]
+    weights: Float[Array, "blocks points slots"]
     starts: np.ndarray
-    stride: int | None = eqx.field(static=True)
+    place: np.ndarray
     first: int = eqx.field(static=True)
     last: int = eqx.field(static=True)
 
@@ -73,21 +79,36 @@ class PixelOperator(eqx.Module):
         nearest = np.round(position).astype(int)
         offset = (nearest + np.arange(-reach, reach + 1)[:, None] - position) * lattice.step
         weights = ndtr((offset + width / 2) / sigma) - ndtr((offset - width / 2) / sigma)
-        self.weights = jnp.asarray(weights / weights.sum(0), jnp.float32)
-        strides = np.unique(np.diff(nearest))
-        self.stride = int(strides[0]) if len(strides) == 1 else None
+        weights = np.asarray(weights / weights.sum(0))
         self.first, self.last = int(nearest[0] - reach), int(nearest[-1] + reach + 1)
-        self.starts = nearest - reach - self.first
+        span = int(np.ceil(_SLOTS * np.median(np.diff(nearest))))  # a block ends early at a gap
+        block, slot, left = _blocks(nearest - reach - self.first, span)
+        points = min(span + 2 * reach + 1, self.last - self.first)
+        self.starts = np.minimum(left, self.last - self.first - points)
+        own = (nearest - reach - self.first) - self.starts[block]
+        dense = np.zeros((len(left), points, _SLOTS), np.float32)
+        taps = np.arange(2 * reach + 1)[:, None]
+        dense[block, own + taps, slot] = weights
+        self.weights = jnp.asarray(dense)
+        self.place = block * _SLOTS + slot
 
     def __call__(self, spectrum: Float[Array, " points"]) -> Float[Array, " pixels"]:
         """Pixel values of a spectrum given on lattice points ``first`` to ``last``."""
-        taps, pixels = self.weights.shape
-        if self.stride is None:
-            index = self.starts + np.arange(taps)[:, None]
-            return (self.weights * spectrum[index]).sum(0)
-        end = self.stride * (pixels - 1) + 1
-        parts = [self.weights[i] * spectrum[i : i + end : self.stride] for i in range(taps)]
-        return sum(parts[1:], parts[0])
+        stretch = spectrum[self.starts[:, None] + np.arange(self.weights.shape[1])]
+        return jnp.einsum("bk,bks->bs", stretch, self.weights).reshape(-1)[self.place]
+
+
+def _blocks(starts: np.ndarray, span: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number of the block of each pixel, its slot there, and the first point of each block."""
+    block, slot, left = [], [], []
+    for start in starts:
+        if not left or slot[-1] == _SLOTS - 1 or start - left[-1] > span:
+            left.append(start)
+            slot.append(0)
+        else:
+            slot.append(slot[-1] + 1)
+        block.append(len(left) - 1)
+    return np.array(block), np.array(slot), np.array(left)
 
 
 def _curve(wave, nodes, values):

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from flowspec.sim.instrument import Instrument
 from flowspec.sim.lattice import C_KMS
@@ -32,8 +32,8 @@ def top_hat(wave: np.ndarray, band: tuple[float, float] = H_BAND) -> np.ndarray:
 
 def ab_magnitude(
     flux: Float[Array, "*shape pixels"],
-    wave: Float[np.ndarray, " pixels"],
-    band: Float[np.ndarray, " pixels"],
+    wave: Float[ArrayLike, " pixels"],
+    band: Float[ArrayLike, " pixels"],
 ) -> Float[Array, "*shape"]:
     """AB magnitude of a spectrum as a photon-counting detector measures it.
 
@@ -45,10 +45,10 @@ def ab_magnitude(
         wave: Pixel centres in angstrom [pixels].
         band: Transmission at each pixel, in any unit [pixels].
     """
-    photons = band * wave * np.gradient(wave)
+    photons = jnp.asarray(band * wave * jnp.gradient(wave))
     flat = C_KMS * 1e13 * (photons / wave**2).sum()  # 1e13: angstrom per km
-    mean = (flux * jnp.asarray(photons / photons.sum(), jnp.float32)).sum(-1)
-    zero = 2.5 * np.log10(photons.sum() / flat * 1e-17) + 48.60
+    mean = (flux * photons / photons.sum()).sum(-1)
+    zero = 2.5 * (jnp.log10(photons.sum() / flat) - 17) + 48.60
     return -2.5 * jnp.log10(mean) - zero
 
 

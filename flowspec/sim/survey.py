@@ -51,6 +51,7 @@ class Survey(eqx.Module):
 
     simulator: GalaxySimulator
     population: Population
+    band: np.ndarray
     hours: tuple[float, ...] = eqx.field(static=True)
     magnitudes: tuple[float, float] = eqx.field(static=True)
 
@@ -65,6 +66,7 @@ class Survey(eqx.Module):
         if not isinstance(simulator.noise, ExposureNoise):
             raise ValueError("expected a simulator of an instrument with exposure times")
         self.simulator = simulator
+        self.band = top_hat(simulator.wave)
         self.population = population or Population(simulator.prior)
         if self.population.prior.names != simulator.prior.names:
             raise ValueError(
@@ -92,7 +94,7 @@ class Survey(eqx.Module):
         sim = self.simulator
         galaxy = self.population.draw(galaxy_key)
         flux = sim.flux(nuisance_key, galaxy.theta)
-        magnitude = ab_magnitude(flux, sim.wave, top_hat(sim.wave))
+        magnitude = ab_magnitude(flux, sim.wave, self.band)
         hours = jr.choice(time_key, jnp.array(self.hours))
         ivar = sim.noise.ivar(flux, hours, galaxy.radius)
         extra = jnp.stack([hours, magnitude, galaxy.radius, galaxy.quiescent.astype(float)])
