@@ -150,7 +150,7 @@ def _simulate(commands):
 def _fit(commands):
     c = _command(commands, "fit", "train a model on simulations", _FIT)
     source = c.add_mutually_exclusive_group(required=True)
-    source.add_argument("--instrument", metavar="NAME", help="simulate sdss, vandels or moons")
+    source.add_argument("--instrument", metavar="NAME", help="simulate sdss or vandels")
     source.add_argument("--simulations", metavar="FILE", help="HDF5 file of simulations")
     text = "observed spectra to take the noise from; their labels, if any, are not used"
     c.add_argument("observed", nargs="*", metavar="SPECTRA", help=text)
