@@ -69,6 +69,7 @@ def moons(
     size: tuple[float, float] = (0.15, 0.6),
     background: float = 2.0,
     rows: float = 1.0,
+    residual: float = RESIDUAL,
 ) -> Instrument:
     """MOONS, low resolution, with the noise of beam-switched exposures (`ExposureNoise`).
 
@@ -84,6 +85,7 @@ def moons(
             ``(0, 0)`` is a point source.
         background: Variance of the subtracted sky over that of one exposure's.
         rows: Detector pixels across the trace.
+        residual: Share of the sky that its subtraction leaves, 1 sigma.
 
     Raises:
         ValueError: On an airmass, size or exposure time that is out of range.
@@ -107,17 +109,17 @@ def moons(
     dark = jnp.zeros(len(channels.wave))
     ivar = noise.channel_ivar(dark, float(np.median(hours)), float(sizes[middle]))
     gained = np.where(channels.response > 0, channels.response * fractions[middle], np.inf)
-    residual = RESIDUAL * channels.sky / gained
+    left = residual * channels.sky / gained
     wave, width, lsf = channels.wave, channels.width, channels.lsf
     if coadd is not None:
         wave, width = np.sqrt(edges[1:] * edges[:-1]), np.diff(edges)
         lsf = np.interp(wave, channels.wave, lsf)
-        residual, ivar = coadd.mean(jnp.asarray(residual), ivar), coadd(ivar)
-    residual, ivar = np.asarray(residual), np.asarray(ivar)
+        left, ivar = coadd.mean(jnp.asarray(left), ivar), coadd(ivar)
+    left, ivar = np.asarray(left), np.asarray(ivar)
     sigma = np.where(ivar > 0, np.maximum(ivar, 1e-30) ** -0.5, np.inf)
     return Instrument(
         "moons", wave, lsf, sigma, (0.1, 10.0), 3 if rebin else 2,
-        width=width, exposure=noise, residual=residual,
+        width=width, exposure=noise, residual=left,
     )  # fmt: skip
 
 
