@@ -306,7 +306,8 @@ def on_grid(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> Spectra:
             f"{wave[0]:.0f}-{wave[-1]:.0f} A; got {obs.wave[0]:.0f}-{obs.wave[-1]:.0f} A"
         )
     log.info("resampling %d spectra from %d to %d pixels", len(obs), len(obs.wave), len(wave))
-    return obs.resample(wave)
+    coarser = np.median(np.diff(wave)) > 1.5 * np.median(np.diff(obs.wave))
+    return obs.resample(wave, weighted=bool(coarser))
 
 
 @eqx.filter_jit

@@ -13,6 +13,26 @@ def pixel_edges(wave) -> np.ndarray:
     return np.concatenate([[2 * wave[0] - middle[0]], middle, [2 * wave[-1] - middle[-1]]])
 
 
+def bridged(wave) -> tuple[np.ndarray, np.ndarray]:
+    """A grid with two pixels put into each gap, one step from its ends.
+
+    Without them the pixels at either side would reach half way across. A gap is a step over three
+    times the median of the five around it.
+
+    Returns:
+        The grid, and the number in `wave` of each of its pixels, -1 of those put in.
+    """
+    source, step = np.arange(len(wave)), np.diff(wave)
+    if len(step) < 5:
+        return wave, source
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(step, 2, mode="reflect"), 5)
+    usual = np.median(around, axis=1)
+    gaps = np.flatnonzero(step > 3 * usual)
+    beside = np.stack([wave[gaps] + usual[gaps], wave[gaps + 1] - usual[gaps]], axis=1)
+    before = np.repeat(gaps + 1, 2)
+    return np.insert(wave, before, beside.ravel()), np.insert(source, before, -1)
+
+
 def shared_pixels(old, new) -> tuple[np.ndarray, np.ndarray | None]:
     """Which pixels of the grid `new` lie inside `old`, and which of `old` they are.
 
@@ -43,21 +63,22 @@ def overlaps(old, new):
     return length, source, first, target[first], np.diff(new)[target[first]]
 
 
-def rebin(flux, ivar, overlap, flux_out, ivar_out):
-    """Fill `flux_out`, `ivar_out` [rows, new pixels] in place."""
+def rebin(flux, ivar, overlap, flux_out, ivar_out, weighted):
+    """Fill `flux_out`, `ivar_out` [rows, new pixels] in place; `weighted` by `ivar` or not."""
     length, source, first, target, width = overlap
     if len(length) == 0:
         return
     good = ivar > 0
     variance = np.divide(1, ivar, out=np.zeros(ivar.shape), where=good)
-    weight = length * good[:, source]
+    share = length * good[:, source]
 
     def total(x):
         return np.add.reduceat(x, first, axis=1)
 
-    covered = total(weight)
-    enough = covered >= (0.5 - 1e-9) * width
-    scale = np.divide(1, covered, out=np.zeros_like(covered), where=enough)
+    enough = total(share) >= (0.5 - 1e-9) * width
+    weight = share * ivar[:, source] if weighted else share
+    sum_ = total(weight)
+    scale = np.divide(1, sum_, out=np.zeros_like(sum_), where=enough)
     flux_out[:, target] = total(weight * flux[:, source]) * scale
     spread = total(weight**2 * variance[:, source]) * scale**2
     ivar_out[:, target] = np.divide(1, spread, out=np.zeros_like(spread), where=enough)

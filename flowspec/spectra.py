@@ -7,7 +7,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from flowspec.regrid import overlaps, pixel_edges, rebin, shared_pixels
+from flowspec.regrid import bridged, overlaps, pixel_edges, rebin, shared_pixels
 
 FLUX_UNIT = u.Unit("1e-17 erg / (s cm2 AA)")
 _ROWS_AT_ONCE = 512  # bounds the memory of `resample`; larger blocks are not faster
@@ -98,10 +98,10 @@ class Spectra(eqx.Module):
         snr[self.usable] = np.nanmedian(ratio[self.usable], axis=1)
         return snr
 
-    def resample(self, wave) -> "Spectra":
+    def resample(self, wave, *, weighted: bool = False) -> "Spectra":
         """The same spectra on another grid, conserving flux.
 
-        Pixels reach half way to their neighbours. A new pixel is the mean of the good old pixels
+        Pixels reach half way to their neighbours, but not into a gap. A new pixel is the mean of the good old pixels
         weighted by overlap, Σ w f / Σ w, with variance Σ w² σ² / (Σ w)². It has `ivar` 0 where
         less than half of it is covered by good pixels. Where the new grid consists of pixels of
         the old one (and possibly more beyond its ends), they are copied. Resampled noise is
@@ -109,6 +109,9 @@ class Spectra(eqx.Module):
 
         Args:
             wave: [new pixels] Å or a quantity.
+            weighted: Weight by inverse variance too. For coarser pixels that is the mean of least
+                noise (a sky line spoils one old pixel, not the new one), but it conserves flux
+                only as far as the spectrum is even within a new pixel.
 
         Returns:
             Spectra on `wave`, with the same names and notes.
@@ -122,11 +125,12 @@ class Spectra(eqx.Module):
         if source is not None:
             flux[:, inside], ivar[:, inside] = self.flux[:, source], self.ivar[:, source]
         else:
-            old, new = pixel_edges(self.wave), pixel_edges(wave)
-            overlap = overlaps(old, new)
+            old, source = bridged(self.wave)
+            overlap = overlaps(pixel_edges(old), pixel_edges(wave))
             for i in range(0, len(self), _ROWS_AT_ONCE):
                 rows = slice(i, i + _ROWS_AT_ONCE)
-                rebin(self.flux[rows], self.ivar[rows], overlap, flux[rows], ivar[rows])
+                own = np.where(source < 0, 0, self.ivar[rows][:, source])
+                rebin(self.flux[rows][:, source], own, overlap, flux[rows], ivar[rows], weighted)
         return Spectra(wave, flux, ivar, names=self.names, notes=self.notes)
 
     @staticmethod
