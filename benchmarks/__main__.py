@@ -18,6 +18,7 @@ BENCHMARKS = {
     "calibration": 0,
     "toy_spectra": 1,
     "throughput": 0,
+    "moons": 0,
     "moons_reference": 1,
 }
 

@@ -101,11 +101,11 @@ class Spectra(eqx.Module):
     def resample(self, wave, *, weighted: bool = False) -> "Spectra":
         """The same spectra on another grid, conserving flux.
 
-        Pixels reach half way to their neighbours, but not into a gap. A new pixel is the mean of the good old pixels
-        weighted by overlap, Σ w f / Σ w, with variance Σ w² σ² / (Σ w)². It has `ivar` 0 where
-        less than half of it is covered by good pixels. Where the new grid consists of pixels of
-        the old one (and possibly more beyond its ends), they are copied. Resampled noise is
-        correlated between neighbours; `ivar` is the inverse of its diagonal.
+        Pixels reach half way to their neighbours, but not into a gap. A new pixel is the mean of
+        the good old pixels weighted by overlap, Σ w f / Σ w, with variance Σ w² σ² / (Σ w)². It
+        has `ivar` 0 where less than half of it is covered by good pixels. Where the new grid
+        consists of pixels of the old one (and possibly more beyond its ends), they are copied.
+        Resampled noise is correlated between neighbours; `ivar` is the inverse of its diagonal.
 
         Args:
             wave: [new pixels] Å or a quantity.

@@ -1,0 +1,182 @@
+"""The MOONS survey: flowspec against an M-TOPnet-like network and a classical fitter.
+
+All three learn from the same stored spectra of `flowspec simulate moons`, coadded to one coarser
+logarithmic grid, and answer for the same others. Success is ``|dz| < 0.01``; the likelihood is
+that of the true bin of width 0.003. Rows are in the random order of the file: the last `test` of
+them are for the scores, those before for training (and early stopping).
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+import flowspec as fs
+from benchmarks import harness, scores
+from flowspec.io import stream
+from flowspec.sim.moons import moons
+from flowspec.sim.presets import moons_prior
+from flowspec.sim.survey import EXTRA
+from flowspec.sim.user import Simulations
+
+LIMIT, BIN = 0.01, 0.003
+MAGNITUDES = (21.0, 22.0, 23.0, 23.5, 24.0, 24.5, 25.0, 25.5)
+EDGES = np.arange(0.6, 3.0 + BIN / 2, BIN)
+
+
+def run(
+    *,
+    simulations: str = "moons.h5",
+    method: str = "flowspec",
+    rebin: float = 4.0,
+    test: int = 15000,
+    rows: int = 0,
+    epochs: int = 4,
+    batch: int = 64,
+    learning_rate: float = 2e-3,
+    draws: int = 200,
+    load: str = "",
+    save: str = "",
+    seed: int = 0,
+) -> dict:
+    """Train one method and score it.
+
+    Args:
+        simulations: File of `flowspec simulate moons`; its coarse copy is kept beside it.
+        method: "flowspec", "mtopnet" or "classical".
+        rebin: Channels in a coarse pixel.
+        test: Rows to score, the last of the file.
+        rows: Use only so many rows for training; 0 is all.
+        epochs: Passes over the training rows.
+        batch: Spectra per step.
+        learning_rate: Of flowspec.
+        draws: Posterior draws per spectrum.
+        load: Model file of flowspec to score instead of training.
+        save: Model file to write.
+        seed: Of everything but the file.
+    """
+    theta, obs = coarse(simulations, rebin)
+    train = slice(0, rows or len(obs) - test)
+    known = [theta[-test:], *(a[-test:] for a in (obs.flux, obs.ivar))]
+    began = time.process_time(), time.perf_counter()
+    if method == "flowspec":
+        if load:
+            posterior = fs.load(load)
+        else:
+            options = {"epochs": epochs, "batch": batch, "learning_rate": learning_rate}
+            posterior = trained(theta[train], obs, train, seed, **options)
+        if save:
+            posterior.save(save)
+        clocks = time.process_time() - began[0], time.perf_counter() - began[1]
+        answer = ask_flowspec(posterior, fs.Spectra(obs.wave, *known[1:]), draws, seed)
+    else:
+        raise ValueError(f"expected one of the methods; got {method!r}")
+    return {
+        "method": method,
+        "training spectra": len(range(*train.indices(len(obs)))),
+        "training_cpu_s": clocks[0],
+        "training_wall_s": clocks[1],
+        **score(answer, known[0]),
+    }
+
+
+def coarse(path: str, rebin: float) -> tuple[np.ndarray, fs.Spectra]:
+    """Parameters and extras [rows, 13], and the spectra on a grid `rebin` times coarser."""
+    kept = Path(path).with_suffix(f".{rebin:g}.npz.d")
+    wave = moons(rebin).wave
+    if not kept.exists():
+        parts = [(t, s.resample(wave, weighted=True)) for s, t in stream(path, theta=True)]
+        kept.mkdir()
+        np.save(kept / "theta.npy", np.concatenate([t for t, _ in parts]))
+        for name in ("flux", "ivar"):
+            np.save(kept / f"{name}.npy", np.concatenate([getattr(s, name) for _, s in parts]))
+    theta, flux, ivar = (np.load(kept / f"{n}.npy") for n in ("theta", "flux", "ivar"))
+    return theta, fs.Spectra(wave, flux, ivar)
+
+
+def trained(theta, obs, rows, seed, *, epochs, batch, learning_rate) -> fs.Posterior:
+    """flowspec's posterior, trained on the rows of a stored set."""
+    prior = moons_prior()
+    # single precision may put a draw at the very edge on its other side
+    inside = theta[:, : len(prior.names)].astype(np.float32)
+    simulations = Simulations(inside, obs.flux[rows], obs.ivar[rows], obs.wave, prior)
+    held_out = 2048
+    steps = epochs * ((len(simulations) - held_out) // batch)
+    training = fs.Training(
+        steps=steps, batch=batch, learning_rate=learning_rate, validation=held_out, evaluate=500
+    )
+    return fs.fit(simulations, seed=seed, training=training)
+
+
+def ask_flowspec(posterior: fs.Posterior, obs: fs.Spectra, draws: int, seed: int) -> dict:
+    """What `score` needs of every spectrum."""
+    summary, wall, cpu = harness.clocked(lambda: posterior.summarize(obs, n=draws, seed=seed))
+    edges, pdf = posterior.redshift_pdf(obs)
+    z, confidence = window(edges, pdf)
+    percentiles = {
+        name: np.stack([np.asarray(summary[f"{name}_p{p}"]) for p in (16, 50, 84)])
+        for name in ("log_mstar", "log_sfr")
+    }
+    clocks = {"ms_per_spectrum": 1e3 * wall / len(obs), "cpu_ms_per_spectrum": 1e3 * cpu / len(obs)}
+    pdf = rebinned(edges, pdf)
+    return {"z": z, "confidence": confidence, "pdf": pdf, "clocks": clocks, **percentiles}
+
+
+def window(edges: np.ndarray, pdf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean redshift of the window of +-`LIMIT` that holds most of the posterior, and its share.
+
+    No other answer is more probably right to within `LIMIT`.
+
+    Args:
+        edges: Of redshift bins [bins + 1].
+        pdf: Density in them [rows, bins].
+    """
+    centres, mass = 0.5 * (edges[1:] + edges[:-1]), pdf * np.diff(edges)
+    pad = ((0, 0), (1, 0))
+    share, moment = (np.cumsum(np.pad(x, pad), axis=1) for x in (mass, mass * centres))
+    ends = [np.interp(centres + d, edges, np.arange(len(edges))) for d in (-LIMIT, LIMIT)]
+
+    def within(total):
+        low, high = (
+            total[:, np.floor(e).astype(int)] * (1 - e % 1)
+            + total[:, np.minimum(np.floor(e).astype(int) + 1, len(edges) - 1)] * (e % 1)
+            for e in ends
+        )
+        return high - low
+
+    inside = within(share)
+    best = inside.argmax(1)[:, None]
+    held = np.take_along_axis(inside, best, 1)
+    return (np.take_along_axis(within(moment), best, 1) / held)[:, 0], held[:, 0]
+
+
+def rebinned(edges: np.ndarray, pdf: np.ndarray) -> np.ndarray:
+    """Densities in the bins of `EDGES` [rows, bins]."""
+    cumulative = np.cumsum(np.pad(pdf * np.diff(edges), ((0, 0), (1, 0))), axis=1)
+    at = np.stack([np.interp(EDGES, edges, row) for row in cumulative])
+    return np.diff(at) / np.diff(EDGES)
+
+
+def score(answer: dict, truth: np.ndarray) -> dict:
+    """All scores, over all and by magnitude, exposure time and type."""
+    names = (*moons_prior().names, *EXTRA)
+    known = {name: truth[:, i] for i, name in enumerate(names)}
+    right = np.abs(answer["z"] - known["z"]) < LIMIT
+    own = np.clip(np.digitize(known["z"], EDGES) - 1, 0, len(EDGES) - 2)
+    nll = -np.log(answer["pdf"][np.arange(len(own)), own] * BIN + 1e-12)
+    groups = {"all": np.ones(len(right), bool)}
+    for low, high in zip(MAGNITUDES[:-1], MAGNITUDES[1:], strict=True):
+        groups[f"H {low:g}-{high:g}"] = (known["m_h"] >= low) & (known["m_h"] < high)
+    groups |= {f"{t:g} h": known["t_exp"] == t for t in np.unique(known["t_exp"])}
+    groups |= {"star-forming": known["quiescent"] == 0, "quiescent": known["quiescent"] == 1}
+    results = {}
+    for group, chosen in groups.items():
+        row = {"n": int(chosen.sum()), "success": scores.share(right[chosen])}
+        row["nll of the true bin"] = float(nll[chosen].mean())
+        row |= scores.purity(answer["confidence"][chosen], right[chosen])
+        for name in ("log_mstar", "log_sfr"):
+            if name in answer:
+                against = scores.against_labels(*answer[name][:, chosen], known[name][chosen])
+                row |= {f"{name} {k}": against[k] for k in ("nmad", "offset", "inside_68")}
+        results[group] = row
+    return answer["clocks"] | results
