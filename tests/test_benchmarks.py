@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import calibration, harness, scores, throughput, toy
+from benchmarks import calibration, harness, moons, scores, throughput, toy
 from benchmarks.__main__ import BENCHMARKS, main
 from flowspec import Flag
 
@@ -145,3 +145,23 @@ def test_every_benchmark_explains_itself(name, capsys):
         main([name, "--help", "--cores", "0"])
     option = "--figure" if name == "moons_reference" else "--seed"  # which draws nothing
     assert stop.value.code == 0 and option in capsys.readouterr().out
+
+
+def test_the_best_window_is_that_of_most_probability():
+    """A narrow peak of 0.4 against a broad one of 0.6, of which a window holds a fifth."""
+    edges = np.linspace(0.6, 3.0, 4801)
+    z = 0.5 * (edges[1:] + edges[:-1])
+    narrow = np.exp(-0.5 * ((z - 1.2345) / 0.002) ** 2) / (0.002 * np.sqrt(2 * np.pi))
+    broad = (np.abs(z - 2.0) < 0.05) / 0.1
+    best, held = moons.window(edges, (0.4 * narrow + 0.6 * broad)[None])
+    assert best[0] == pytest.approx(1.2345, abs=1e-4)  # its mean, not just a window around it
+    assert held[0] == pytest.approx(0.4, abs=2e-3)
+    best, held = moons.window(edges, (0.1 * narrow + 0.9 * broad)[None])
+    assert abs(best[0] - 2) < 0.042 and held[0] == pytest.approx(0.18, abs=5e-3)
+
+
+def test_rebinned_densities_keep_their_integral():
+    edges = np.expm1(np.linspace(np.log(1.6), np.log(4), 1461))
+    pdf = np.random.default_rng(0).gamma(0.1, size=(3, 1460))
+    pdf /= (pdf * np.diff(edges)).sum(1, keepdims=True)
+    np.testing.assert_allclose((moons.rebinned(edges, pdf) * moons.BIN).sum(1), 1, rtol=1e-6)
