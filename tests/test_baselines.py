@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import classical, scores
+from benchmarks import classical, mtopnet, scores
 from benchmarks.classical_templates import polynomials, prepare
 from flowspec.sim.lines import LINES
 from flowspec.sim.nebula import load_nebula
@@ -127,3 +127,54 @@ def test_lines_are_where_the_nebular_table_has_them():
     assert len(ours) > 20
     for name, wave in ours.items():
         assert wave == pytest.approx(table.wave[table.names.index(name)], abs=0.1)
+
+
+def labelled(n: int, noise: float):
+    """`line_galaxies` with labels that the mean flux and the redshift decide."""
+    z, flux, ivar = line_galaxies(n, noise)
+    brightness = np.random.default_rng(7).uniform(-1, 1, n)
+    scale = np.float32(10**brightness)[:, None]
+    theta = np.stack([z, 10 + brightness, z - 1], axis=1)
+    return theta, flux * scale, ivar / scale**2
+
+
+def best_redshift(found: mtopnet.Prediction) -> np.ndarray:
+    """Centre of the most probable bin."""
+    return found.edges[found.pdf.argmax(1)] + mtopnet.BIN / 2
+
+
+SMALL = {"batch": 64, "widths": (32, 32), "hidden": 64, "window": 51, "limits": (0.6, 1.2)}
+
+
+def test_network_learns_a_line_and_the_labels():
+    theta, flux, ivar = labelled(4096, 0.1)
+    test = slice(3584, None)
+    train = theta[:3584], flux[:3584], ivar[:3584]
+    state = mtopnet.train(*train, WAVE, epochs=6, validation=512, **SMALL)
+    flux[:, 202] = np.nan  # no data, whatever it says
+    found = mtopnet.predict(state, flux[test], ivar[test])
+    np.testing.assert_allclose((found.pdf * np.diff(found.edges)).sum(1), 1, rtol=1e-5)
+    error = np.abs(best_redshift(found) - theta[test, 0])
+    assert np.mean(error < 0.01) > 0.97 and np.median(error) < mtopnet.BIN
+    assert scores.binned_nll(found.edges, found.pdf, theta[test, 0]) < -3.5  # flat: -0.5
+    assert np.std(found.log_mstar - theta[test, 1]) < 0.2  # labels: 0.58
+    assert np.std(found.log_sfr - theta[test, 2]) < 0.06  # labels: 0.17
+    assert state.history[-1, 1] < 0.5 * state.history[0, 1]
+
+
+def test_network_overfits_a_few_spectra():
+    theta, flux, ivar = labelled(64, 0.3)
+    state = mtopnet.train(theta, flux, ivar, WAVE, epochs=100, validation=0, dropout=0.0, **SMALL)
+    found = mtopnet.predict(state, flux, ivar)
+    assert np.abs(best_redshift(found) - theta[:, 0]).max() < 0.55 * mtopnet.BIN
+    assert np.std(found.log_mstar - theta[:, 1]) < 0.03
+
+
+def test_lines_to_locate_are_within_five_channels():
+    z, highest = 0.9, 1.2
+    mask = mtopnet.line_mask(WAVE, highest)
+    start = len(mask) - PIXELS - round(np.log1p(z) / STEP)
+    seen = np.array(list(LINES.values())) * (1 + z)
+    distance = np.abs(np.log(WAVE[:, None] / seen)).min(1) / STEP
+    wrong = mask[start : start + PIXELS] != (distance <= 5)
+    assert np.abs(distance[wrong] - 5).max(initial=0) < 0.51  # shifts are whole pixels
