@@ -143,14 +143,14 @@ def best_redshift(found: mtopnet.Prediction) -> np.ndarray:
     return found.edges[found.pdf.argmax(1)] + mtopnet.BIN / 2
 
 
-SMALL = {"batch": 64, "widths": (32, 32), "hidden": 64, "window": 51, "limits": (0.6, 1.2)}
+SMALL = {"widths": (32, 32), "hidden": 64, "window": 51, "limits": (0.6, 1.2)}
 
 
 def test_network_learns_a_line_and_the_labels():
-    theta, flux, ivar = labelled(4096, 0.1)
-    test = slice(3584, None)
-    train = theta[:3584], flux[:3584], ivar[:3584]
-    state = mtopnet.train(*train, WAVE, epochs=6, validation=512, **SMALL)
+    theta, flux, ivar = labelled(2560, 0.1)
+    test = slice(2048, None)
+    train = theta[:2048], flux[:2048], ivar[:2048]
+    state = mtopnet.train(*train, WAVE, epochs=6, validation=256, batch=32, **SMALL)
     flux[:, 202] = np.nan  # no data, whatever it says
     found = mtopnet.predict(state, flux[test], ivar[test])
     np.testing.assert_allclose((found.pdf * np.diff(found.edges)).sum(1), 1, rtol=1e-5)
@@ -164,7 +164,8 @@ def test_network_learns_a_line_and_the_labels():
 
 def test_network_overfits_a_few_spectra():
     theta, flux, ivar = labelled(64, 0.3)
-    state = mtopnet.train(theta, flux, ivar, WAVE, epochs=100, validation=0, dropout=0.0, **SMALL)
+    state = mtopnet.train(theta, flux, ivar, WAVE, epochs=70, validation=0, batch=64, dropout=0.0,
+                          **SMALL)
     found = mtopnet.predict(state, flux, ivar)
     assert np.abs(best_redshift(found) - theta[:, 0]).max() < 0.55 * mtopnet.BIN
     assert np.std(found.log_mstar - theta[:, 1]) < 0.03
