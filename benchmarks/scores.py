@@ -72,6 +72,21 @@ def purity(
     return {f"kept at purity {p:g}": float(n / max(len(order), 1)) for p, n in best.items()}
 
 
+def binned_nll(edges: np.ndarray, density: np.ndarray, truth: np.ndarray) -> float:
+    """Mean of ``-log p(truth)`` of densities that are constant in bins; infinite outside them.
+
+    Args:
+        edges: Of the bins [bins + 1].
+        density: Per unit [rows, bins].
+        truth: True values [rows].
+    """
+    at = np.searchsorted(edges, truth, side="right") - 1
+    inside = (at >= 0) & (at < density.shape[1])
+    p = np.where(inside, density[np.arange(len(at)), np.clip(at, 0, density.shape[1] - 1)], 0)
+    with np.errstate(divide="ignore"):
+        return float(-np.log(p).mean())
+
+
 def flag_shares(flags: np.ndarray) -> dict[str, float]:
     """Share of rows with each flag, and with none."""
     flags = np.asarray(flags, int)
