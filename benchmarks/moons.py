@@ -7,19 +7,20 @@ them are for the scores, those before for training (and early stopping).
 """
 
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import flowspec as fs
-from benchmarks import harness, scores
+from benchmarks import classical, harness, mtopnet, scores
 from flowspec.io import stream
 from flowspec.sim.moons import moons
 from flowspec.sim.presets import moons_prior
 from flowspec.sim.survey import EXTRA
 from flowspec.sim.user import Simulations
 
-LIMIT, BIN = 0.01, 0.003
+LIMIT, BIN, LIMITS = 0.01, 0.003, (0.6, 3.0)
 MAGNITUDES = (21.0, 22.0, 23.0, 23.5, 24.0, 24.5, 25.0, 25.5)
 EDGES = np.arange(0.6, 3.0 + BIN / 2, BIN)
 
@@ -59,23 +60,36 @@ def run(
     train = slice(0, rows or len(obs) - test)
     known = [theta[-test:], *(a[-test:] for a in (obs.flux, obs.ivar))]
     began = time.process_time(), time.perf_counter()
+    options = {"epochs": epochs, "batch": batch, "seed": seed}
     if method == "flowspec":
-        if load:
-            posterior = fs.load(load)
-        else:
-            options = {"epochs": epochs, "batch": batch, "learning_rate": learning_rate}
-            posterior = trained(theta[train], obs, train, seed, **options)
+        posterior = (
+            fs.load(load)
+            if load
+            else trained(theta[train], obs, train, learning_rate=learning_rate, **options)
+        )
         if save:
             posterior.save(save)
-        clocks = time.process_time() - began[0], time.perf_counter() - began[1]
-        answer = ask_flowspec(posterior, fs.Spectra(obs.wave, *known[1:]), draws, seed)
+        ask = partial(ask_flowspec, posterior, draws=draws, seed=seed)
+    elif method == "mtopnet":
+        options["report"] = lambda text: print(text, flush=True)
+        state = mtopnet.train(
+            theta[train, :3], obs.flux[train], obs.ivar[train], obs.wave, limits=LIMITS, **options
+        )
+        ask = partial(ask_mtopnet, state)
+    elif method == "classical":
+        ask = learned_classical(theta[train], obs, train)
     else:
         raise ValueError(f"expected one of the methods; got {method!r}")
+    learning = time.process_time() - began[0], time.perf_counter() - began[1]
+    spectra = fs.Spectra(obs.wave, *known[1:])
+    answer, wall, cpu = harness.clocked(ask, spectra)
     return {
         "method": method,
         "training spectra": len(range(*train.indices(len(obs)))),
-        "training_cpu_s": clocks[0],
-        "training_wall_s": clocks[1],
+        "training_cpu_s": learning[0],
+        "training_wall_s": learning[1],
+        "ms_per_spectrum": 1e3 * wall / test,
+        "cpu_ms_per_spectrum": 1e3 * cpu / test,
         **score(answer, known[0]),
     }
 
@@ -108,18 +122,44 @@ def trained(theta, obs, rows, seed, *, epochs, batch, learning_rate) -> fs.Poste
     return fs.fit(simulations, seed=seed, training=training)
 
 
+def learned_classical(theta, obs, rows):
+    """The classical fitter: templates of the 4,000 best spectra, calibrated on 2,000 others."""
+    snr = (obs.flux[rows] * np.sqrt(obs.ivar[rows])).mean(1)
+    best, others = np.argsort(-snr)[:4000], np.arange(2000)
+    flux, ivar = obs.flux[rows], obs.ivar[rows]
+    templates = classical.learn(theta[best, 0], flux[best], ivar[best], obs.wave, limits=LIMITS)
+    density, edges = np.histogram(theta[:, 0], 48, LIMITS, density=True)
+    prior = partial(np.interp, xp=0.5 * (edges[1:] + edges[:-1]), fp=density)
+    chi2 = classical.fit(templates, flux[others], ivar[others])[2]
+    options = classical.calibrate(templates.z, chi2, theta[others, 0], prior)
+
+    def ask(spectra: fs.Spectra) -> dict:
+        z, confidence, chi2 = classical.fit(templates, spectra.flux, spectra.ivar)
+        pdf = rebinned(*classical.pdf(templates.z, chi2, prior, **options))
+        return {"z": z, "confidence": confidence, "pdf": pdf}
+
+    return ask
+
+
+def ask_mtopnet(state: mtopnet.State, obs: fs.Spectra) -> dict:
+    """Its answers, the redshift chosen from its density as that of flowspec is."""
+    found = mtopnet.predict(state, obs.flux, obs.ivar)
+    z, confidence = window(found.edges, found.pdf)
+    labels = {n: np.stack([getattr(found, n)] * 3) for n in ("log_mstar", "log_sfr")}
+    pdf = rebinned(found.edges, found.pdf)
+    return {"z": z, "confidence": confidence, "pdf": pdf, **labels}
+
+
 def ask_flowspec(posterior: fs.Posterior, obs: fs.Spectra, draws: int, seed: int) -> dict:
     """What `score` needs of every spectrum."""
-    summary, wall, cpu = harness.clocked(lambda: posterior.summarize(obs, n=draws, seed=seed))
+    summary = posterior.summarize(obs, n=draws, seed=seed)
     edges, pdf = posterior.redshift_pdf(obs)
     z, confidence = window(edges, pdf)
     percentiles = {
         name: np.stack([np.asarray(summary[f"{name}_p{p}"]) for p in (16, 50, 84)])
         for name in ("log_mstar", "log_sfr")
     }
-    clocks = {"ms_per_spectrum": 1e3 * wall / len(obs), "cpu_ms_per_spectrum": 1e3 * cpu / len(obs)}
-    pdf = rebinned(edges, pdf)
-    return {"z": z, "confidence": confidence, "pdf": pdf, "clocks": clocks, **percentiles}
+    return {"z": z, "confidence": confidence, "pdf": rebinned(edges, pdf), **percentiles}
 
 
 def window(edges: np.ndarray, pdf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -179,4 +219,4 @@ def score(answer: dict, truth: np.ndarray) -> dict:
                 against = scores.against_labels(*answer[name][:, chosen], known[name][chosen])
                 row |= {f"{name} {k}": against[k] for k in ("nmad", "offset", "inside_68")}
         results[group] = row
-    return answer["clocks"] | results
+    return results
