@@ -125,7 +125,7 @@ def trained(theta, obs, rows, seed, *, epochs, batch, learning_rate) -> fs.Poste
 def learned_classical(theta, obs, rows):
     """The classical fitter: templates of the 4,000 best spectra, calibrated on 2,000 others."""
     snr = (obs.flux[rows] * np.sqrt(obs.ivar[rows])).mean(1)
-    best, others = np.argsort(-snr)[:4000], np.arange(2000)
+    best, others = np.argsort(-snr)[:4000], np.arange(min(2000, len(snr)))
     flux, ivar = obs.flux[rows], obs.ivar[rows]
     templates = classical.learn(theta[best, 0], flux[best], ivar[best], obs.wave, limits=LIMITS)
     density, edges = np.histogram(theta[:, 0], 48, LIMITS, density=True)
