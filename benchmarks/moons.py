@@ -214,6 +214,12 @@ def score(answer: dict, truth: np.ndarray) -> dict:
         row = {"n": int(chosen.sum()), "success": scores.share(right[chosen])}
         row["nll of the true bin"] = float(nll[chosen].mean())
         row |= scores.purity(answer["confidence"][chosen], right[chosen])
+        for wanted in (0.97, 0.99):
+            kept = row[f"kept at purity {wanted:g}"]
+            ratio = scores.removal_ratio(kept, row["success"], wanted)
+            row[f"removed for {wanted:g} over the least possible"] = ratio
+        error = scores.calibration_error(answer["confidence"][chosen], right[chosen])
+        row["calibration error of the confidence"] = error
         for name in ("log_mstar", "log_sfr"):
             if name in answer:
                 against = scores.against_labels(*answer[name][:, chosen], known[name][chosen])

@@ -87,6 +87,28 @@ def binned_nll(edges: np.ndarray, density: np.ndarray, truth: np.ndarray) -> flo
         return float(-np.log(p).mean())
 
 
+def calibration_error(probability: np.ndarray, right: np.ndarray, bins: int = 20) -> float:
+    """Mean distance of probabilities from shares of right rows, in bins of as many rows each.
+
+    The expected calibration error of Naeini et al. (2015, AAAI 29, 2901), equal-mass bins.
+
+    Args:
+        probability: That each row is right [rows].
+        right: Whether it is [rows].
+        bins: Parts that the rows, sorted by probability, are cut into.
+    """
+    order = np.argsort(probability, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    gaps = [abs(np.mean(probability[part]) - np.mean(right[part])) for part in parts]
+    return float(np.average(gaps, weights=[len(part) for part in parts]))
+
+
+def removal_ratio(kept: float, accuracy: float, purity: float) -> float:
+    """Share of rows removed for a purity over the least possible, ``1 - accuracy / purity``."""
+    least = 1 - accuracy / purity
+    return (1 - kept) / least if least > 0 else float("nan")
+
+
 def flag_shares(flags: np.ndarray) -> dict[str, float]:
     """Share of rows with each flag, and with none."""
     flags = np.asarray(flags, int)

@@ -165,3 +165,18 @@ def test_rebinned_densities_keep_their_integral():
     pdf = np.random.default_rng(0).gamma(0.1, size=(3, 1460))
     pdf /= (pdf * np.diff(edges)).sum(1, keepdims=True)
     np.testing.assert_allclose((moons.rebinned(edges, pdf) * moons.BIN).sum(1), 1, rtol=1e-6)
+
+
+def test_calibration_error_of_exact_and_too_sure_probabilities():
+    rng = np.random.default_rng(3)
+    p = rng.uniform(size=40000)
+    right = rng.uniform(size=40000) < p
+    assert scores.calibration_error(p, right) < 0.012  # 2,000 rows a bin: sqrt(p (1 - p) / 2000)
+    assert scores.calibration_error(np.sqrt(p), right) == pytest.approx(1 / 6, abs=0.01)
+
+
+def test_a_perfect_ranking_removes_the_least_possible():
+    right = np.arange(1000) < 800
+    kept = scores.purity(1.0 * right, right, (0.97,))["kept at purity 0.97"]
+    assert kept == pytest.approx(0.8)  # all ties of 0 stay out
+    assert scores.removal_ratio(1 - (1 - 0.8 / 0.97), 0.8, 0.97) == pytest.approx(1)
