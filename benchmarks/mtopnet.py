@@ -16,6 +16,8 @@ Deviations, for what is not published or too slow on CPUs; all but the first sho
 - layer normalisation, dropout before the heads, clipped gradients, exponential decay of the rate;
 - masked channels do not count in the line task; lines are weighted as the mean over channels of
   their binary cross-entropy.
+
+3.0 CPU ms per spectrum of 3,000 channels and epoch on one core, 0.8 for a prediction.
 """
 
 from functools import partial
@@ -74,6 +76,7 @@ def train(
     seed: int = 0,
     validation: int = 4096,
     limits: tuple[float, float] | None = None,
+    rates: tuple[float, float] = RATES,
     report=lambda text: None,
     **sizes,
 ) -> State:
@@ -89,6 +92,7 @@ def train(
         seed: Of everything random.
         validation: Last rows held out, by whose loss the best epoch is chosen.
         limits: Least and greatest redshift; by default those of `theta`.
+        rates: First and last learning rate.
         report: Called with a line of text every epoch.
         sizes: Attributes of `MTopNet`.
     """
@@ -101,7 +105,7 @@ def train(
     order, key = np.random.default_rng(seed), jr.key(seed)
     params = jax.jit(network.init)(key, flux[:2], ivar[:2])["params"]
     steps = rows // batch
-    rate = optax.exponential_decay(RATES[0], epochs * steps, RATES[1] / RATES[0])
+    rate = optax.exponential_decay(rates[0], epochs * steps, rates[1] / rates[0])
     optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
     loss = partial(losses, network, line_mask(wave, float(edges[-1])))
 
