@@ -71,6 +71,8 @@ def run(
             posterior.save(save)
         ask = partial(ask_flowspec, posterior, draws=draws, seed=seed)
     elif method == "mtopnet":
+        # the published rate of 5e-3 is for batches of 1,024
+        options["rates"] = (5e-3 * batch / 1024, 1e-4)
         options["report"] = lambda text: print(text, flush=True)
         state = mtopnet.train(
             theta[train, :3], obs.flux[train], obs.ivar[train], obs.wave, limits=LIMITS, **options
