@@ -22,6 +22,7 @@ from flowspec.sim.user import Simulations
 
 LIMIT, BIN, LIMITS = 0.01, 0.003, (0.6, 3.0)
 MAGNITUDES = (21.0, 22.0, 23.0, 23.5, 24.0, 24.5, 25.0, 25.5)
+LEVELS = (2.5, 16, 50, 84, 97.5)  # percentiles
 EDGES = np.arange(0.6, 3.0 + BIN / 2, BIN)
 
 
@@ -147,18 +148,18 @@ def ask_mtopnet(state: mtopnet.State, obs: fs.Spectra) -> dict:
     """Its answers, the redshift chosen from its density as that of flowspec is."""
     found = mtopnet.predict(state, obs.flux, obs.ivar)
     z, confidence = window(found.edges, found.pdf)
-    labels = {n: np.stack([getattr(found, n)] * 3) for n in ("log_mstar", "log_sfr")}
+    labels = {n: np.stack([getattr(found, n)] * len(LEVELS)) for n in ("log_mstar", "log_sfr")}
     pdf = rebinned(found.edges, found.pdf)
     return {"z": z, "confidence": confidence, "pdf": pdf, **labels}
 
 
 def ask_flowspec(posterior: fs.Posterior, obs: fs.Spectra, draws: int, seed: int) -> dict:
     """What `score` needs of every spectrum."""
-    summary = posterior.summarize(obs, n=draws, seed=seed)
+    samples = posterior.sample(obs, draws, seed=seed)
     edges, pdf = posterior.redshift_pdf(obs)
     z, confidence = window(edges, pdf)
     percentiles = {
-        name: np.stack([np.asarray(summary[f"{name}_p{p}"]) for p in (16, 50, 84)])
+        name: np.percentile(samples[..., posterior.names.index(name)], LEVELS, axis=0)
         for name in ("log_mstar", "log_sfr")
     }
     return {"z": z, "confidence": confidence, "pdf": rebinned(edges, pdf), **percentiles}
@@ -224,7 +225,10 @@ def score(answer: dict, truth: np.ndarray) -> dict:
         row["calibration error of the confidence"] = error
         for name in ("log_mstar", "log_sfr"):
             if name in answer:
-                against = scores.against_labels(*answer[name][:, chosen], known[name][chosen])
+                low, *middle, high = answer[name][:, chosen]
+                label = known[name][chosen]
+                against = scores.against_labels(*middle, label)
                 row |= {f"{name} {k}": against[k] for k in ("nmad", "offset", "inside_68")}
+                row[f"{name} inside_95"] = scores.share((label >= low) & (label <= high))
         results[group] = row
     return results
