@@ -235,7 +235,7 @@ def make_optimiser(config: Training) -> optax.GradientTransformation:
         0.0,
         config.learning_rate,
         max(1, min(200, config.steps // 10)),
-        config.steps,
+        max(2, config.steps),
         config.learning_rate / 100,
     )
     return optax.chain(
