@@ -53,7 +53,7 @@ def curve(t: Templates, flux: np.ndarray, ivar: np.ndarray) -> np.ndarray:
     left = ivar * flux @ fixed.T
 
     count = len(t.basis)
-    gram = np.empty((count + 1, count + 1, len(t.z)))
+    gram = np.zeros((count + 1, count + 1, len(t.z)))
     upper = np.triu_indices(count)
     gram[upper] = correlate(t, ivar, t.products)
     scale = gram[np.arange(count), np.arange(count)].max(1)

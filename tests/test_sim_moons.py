@@ -320,7 +320,7 @@ def test_residuals_of_the_sky_are_not_in_the_inverse_variance(simulator):
     flux = jnp.zeros(len(simulator.wave), jnp.float32)
     ivar = simulator.noise.ivar(flux, 8.0, 0.3)
     keys = jr.split(jr.key(1), 200)
-    noise = jax.vmap(lambda k: simulator._add_noise(k, flux, ivar))(keys)
+    noise = jax.vmap(lambda k: simulator.add_noise(k, flux, ivar))(keys)
     excess = np.asarray((noise**2).mean(0) * ivar)
     expected = np.asarray(simulator.sight["sky"]) * np.sqrt(ivar)
     bright, dim = expected > 5, (expected < 0.3) & (ivar > 0)

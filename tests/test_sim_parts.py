@@ -300,7 +300,7 @@ def test_pixels_conserve_flux_and_add_widths_in_quadrature(name):
     lattice = Lattice.covering(ends[0], ends[1], instrument.step)
     pixels = PixelOperator(instrument, lattice)
     near_infrared = (7001.91, 11000.37, 16201.0)
-    for wave in near_infrared if name == "moons" else (5300.37, 7001.91, 8999.0):
+    for wave in near_infrared if name.startswith("moons") else (5300.37, 7001.91, 8999.0):
         light = line(lattice, wave, 80.0)[pixels.first : pixels.last]
         flux = np.asarray(pixels(light), float)
         np.testing.assert_allclose((flux * instrument.widths).sum(), 1.0, rtol=2e-4)
