@@ -91,7 +91,7 @@ def residual(gram: np.ndarray, scale: np.ndarray) -> np.ndarray:
         factor = np.where(useful, gram[j] / np.where(useful, pivot, 1), 0)
         for k in range(j + 1, len(gram)):
             gram[k, k:] -= factor[k] * gram[j, k:]
-    return gram[-1, -1]
+    return gram[-1, -1].copy()  # a view would keep all of gram, 2 MB a spectrum
 
 
 def best(z: np.ndarray, chi2: np.ndarray) -> np.ndarray:

@@ -34,6 +34,19 @@ def running_mean(x: Float[Array, "*batch pixels"], window: int) -> Float[Array, 
     return total[..., 2 * half + 1 :] - total[..., : -2 * half - 1]
 
 
+def continuum(
+    flux: Float[Array, "batch pixels"], ivar: Float[Array, "batch pixels"], window: int
+) -> Float[Array, "batch pixels"]:
+    """Running mean of the good pixels, weighted by a capped inverse variance.
+
+    Capped, for one very good pixel must not stand for its neighbourhood, nor overflow the sums.
+    """
+    weight = ivar / jnp.maximum(ivar.mean(-1, keepdims=True), 1e-30)
+    capped = jnp.minimum(weight, 10.0)
+    total = running_mean(capped, window)
+    return running_mean(capped * flux, window) / (total + 1e-3)
+
+
 def preprocess(
     flux: Float[Array, "batch pixels"], ivar: Float[Array, "batch pixels"], window: int
 ) -> tuple[Float[Array, "batch channels pixels"], Float[Array, "batch scalars"]]:
@@ -55,11 +68,7 @@ def preprocess(
     s = jnp.where(s > 0, s, 1.0)
     relative = flux / s
     n = s * jnp.sqrt(ivar)
-    # The continuum is weighted by a capped inverse variance: one very good pixel must not
-    # stand for its neighbourhood, nor overflow the running sums.
-    capped = jnp.minimum(weight, 10.0)
-    total = running_mean(capped, window)
-    c = running_mean(capped * relative, window) / (total + 1e-3)
+    c = continuum(relative, ivar, window)
     window_n2 = n.mean(-1, keepdims=True) ** 2 * window * 0.25
     residual = (relative - c) * n
     rms = jnp.sqrt((residual**2).mean(-1, keepdims=True) + 1e-6)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import flowspec as fs
-from flowspec.check.attribution import continuum, log_odds, redshift_attribution
+from flowspec.check.attribution import log_odds, redshift_attribution
 from flowspec.fit import draw_many
+from flowspec.networks import continuum
 from tests.problems import WAVE, line_simulator, linear_simulator
 
 SIZES = fs.Architecture(templates=3, aligned=6, window=21, condition=16, layers=2, width=16)

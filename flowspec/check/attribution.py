@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from flowspec.model import Model
-from flowspec.networks import running_mean
+from flowspec.networks import continuum
 from flowspec.posterior import Posterior, on_grid
 from flowspec.spectra import Spectra
 
@@ -47,15 +47,6 @@ def redshift_attribution(
         for a in (np.arange(steps) + 0.5) / steps
     )
     return np.asarray((flux - baseline) * total / steps)
-
-
-def continuum(
-    flux: Float[Array, "batch pixels"], ivar: Float[Array, "batch pixels"], window: int
-) -> Float[Array, "batch pixels"]:
-    """Running mean of the good pixels, weighted as the network's own [batch, pixels]."""
-    mean = jnp.maximum(ivar.mean(-1, keepdims=True), 1e-30)
-    weight = jnp.minimum(ivar / mean, 10.0)
-    return running_mean(weight * flux, window) / (running_mean(weight, window) + 1e-3)
 
 
 @eqx.filter_jit
