@@ -9,11 +9,12 @@ them are for the scores, those before for training (and early stopping).
 import time
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 import flowspec as fs
-from benchmarks import classical, harness, mtopnet, scores
+from benchmarks import ablations, classical, harness, mtopnet, scores
 from flowspec.io import stream
 from flowspec.sim.moons import moons
 from flowspec.sim.presets import moons_prior
@@ -33,9 +34,12 @@ def run(
     rebin: float = 4.0,
     test: int = 15000,
     rows: int = 0,
-    epochs: int = 4,
+    epochs: int = 5,
     batch: int = 64,
     learning_rate: float = 2e-3,
+    extra: float = 1.0,
+    lines: float = -1.0,
+    without: str = "",
     draws: int = 200,
     load: str = "",
     save: str = "",
@@ -52,22 +56,26 @@ def run(
         epochs: Passes over the training rows.
         batch: Spectra per step.
         learning_rate: Of flowspec.
+        extra: Noise added to flowspec's training spectra, at most so many times their own.
+        lines: Weight of the line-location task in flowspec's loss; below zero, none of it.
+        without: "noise" takes the inverse variances from flowspec, for one number per spectrum.
         draws: Posterior draws per spectrum.
         load: Model file of flowspec to score instead of training.
         save: Model file to write.
         seed: Of everything but the file.
     """
     theta, obs = coarse(simulations, rebin)
-    train = slice(0, rows or len(obs) - test)
-    known = [theta[-test:], *(a[-test:] for a in (obs.flux, obs.ivar))]
+    truth, unseen = theta[-test:], fs.Spectra(*obs.part(slice(-test, None)))
+    chosen = slice(0, rows or len(theta) - test)
+    theta, obs = theta[chosen], obs.part(chosen)
     began = time.process_time(), time.perf_counter()
     options = {"epochs": epochs, "batch": batch, "seed": seed}
+    if without == "noise":
+        obs = obs._replace(ivar=ablations.blind(obs.flux, obs.ivar))
+        unseen = fs.Spectra(obs.wave, unseen.flux, ablations.blind(unseen.flux, unseen.ivar))
     if method == "flowspec":
-        posterior = (
-            fs.load(load)
-            if load
-            else trained(theta[train], obs, train, learning_rate=learning_rate, **options)
-        )
+        options |= {"learning_rate": learning_rate, "extra": extra, "lines": lines}
+        posterior = fs.load(load) if load else trained(theta, obs, **options)
         if save:
             posterior.save(save)
         ask = partial(ask_flowspec, posterior, draws=draws, seed=seed)
@@ -76,28 +84,39 @@ def run(
         options["rates"] = (5e-3 * batch / 1024, 1e-4)
         options["report"] = lambda text: print(text, flush=True)
         state = mtopnet.train(
-            theta[train, :3], obs.flux[train], obs.ivar[train], obs.wave, limits=LIMITS, **options
+            theta[:, :3], obs.flux, obs.ivar, obs.wave, limits=LIMITS, **options
         )
         ask = partial(ask_mtopnet, state)
     elif method == "classical":
-        ask = learned_classical(theta[train], obs, train)
+        ask = learned_classical(theta, obs)
     else:
         raise ValueError(f"expected one of the methods; got {method!r}")
     learning = time.process_time() - began[0], time.perf_counter() - began[1]
-    spectra = fs.Spectra(obs.wave, *known[1:])
-    answer, wall, cpu = harness.clocked(ask, spectra)
+    answer, wall, cpu = harness.clocked(ask, unseen)
     return {
         "method": method,
-        "training spectra": len(range(*train.indices(len(obs)))),
+        "training spectra": len(theta),
         "training_cpu_s": learning[0],
         "training_wall_s": learning[1],
         "ms_per_spectrum": 1e3 * wall / test,
         "cpu_ms_per_spectrum": 1e3 * cpu / test,
-        **score(answer, known[0]),
+        **score(answer, truth),
     }
 
 
-def coarse(path: str, rebin: float) -> tuple[np.ndarray, fs.Spectra]:
+class Stored(NamedTuple):
+    """Spectra on disk [rows, pixels], mapped: several processes share them, 3 GB together."""
+
+    wave: np.ndarray
+    flux: np.ndarray
+    ivar: np.ndarray
+
+    def part(self, rows) -> "Stored":
+        """Some rows."""
+        return Stored(self.wave, self.flux[rows], self.ivar[rows])
+
+
+def coarse(path: str, rebin: float) -> tuple[np.ndarray, Stored]:
     """Parameters and extras [rows, 13], and the spectra on a grid `rebin` times coarser."""
     kept = Path(path).with_suffix(f".{rebin:g}.npz.d")
     wave = moons(rebin).wave
@@ -107,29 +126,33 @@ def coarse(path: str, rebin: float) -> tuple[np.ndarray, fs.Spectra]:
         np.save(kept / "theta.npy", np.concatenate([t for t, _ in parts]))
         for name in ("flux", "ivar"):
             np.save(kept / f"{name}.npy", np.concatenate([getattr(s, name) for _, s in parts]))
-    theta, flux, ivar = (np.load(kept / f"{n}.npy") for n in ("theta", "flux", "ivar"))
-    return theta, fs.Spectra(wave, flux, ivar)
+    theta, flux, ivar = (np.load(kept / f"{n}.npy", "r") for n in ("theta", "flux", "ivar"))
+    return np.array(theta), Stored(wave, flux, ivar)
 
 
-def trained(theta, obs, rows, seed, *, epochs, batch, learning_rate) -> fs.Posterior:
-    """flowspec's posterior, trained on the rows of a stored set."""
+def trained(theta, obs, seed, *, epochs, batch, learning_rate, extra, lines) -> fs.Posterior:
+    """flowspec's posterior, trained on stored spectra."""
     prior = moons_prior()
     # single precision may put a draw at the very edge on its other side
     inside = theta[:, : len(prior.names)].astype(np.float32)
-    simulations = Simulations(inside, obs.flux[rows], obs.ivar[rows], obs.wave, prior)
+    simulations = Simulations(inside, obs.flux, obs.ivar, obs.wave, prior, extra_noise=extra)
     held_out = 2048
     steps = epochs * ((len(simulations) - held_out) // batch)
+    # a fixed set is soon learned by heart: templates stay the principal components, weights small
     training = fs.Training(
-        steps=steps, batch=batch, learning_rate=learning_rate, validation=held_out, evaluate=500
-    )
+        steps=steps, batch=batch, learning_rate=learning_rate, rest_rate=0.0, weight_decay=0.3,
+        validation=held_out, evaluate=500,
+    )  # fmt: skip
+    if lines >= 0:
+        return ablations.fit_with_lines(simulations, training, seed, lines)
     return fs.fit(simulations, seed=seed, training=training)
 
 
-def learned_classical(theta, obs, rows):
+def learned_classical(theta, obs):
     """The classical fitter: templates of the 4,000 best spectra, calibrated on 2,000 others."""
-    snr = (obs.flux[rows] * np.sqrt(obs.ivar[rows])).mean(1)
+    snr = (obs.flux * np.sqrt(obs.ivar)).mean(1)
     best, others = np.argsort(-snr)[:4000], np.arange(min(2000, len(snr)))
-    flux, ivar = obs.flux[rows], obs.ivar[rows]
+    flux, ivar = obs.flux, obs.ivar
     templates = classical.learn(theta[best, 0], flux[best], ivar[best], obs.wave, limits=LIMITS)
     density, edges = np.histogram(theta[:, 0], 48, LIMITS, density=True)
     prior = partial(np.interp, xp=0.5 * (edges[1:] + edges[:-1]), fp=density)

@@ -160,21 +160,8 @@ class RedshiftNetwork(nn.Module):
     def correlate(
         self, channels: Float[Array, "batch channels pixels"]
     ) -> Float[Array, "batch templates bins"]:
-        """``sum_ci x[c, i] template[c, t, i + M - 1 - bin]`` for every bin, by FFT.
-
-        The FFT is as long as the template: what wraps around is none of the M shifts wanted.
-        """
-        x = channels
-        if self.bin_pixels > 1:
-            extra = -self.pixels % self.bin_pixels
-            x = jnp.pad(x, ((0, 0), (0, 0), (0, extra)))
-            x = x.reshape(*x.shape[:2], -1, self.bin_pixels).sum(-1)
-        length = fast_length(self.trial.shape[-1])
-        x = jnp.fft.rfft(x, length).conj()
-        template = jnp.fft.rfft(self.trial, length)
-        product = sum(x[:, c, None] * template[c] for c in range(CHANNELS))
-        correlation = jnp.fft.irfft(product, length)[..., : self.bins]
-        return correlation[..., ::-1]
+        """The channels against the templates `trial` at every bin."""
+        return correlated(channels, self.trial, self.bin_pixels, self.bins)
 
     def to_rest(
         self, channels: Float[Array, "batch channels pixels"], bins: Int[Array, " batch"]
@@ -234,6 +221,30 @@ class RedshiftNetwork(nn.Module):
         for dense in self.mix[:-1]:
             h = nn.gelu(dense(h))
         return shortcut + self.mix[-1](h)
+
+
+def correlated(
+    x: Float[Array, "batch channels pixels"],
+    template: Float[Array, "channels templates rest"],
+    bin_pixels: int,
+    bins: int,
+) -> Float[Array, "batch templates bins"]:
+    """``sum_ci x[c, i] template[c, t, i + bins - 1 - bin]`` for every bin, by FFT.
+
+    The FFT is as long as the template: what wraps around is none of the shifts wanted.
+
+    Args:
+        x: Channels on the pixels of the grid.
+        template: On pixels `bin_pixels` times coarser, to which the channels are summed.
+        bin_pixels: Pixels per redshift bin.
+        bins: Redshift bins.
+    """
+    x = jnp.pad(x, ((0, 0), (0, 0), (0, -x.shape[-1] % bin_pixels)))
+    x = x.reshape(*x.shape[:2], -1, bin_pixels).sum(-1)
+    length = fast_length(template.shape[-1])
+    x, template = jnp.fft.rfft(x, length).conj(), jnp.fft.rfft(template, length)
+    product = sum(x[:, c, None] * template[c] for c in range(len(template)))
+    return jnp.fft.irfft(product, length)[..., :bins][..., ::-1]
 
 
 def shift_into(x: Float[Array, "channels pixels"], start: Int[Array, ""], length: int):

@@ -72,6 +72,7 @@ def train(
     *,
     checkpoint: str | Path | None = None,
     progress: bool = True,
+    loss: Callable = negative_log_likelihood,
 ) -> tuple[Model, Float[np.ndarray, "evaluations 3"]]:
     """Train a model; the result is the one with the best loss on the validation set.
 
@@ -87,6 +88,8 @@ def train(
         key: Random key.
         checkpoint: File to resume from, if it exists, and to write at every evaluation.
         progress: Whether to show a progress bar with the loss and the time left.
+        loss: Of ``model, theta, flux, ivar``; on the validation set it is always the negative log
+            likelihood.
 
     Returns:
         The model, and per evaluation the step, the training and the validation loss.
@@ -106,17 +109,17 @@ def train(
     if checkpoint is not None and Path(checkpoint).exists():
         state = load_checkpoint(checkpoint, state, digest)
     state, validation = jax.device_put((state, validation), replicated)
-    step = make_step(simulator, static, optimiser, config, mesh, key)
+    step = make_step(simulator, static, optimiser, config, mesh, key, loss)
     evaluate = make_evaluate(static, config, mesh)
     bar = tqdm(total=config.steps, disable=not progress, unit="step", initial=int(state.step))
     with bar:
         while int(state.step) < config.steps and int(state.waited) < config.patience:
             count = min(config.evaluate, config.steps - int(state.step))
-            state, loss = _run(step, state, count, bar)
-            state = evaluate(state, loss, validation)
-            if not np.isfinite(float(loss)):
-                raise ValueError(f"expected a finite loss; got {float(loss)} by step {state.step}")
-            bar.set_postfix(loss=f"{loss:.3f}", validation=f"{_last(state):.3f}")
+            state, mean = _run(step, state, count, bar)
+            state = evaluate(state, mean, validation)
+            if not np.isfinite(float(mean)):
+                raise ValueError(f"expected a finite loss; got {float(mean)} by step {state.step}")
+            bar.set_postfix(loss=f"{mean:.3f}", validation=f"{_last(state):.3f}")
             if checkpoint is not None:
                 save_checkpoint(checkpoint, state, digest)
     history = np.asarray(state.history)
@@ -145,7 +148,9 @@ def device_mesh(batch: int) -> jax.sharding.Mesh:
     return jax.make_mesh((devices,), ("data",), axis_types=(AxisType.Auto,))
 
 
-def make_step(simulator, static, optimiser, config: Training, mesh, key) -> Callable:
+def make_step(
+    simulator, static, optimiser, config: Training, mesh, key, loss=negative_log_likelihood
+) -> Callable:
     """Jitted ``state -> state, loss``: simulate, differentiate, update, wherever the data lie.
 
     The batch is sharded over the mesh and the state replicated; the compiler inserts the
@@ -155,15 +160,15 @@ def make_step(simulator, static, optimiser, config: Training, mesh, key) -> Call
     sharded = NamedSharding(mesh, PartitionSpec("data"))
 
     def loss_of(params, batch):
-        return negative_log_likelihood(eqx.combine(params, static), *batch)
+        return loss(eqx.combine(params, static), *batch)
 
     def step(state, arrays):
         batch = draw_batch(eqx.combine(arrays, rest), key, state.step, config.batch)
         batch = jax.lax.with_sharding_constraint(batch, sharded)
-        loss, gradient = jax.value_and_grad(loss_of)(state.params, batch)
+        value, gradient = jax.value_and_grad(loss_of)(state.params, batch)
         updates, opt_state = optimiser.update(gradient, state.optimiser, state.params)
         params = optax.apply_updates(state.params, updates)
-        return _replace(state, params=params, optimiser=opt_state, step=state.step + 1), loss
+        return _replace(state, params=params, optimiser=opt_state, step=state.step + 1), value
 
     replicated = NamedSharding(mesh, PartitionSpec())
     compiled = jax.jit(step, donate_argnums=0, out_shardings=replicated)

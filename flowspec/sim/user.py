@@ -85,6 +85,9 @@ class CallableSimulator(eqx.Module):
         return theta, jnp.where(ivar > 0, flux + white, 0.0), ivar
 
 
+_NOISE = 1 << 30  # past any number of an epoch
+
+
 class Simulations(eqx.Module):
     """Simulations already made: arrays of parameters and noisy spectra.
 
@@ -94,6 +97,9 @@ class Simulations(eqx.Module):
         ivar: Inverse variances [rows, pixels], 0 where there is no data.
         wave: Pixel centres in angstrom [pixels].
         prior: The distribution that `theta` was drawn from.
+        extra_noise: The spectra of half of every `batch` get further noise, of a standard
+            deviation up to so many times their own, and the inverse variance that goes with it:
+            as true a simulation of a shorter exposure, which cannot be learned by heart.
 
     Raises:
         ValueError: On shapes that do not match, values that are not finite, or parameters
@@ -105,12 +111,14 @@ class Simulations(eqx.Module):
     ivar: Float[Array, "rows pixels"]
     wave: np.ndarray
     prior: Prior = eqx.field(static=True)
+    extra_noise: float = eqx.field(static=True)
 
-    def __init__(self, theta, flux, ivar, wave, prior: Prior):
+    def __init__(self, theta, flux, ivar, wave, prior: Prior, *, extra_noise: float = 0.0):
         # JAX arrays: under jit they are arguments, where NumPy's would be compiled in
         arrays = (jnp.asarray(a, jnp.float32) for a in (theta, flux, ivar))
         self.theta, self.spectra, self.ivar = arrays
         self.wave, self.prior = np.asarray(wave, float), prior
+        self.extra_noise = extra_noise
         rows, pixels = len(self.theta), len(self.wave)
         expected = [(rows, len(prior.names)), (rows, pixels), (rows, pixels)]
         shapes = [a.shape for a in (self.theta, self.spectra, self.ivar)]
@@ -174,7 +182,11 @@ class Simulations(eqx.Module):
             raise ValueError(f"expected a batch of at most {len(self)} simulations; got {n}")
         epoch, part = jnp.divmod(step, len(self) // n)
         order = jr.permutation(jr.fold_in(key, epoch), len(self))
-        return self._rows(jax.lax.dynamic_slice(order, (part * n,), (n,)))
+        theta, flux, ivar = self._rows(jax.lax.dynamic_slice(order, (part * n,), (n,)))
+        if self.extra_noise:
+            own = jr.fold_in(jr.fold_in(key, _NOISE), step)
+            flux, ivar = degraded(own, flux, ivar, self.extra_noise)
+        return theta, flux, ivar
 
     def rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Parameters, spectra and inverse variances of all simulations."""
@@ -196,3 +208,23 @@ class Simulations(eqx.Module):
 
     def _part(self, rows):
         return eqx.tree_at(lambda s: (s.theta, s.spectra, s.ivar), self, self._rows(rows))
+
+
+def degraded(
+    key: PRNGKeyArray,
+    flux: Float[Array, "n pixels"],
+    ivar: Float[Array, "n pixels"],
+    most: float,
+) -> tuple[Float[Array, "n pixels"], Float[Array, "n pixels"]]:
+    """Spectra of which half, at random, have further noise: ``sigma^2 -> sigma^2 (1 + r^2)``.
+
+    Args:
+        key: Random key.
+        flux: Spectra with noise.
+        ivar: Their inverse variances.
+        most: Greatest r; it is uniform from 0.
+    """
+    chosen, size, pixel = jr.split(key, 3)
+    r = jr.uniform(size, (len(flux), 1), maxval=most) * jr.bernoulli(chosen, 0.5, (len(flux), 1))
+    sigma = jnp.where(ivar > 0, jnp.maximum(ivar, 1e-30) ** -0.5, 0.0)
+    return flux + r * sigma * jr.normal(pixel, flux.shape), ivar / (1 + r**2)
