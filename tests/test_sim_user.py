@@ -12,7 +12,7 @@ from flowspec.sim.detector import Detector
 from flowspec.sim.noise import Noise, add_noise, blemishes
 from flowspec.sim.nuisance import smooth_basis
 from flowspec.sim.prior import Prior
-from flowspec.sim.user import CallableSimulator, Simulations
+from flowspec.sim.user import CallableSimulator, Simulations, degraded
 from flowspec.spectra import Spectra
 
 WAVE = np.linspace(4000, 5000, 120)
@@ -123,3 +123,32 @@ def test_bad_simulations_are_named_by_row(arrays):
     holes[3, 5] = np.nan
     with pytest.raises(ValueError, match="finite spectra; got others in row 3"):
         Simulations(theta, holes, ivar, WAVE, PRIOR)
+
+
+def test_further_noise_is_as_large_as_its_inverse_variance_says():
+    flux, ivar = jnp.zeros((400, 100)), jnp.full((400, 100), 4.0).at[:, 0].set(0)
+    noisy, left = map(np.asarray, degraded(jr.key(0), flux, ivar, 2.0))
+    added = 1 / left[:, 1:] - 1 / 4  # variance
+    chosen = added[:, 0] > 1e-6
+    assert chosen.mean() == pytest.approx(0.5, abs=5 * 0.5 / 400**0.5)
+    assert added.max() <= 2.0**2 / 4 * (1 + 1e-5)
+    white = noisy[chosen, 1:] / np.sqrt(added[chosen])
+    assert white.var() == pytest.approx(1, abs=5 * (2 / white.size) ** 0.5)
+    assert (noisy[~chosen] == 0).all()
+    assert (noisy[:, 0] == 0).all() and (left[:, 0] == 0).all()  # no data stays no data
+
+
+def test_batches_with_further_noise_are_the_stored_ones_where_it_is_not_added():
+    prior = Prior({"x": dist.Uniform(0.0, 1.0)})
+    rng = np.random.default_rng(0)
+    arrays = rng.uniform(size=(8, 1)), rng.normal(size=(8, 5)), np.ones((8, 5))
+    plain = Simulations(*arrays, np.linspace(4000, 5000, 5), prior)
+    noisy = Simulations(*arrays, np.linspace(4000, 5000, 5), prior, extra_noise=1.0)
+    theta, flux, ivar = noisy.batch(jr.key(1), 3, 4)
+    expected = plain.batch(jr.key(1), 3, 4)
+    np.testing.assert_array_equal(theta, expected[0])
+    same = np.asarray(ivar[:, 0] == 1)
+    assert 0 < same.sum() < 4
+    np.testing.assert_array_equal(flux[same], expected[1][same])
+    again = noisy.batch(jr.key(1), 3, 4)
+    np.testing.assert_array_equal(flux, again[1])

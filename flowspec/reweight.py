@@ -1,0 +1,64 @@
+"""Importance weights: from the flat prior of a network to the galaxies of a survey.
+
+``p(theta | x) population(theta) / prior(theta)``, normalised, is the posterior under the
+population; draws are weighted by the ratio and drawn again (Rubin 1988).
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+from flowspec.sim.prior import Prior
+
+OVERSAMPLE = 8  # draws of the posterior per wanted draw
+
+
+def log_weights(
+    samples: Float[np.ndarray, "n batch params"], prior: Prior, population
+) -> Float[np.ndarray, "n batch"]:
+    """``ln population(theta) - ln prior(theta)`` of posterior draws.
+
+    Args:
+        samples: Draws of posteriors under `prior`.
+        prior: That the model was trained on.
+        population: Has ``log_prob(theta)``, as `flowspec.Population` does; its parameters are
+            those of the prior, in that order.
+
+    Raises:
+        ValueError: If the population is one of other parameters.
+    """
+    names = population.prior.names if hasattr(population, "prior") else prior.names
+    if tuple(names) != prior.names:
+        raise ValueError(f"expected a population of {prior.names}; got {tuple(names)}")
+    weights = np.asarray(population.log_prob(samples)) - np.asarray(prior.log_prob(samples))
+    return np.where(np.isfinite(weights), weights, -np.inf)
+
+
+def resample(
+    samples: Float[np.ndarray, "n batch params"],
+    log_weight: Float[np.ndarray, "n batch"],
+    count: int,
+    seed: int = 0,
+) -> tuple[Float[np.ndarray, "count batch params"], Float[np.ndarray, " batch"]]:
+    """Draws in proportion to their weights, by systematic resampling of each spectrum.
+
+    Args:
+        samples: Draws.
+        log_weight: Of each, up to a constant per spectrum; ``-inf`` drops a draw.
+        count: Draws wanted of each spectrum.
+        seed: Of the one random offset.
+
+    Returns:
+        The draws, and the effective sample size ``(sum w)^2 / sum w^2`` of each spectrum (Kong
+        1992), 0 where no draw has a weight: its draws are then those of the prior of the network.
+    """
+    top = log_weight.max(0)
+    none = ~np.isfinite(top)
+    weight = np.exp(log_weight - np.where(none, 0, top))
+    weight[:, none] = 1
+    ess = weight.sum(0) ** 2 / (weight**2).sum(0)
+    levels = (np.random.default_rng(seed).uniform() + np.arange(count)) / count
+    total = np.cumsum(weight, axis=0) / weight.sum(0)
+    rows = [np.searchsorted(column, levels, side="right") for column in total.T]
+    index = np.minimum(np.stack(rows, axis=1), len(samples) - 1)
+    drawn = np.take_along_axis(samples, index[..., None], axis=0)
+    return drawn, np.where(none, 0.0, ess)

@@ -1,0 +1,52 @@
+"""Importance weights against closed forms of Gaussians."""
+
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+
+from flowspec.reweight import log_weights, resample
+from flowspec.sim.prior import Prior
+
+
+class Normal:
+    """A population: one normal parameter."""
+
+    def __init__(self, mean, sigma):
+        self.prior = Prior({"x": dist.Normal(mean, sigma)})
+        self.log_prob = self.prior.log_prob
+
+
+def test_a_gaussian_population_times_a_gaussian_posterior():
+    # under a flat prior the posterior is N(0, 1); population N(1, 1): N(1/2, 1/2)
+    rng = np.random.default_rng(0)
+    samples = rng.normal(size=(20000, 2, 1)).astype(np.float32)
+    flat = Prior({"x": dist.Uniform(-10.0, 10.0)})
+    drawn, ess = resample(samples, log_weights(samples, flat, Normal(1.0, 1.0)), 4000)
+    # 5 standard errors at the effective size
+    assert drawn.mean(0) == pytest.approx(0.5, abs=5 * 0.5**0.5 / 4000**0.5)
+    assert drawn.var(0) == pytest.approx(0.5, abs=5 * 0.5 * (2 / 4000) ** 0.5)
+    # E[w]^2 / E[w^2] of w = exp(-(x - 1)^2 / 2) under N(0, 1): (e^-1/4 / 2^1/2)^2 / (e^-1/3 / 3^1/2)
+    expected = np.exp(-1 / 2) / 2 / (np.exp(-1 / 3) / 3**0.5)
+    assert ess / 20000 == pytest.approx(expected, rel=0.03)
+
+
+def test_equal_weights_change_nothing():
+    samples = np.random.default_rng(1).normal(size=(100, 3, 2))
+    drawn, ess = resample(samples, np.full((100, 3), -7.0), 100)
+    np.testing.assert_array_equal(drawn, samples)
+    assert ess == pytest.approx(100)
+
+
+def test_a_spectrum_without_weights_keeps_its_draws_and_says_so():
+    samples = np.random.default_rng(2).normal(size=(50, 2, 1))
+    weights = np.stack([np.full(50, -np.inf), np.where(np.arange(50) == 3, 0.0, -np.inf)], axis=1)
+    drawn, ess = resample(samples, weights, 50)
+    assert ess.tolist() == [0, 1]
+    np.testing.assert_array_equal(drawn[:, 0], samples[:, 0])
+    assert (drawn[:, 1] == samples[3, 1]).all()
+
+
+def test_a_population_of_other_parameters_is_refused():
+    flat = Prior({"y": dist.Uniform(-10.0, 10.0)})
+    with pytest.raises(ValueError, match="expected a population of"):
+        log_weights(np.zeros((2, 1, 1)), flat, Normal(0.0, 1.0))
