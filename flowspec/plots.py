@@ -236,14 +236,17 @@ def purity_completeness(
     if expected is not None:
         ax.plot(expected.completeness, expected.purity, color=RED, ls="--", lw=1,
                 label="expected of the probabilities")
-    for mark in marks:
-        i = np.flatnonzero(curve.threshold >= mark)[-1:]  # none where no row is so sure
-        ax.plot(curve.completeness[i], curve.purity[i], "o", ms=4, color=BLUE)
-        for at in i:
-            ax.annotate(f"> {mark:g}", (curve.completeness[at], curve.purity[at]), (-4, -5),
-                        textcoords="offset points", fontsize=8, ha="right", va="top")
+    count = [np.sum(curve.threshold >= mark) for mark in marks]
+    shown = [(mark, n - 1) for mark, n in zip(marks, count, strict=True) if n]
+    places = [(curve.completeness[i], curve.purity[i]) for _, i in shown]
+    ax.plot(*np.reshape(places, (-1, 2)).T, "o", ms=4, color=BLUE, label="least probability kept")
+    for (mark, _), place in zip(shown, places, strict=True):
+        ax.annotate(f"{mark:g}", place, (-3, -3), textcoords="offset points", fontsize=8,
+                    rotation=45, rotation_mode="anchor", ha="right", va="center")
+    span = 1 - curve.purity[-1]  # few rows, at the left, must not set the scale
     ax.set(xlabel="completeness: share of right redshifts kept", xlim=(0, 1.02),
-           ylabel="purity: share of kept redshifts right", ylim=(None, 1 + 0.03 * (1 - low.min())))
+           ylabel="purity: share of kept redshifts right",
+           ylim=(curve.purity[-1] - 0.2 * span, 1 + 0.04 * span))
     ax.legend(fontsize=8, frameon=False, loc="lower left")
     return ax
 

@@ -143,13 +143,13 @@ def test_reliability_has_binomial_error_bars(ax):
 def test_purity_completeness_is_drawn_with_what_is_expected(ax):
     p = (np.arange(1000) + 0.5) / 1000
     curve, expected = purity_completeness(p, p > 0.3), purity_completeness(p, p)
-    plots.purity_completeness(ax, curve, len(p), expected=expected, marks=(0.5, 0.9))
+    plots.purity_completeness(ax, curve, len(p), expected=expected, marks=(0.5, 0.9, 1))
     np.testing.assert_array_equal(line(ax, "measured").get_ydata(), curve.purity)
     drawn = line(ax, "expected of the probabilities")
     np.testing.assert_array_equal(drawn.get_xdata(), expected.completeness)
-    dots = [artist.get_xdata() for artist in ax.lines if artist.get_marker() == "o"]
-    np.testing.assert_allclose(np.concatenate(dots), [5 / 7, 1 / 7], atol=0.002)
-    assert [text.get_text() for text in ax.texts] == ["> 0.5", "> 0.9"]
+    dots = line(ax, "least probability kept").get_xdata()
+    np.testing.assert_allclose(dots, [5 / 7, 1 / 7], atol=0.002)
+    assert [text.get_text() for text in ax.texts] == ["0.5", "0.9"]
 
 
 def test_recovered_values_with_error_bars_and_scatter(ax):

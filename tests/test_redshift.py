@@ -59,8 +59,11 @@ def test_draws_give_what_a_bin_cannot():
     assert best[1] == 0.9  # no draw is near
 
 
-@pytest.mark.parametrize(("offset", "slope"), [(0.0, 1.0), (0.0, 0.4), (0.0, 2.5), (1.0, 1.0)],
-                         ids=["exact", "too sure", "not sure enough", "too low"])
+@pytest.mark.parametrize(
+    ("offset", "slope"),
+    [(0.0, 1.0), (0.0, 0.4), (0.0, 2.5), (1.0, 1.0)],
+    ids=["exact", "too sure", "not sure enough", "too low"],
+)
 def test_recalibration_undoes_a_known_distortion(offset, slope):
     """Truth is drawn with ``logit p = offset + slope logit q`` where q is what is stated."""
     rng = np.random.default_rng(2)
@@ -89,6 +92,9 @@ def test_reliability_of_exact_and_too_sure_probabilities():
     assert exact.error < 0.012  # 2,000 rows a bin: sqrt(p (1 - p) / 2000)
     assert sure.error == pytest.approx(1 / 6, abs=0.01)  # the integral of sqrt(p) - p
     inside = (exact.low < exact.probability) & (exact.probability < exact.high)
+    even = reliability(p, right, np.linspace(0, 1, 11))
+    np.testing.assert_allclose(even.probability, np.arange(0.05, 1, 0.1), atol=0.005)
+    assert len(reliability(p, right, np.linspace(-1, 1, 21)).n) == 10
     assert 0.45 < inside.mean() < 0.9 and exact.n.sum() == 40000  # 68 % of 20
 
 
