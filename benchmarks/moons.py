@@ -15,13 +15,15 @@ import numpy as np
 
 import flowspec as fs
 from benchmarks import ablations, classical, harness, mtopnet, scores
+from flowspec.check.redshift import purity_completeness, reliability
 from flowspec.io import stream
+from flowspec.redshift import LIMIT, peaks
 from flowspec.sim.moons import moons
 from flowspec.sim.presets import moons_prior
 from flowspec.sim.survey import EXTRA
 from flowspec.sim.user import Simulations
 
-LIMIT, BIN, LIMITS = 0.01, 0.003, (0.6, 3.0)
+BIN, LIMITS = 0.003, (0.6, 3.0)
 MAGNITUDES = (21.0, 22.0, 23.0, 23.5, 24.0, 24.5, 25.0, 25.5)
 LEVELS = (2.5, 16, 50, 84, 97.5)  # percentiles
 EDGES = np.arange(0.6, 3.0 + BIN / 2, BIN)
@@ -170,50 +172,22 @@ def learned_classical(theta, obs):
 def ask_mtopnet(state: mtopnet.State, obs: fs.Spectra) -> dict:
     """Its answers, the redshift chosen from its density as that of flowspec is."""
     found = mtopnet.predict(state, obs.flux, obs.ivar)
-    z, confidence = window(found.edges, found.pdf)
+    best = peaks(found.edges, found.pdf)
     labels = {n: np.stack([getattr(found, n)] * len(LEVELS)) for n in ("log_mstar", "log_sfr")}
     pdf = rebinned(found.edges, found.pdf)
-    return {"z": z, "confidence": confidence, "pdf": pdf, **labels}
+    return {"z": best.z, "confidence": best.share, "pdf": pdf, **labels}
 
 
 def ask_flowspec(posterior: fs.Posterior, obs: fs.Spectra, draws: int, seed: int) -> dict:
     """What `score` needs of every spectrum."""
-    samples = posterior.sample(obs, draws, seed=seed)
-    edges, pdf = posterior.redshift_pdf(obs)
-    z, confidence = window(edges, pdf)
+    table, samples = posterior.summarize(obs, n=draws, seed=seed, with_samples=True)
+    z, confidence = (np.asarray(table[name]) for name in ("z_best", "z_prob"))
+    pdf = rebinned(*posterior.redshift_pdf(obs))
     percentiles = {
         name: np.percentile(samples[..., posterior.names.index(name)], LEVELS, axis=0)
         for name in ("log_mstar", "log_sfr")
     }
-    return {"z": z, "confidence": confidence, "pdf": rebinned(edges, pdf), **percentiles}
-
-
-def window(edges: np.ndarray, pdf: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean redshift of the window of +-`LIMIT` that holds most of the posterior, and its share.
-
-    No other answer is more probably right to within `LIMIT`.
-
-    Args:
-        edges: Of redshift bins [bins + 1].
-        pdf: Density in them [rows, bins].
-    """
-    centres, mass = 0.5 * (edges[1:] + edges[:-1]), pdf * np.diff(edges)
-    pad = ((0, 0), (1, 0))
-    share, moment = (np.cumsum(np.pad(x, pad), axis=1) for x in (mass, mass * centres))
-    ends = [np.interp(centres + d, edges, np.arange(len(edges))) for d in (-LIMIT, LIMIT)]
-
-    def within(total):
-        low, high = (
-            total[:, np.floor(e).astype(int)] * (1 - e % 1)
-            + total[:, np.minimum(np.floor(e).astype(int) + 1, len(edges) - 1)] * (e % 1)
-            for e in ends
-        )
-        return high - low
-
-    inside = within(share)
-    best = inside.argmax(1)[:, None]
-    held = np.take_along_axis(inside, best, 1)
-    return (np.take_along_axis(within(moment), best, 1) / held)[:, 0], held[:, 0]
+    return {"z": z, "confidence": confidence, "pdf": pdf, **percentiles}
 
 
 def rebinned(edges: np.ndarray, pdf: np.ndarray) -> np.ndarray:
@@ -239,13 +213,15 @@ def score(answer: dict, truth: np.ndarray) -> dict:
     for group, chosen in groups.items():
         row = {"n": int(chosen.sum()), "success": scores.share(right[chosen])}
         row["nll of the true bin"] = float(nll[chosen].mean())
-        row |= scores.purity(answer["confidence"][chosen], right[chosen])
+        confidence = answer["confidence"][chosen]
+        row |= scores.purity(confidence, right[chosen])
+        curve = purity_completeness(confidence, right[chosen])
+        exact = purity_completeness(confidence, confidence)
         for wanted in (0.97, 0.99):
-            kept = row[f"kept at purity {wanted:g}"]
-            ratio = scores.removal_ratio(kept, row["success"], wanted)
-            row[f"removed for {wanted:g} over the least possible"] = ratio
-        error = scores.calibration_error(answer["confidence"][chosen], right[chosen])
-        row["calibration error of the confidence"] = error
+            title = f"removed for {wanted:g} over the least possible"
+            row[title] = curve.removal_ratio(wanted)
+            row[f"{title}, if confidences are exact"] = exact.removal_ratio(wanted)
+        row["calibration error of the confidence"] = reliability(confidence, right[chosen]).error
         for name in ("log_mstar", "log_sfr"):
             if name in answer:
                 low, *middle, high = answer[name][:, chosen]

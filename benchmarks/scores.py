@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from flowspec import Flag
+from flowspec.check.redshift import purity_completeness
 
 
 def redshift(
@@ -62,14 +63,10 @@ def purity(
         right: Whether each row is right [rows].
         wanted: Purities, shares of right rows among those kept.
     """
-    order = np.argsort(-np.asarray(probability), kind="stable")
-    ranked = np.asarray(probability)[order]
-    kept = np.arange(1, len(order) + 1)
-    pure = np.cumsum(np.asarray(right)[order]) / kept
-    # a threshold keeps all rows of equal probability or none of them
-    last_of_ties = np.append(ranked[1:] < ranked[:-1], True) if len(order) else np.zeros(0, bool)
-    best = {p: kept[(pure >= p) & last_of_ties].max(initial=0) for p in wanted}
-    return {f"kept at purity {p:g}": float(n / max(len(order), 1)) for p, n in best.items()}
+    if len(probability) == 0:
+        return {f"kept at purity {p:g}": 0.0 for p in wanted}
+    curve = purity_completeness(probability, right)
+    return {f"kept at purity {p:g}": curve.kept_at(p) for p in wanted}
 
 
 def binned_nll(edges: np.ndarray, density: np.ndarray, truth: np.ndarray) -> float:
@@ -85,28 +82,6 @@ def binned_nll(edges: np.ndarray, density: np.ndarray, truth: np.ndarray) -> flo
     p = np.where(inside, density[np.arange(len(at)), np.clip(at, 0, density.shape[1] - 1)], 0)
     with np.errstate(divide="ignore"):
         return float(-np.log(p).mean())
-
-
-def calibration_error(probability: np.ndarray, right: np.ndarray, bins: int = 20) -> float:
-    """Mean distance of probabilities from shares of right rows, in bins of as many rows each.
-
-    The expected calibration error of Naeini et al. (2015, AAAI 29, 2901), equal-mass bins.
-
-    Args:
-        probability: That each row is right [rows].
-        right: Whether it is [rows].
-        bins: Parts that the rows, sorted by probability, are cut into.
-    """
-    order = np.argsort(probability, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
-    gaps = [abs(np.mean(probability[part]) - np.mean(right[part])) for part in parts]
-    return float(np.average(gaps, weights=[len(part) for part in parts]))
-
-
-def removal_ratio(kept: float, accuracy: float, purity: float) -> float:
-    """Share of rows removed for a purity over the least possible, ``1 - accuracy / purity``."""
-    least = 1 - accuracy / purity
-    return (1 - kept) / least if least > 0 else float("nan")
 
 
 def flag_shares(flags: np.ndarray) -> dict[str, float]:

@@ -14,6 +14,7 @@ import numpy as np
 from flowspec.model import Architecture, Model, build
 from flowspec.networks import principal_templates
 from flowspec.posterior import Posterior
+from flowspec.redshift import LIMIT, Recalibration, peaks
 from flowspec.screening import Screen
 from flowspec.spectra import Spectra
 from flowspec.train import Training, train
@@ -79,11 +80,22 @@ def fit(
         "history": history.round(4).tolist(),
     }
     wave, blank = np.asarray(sim.wave), _blank_screen(architecture)
-    posterior = Posterior(model, wave, blank, architecture, provenance)
-    _, flux, ivar = draw_many(held_out, keys[4], _SCREEN_SPECTRA)
-    simulated = Spectra(posterior.wave, flux, ivar)
-    screen = Screen.from_summaries(posterior.summaries(simulated))
-    return eqx.tree_at(lambda p: p.screen, posterior, screen)
+    posterior = Posterior(model, wave, blank, Recalibration.identity(), architecture, provenance)
+    drawn = draw_many(held_out, keys[4], _SCREEN_SPECTRA)
+    screen = Screen.from_summaries(posterior.summaries(Spectra(wave, *drawn[1:])))
+    # of a fixed set every row once; a simulator's fresh draws are more than its validation
+    recalibration = recalibrated(posterior, validation if fixed else drawn)
+    return eqx.tree_at(lambda p: (p.screen, p.recalibration), posterior, (screen, recalibration))
+
+
+def recalibrated(posterior: Posterior, simulated) -> Recalibration:
+    """What makes the probabilities of right redshifts those of simulations (theta, flux, ivar)."""
+    theta, flux, ivar = map(np.asarray, simulated)
+    if "z" not in posterior.names:
+        return Recalibration.identity()
+    found = peaks(*posterior.redshift_pdf(Spectra(posterior.wave, flux, ivar)))
+    right = np.abs(found.z - theta[:, posterior.names.index("z")]) < LIMIT
+    return Recalibration.fit(found.share, right)
 
 
 def continued(start: Posterior, sim) -> Model:

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flowspec.check.calibration import Tarp, ks_critical, share_below
+from flowspec.check.redshift import PurityCompleteness, Reliability, wilson
 
 COLOURS = BLUE, ORANGE, GREEN, PINK, SKY, RED, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "0.55",
@@ -207,6 +208,46 @@ def tarp(ax: Axes, curve: Tarp) -> Axes:
                     label="95 % of bootstraps")
     ax.plot(curve.levels, curve.coverage, color=BLUE, label=f"TARP, off by {curve.deviation:.3f}")
     ax.legend(fontsize=8, frameon=False, loc="upper left")
+    return ax
+
+
+def reliability(ax: Axes, points: Reliability) -> Axes:
+    """Share of right redshifts against the probability stated, with 68 % binomial intervals."""
+    diagonal(ax)
+    arms = np.abs(points.share - np.stack([points.low, points.high]))
+    ax.errorbar(points.probability, points.share, arms, fmt="o-", ms=4, lw=1, color=BLUE,
+                ecolor=SKY, label=f"calibration error {points.error:.3f}")
+    ax.set(xlabel="probability that the redshift is right", ylabel="share of right redshifts")
+    ax.legend(fontsize=8, frameon=False, loc="upper left")
+    return ax
+
+
+def purity_completeness(
+    ax: Axes, curve: PurityCompleteness, n: int, *,
+    expected: PurityCompleteness | None = None, marks: Sequence[float] = (0.5, 0.9, 0.99),
+) -> Axes:
+    """Purity against completeness of `n` redshifts kept above a threshold, with 68 % intervals.
+
+    `expected` is the curve if the probabilities are exact; thresholds `marks` are pointed out.
+    """
+    low, high = wilson(curve.purity, curve.kept * n)
+    ax.fill_between(curve.completeness, low, high, color=SKY, alpha=0.6, lw=0)
+    ax.plot(curve.completeness, curve.purity, color=BLUE, label="measured")
+    if expected is not None:
+        ax.plot(expected.completeness, expected.purity, color=RED, ls="--", lw=1,
+                label="expected of the probabilities")
+    count = [np.sum(curve.threshold >= mark) for mark in marks]
+    shown = [(mark, n - 1) for mark, n in zip(marks, count, strict=True) if n]
+    places = [(curve.completeness[i], curve.purity[i]) for _, i in shown]
+    ax.plot(*np.reshape(places, (-1, 2)).T, "o", ms=4, color=BLUE, label="least probability kept")
+    for (mark, _), place in zip(shown, places, strict=True):
+        ax.annotate(f"{mark:g}", place, (-3, -3), textcoords="offset points", fontsize=8,
+                    rotation=45, rotation_mode="anchor", ha="right", va="center")
+    span = 1 - curve.purity[-1]  # few rows, at the left, must not set the scale
+    ax.set(xlabel="completeness: share of right redshifts kept", xlim=(0, 1.02),
+           ylabel="purity: share of kept redshifts right",
+           ylim=(curve.purity[-1] - 0.2 * span, 1 + 0.04 * span))
+    ax.legend(fontsize=8, frameon=False, loc="lower left")
     return ax
 
 

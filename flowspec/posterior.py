@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
 from flowspec.model import Architecture, Model, build
+from flowspec.redshift import Recalibration, peaks
 from flowspec.screening import Screen
 from flowspec.sim.prior import Prior
 from flowspec.spectra import Spectra
@@ -53,6 +54,7 @@ class Posterior(eqx.Module):
         model: The density.
         wave: The model's wavelength grid [pixels] in Å.
         screen: Summary-space distances of simulations, for the out-of-distribution flag.
+        recalibration: Of the probability that the best redshift is right.
         architecture: Sizes that the model was built with.
         provenance: JSON-ready account of how the model came to be.
     """
@@ -60,6 +62,7 @@ class Posterior(eqx.Module):
     model: Model
     wave: Float[np.ndarray, " pixels"]
     screen: Screen
+    recalibration: Recalibration
     architecture: Architecture = eqx.field(static=True)
     provenance: dict = eqx.field(static=True)
 
@@ -132,8 +135,8 @@ class Posterior(eqx.Module):
             raise ValueError(f"expected a model with a redshift; got parameters {self.names}")
         own = self.model.redshift.all_edges()
         edges = own if edges is None else np.asarray(edges, float)
-        share = [np.asarray(jax.nn.softmax(c.logits))[: len(c.rows)] for c in self._chunks(obs)]
-        cumulative = np.cumsum(np.pad(np.concatenate(share), ((0, 0), (1, 0))), axis=1)
+        share = np.concatenate([_shares(chunk) for chunk in self._chunks(obs)])
+        cumulative = np.cumsum(np.pad(share, ((0, 0), (1, 0))), axis=1)
         at_edges = np.stack([np.interp(edges, own, row) for row in cumulative])
         return edges, np.diff(at_edges) / np.diff(edges)
 
@@ -163,13 +166,19 @@ class Posterior(eqx.Module):
             progress: Whether to show a progress bar.
             with_samples: Whether to return the draws, those of `sample`, as well.
         """
-        draws, features = [], []
+        draws, features, shares = [], [], []
         for chunk in self._chunks(obs, progress):
             draws.append(self._draw(chunk, n, seed, first))
             features.append(self._best_condition(chunk))
+            shares.append(_shares(chunk))
         samples = np.concatenate(draws, axis=1)
-        p_value = self.screen.p_value(np.concatenate(features))
-        table = summary_table(self.model.prior, samples, obs, self.wave, p_value)
+        p_value, found = self.screen.p_value(np.concatenate(features)), None
+        if self.model.redshift is not None:
+            edges = self.model.redshift.all_edges()
+            found = peaks(edges, np.concatenate(shares) / np.diff(edges))
+        table = summary_table(
+            self.model.prior, samples, obs, self.wave, p_value, found, self.recalibration
+        )
         return (table, samples) if with_samples else table
 
     def save(self, path: str | Path, *, half: bool = False) -> None:
@@ -187,7 +196,8 @@ class Posterior(eqx.Module):
         kind = np.float16 if half else np.float32
         arrays = {n: np.asarray(a, kind) for n, a in named_leaves(self.model).items()}
         screen = {f"screen.{n}": getattr(self.screen, n) for n in _SCREEN}
-        write_model(path, config, arrays | screen | {"wave": self.wave})
+        others = {"wave": self.wave, "recalibration": self.recalibration.coefficients}
+        write_model(path, config, arrays | screen | others)
 
     def _chunks(self, obs: Spectra, progress: bool = False) -> Iterator[Chunk]:
         """Embed in chunks of a fixed number of rows, so that one compiled program serves all."""
@@ -238,6 +248,11 @@ class Posterior(eqx.Module):
         return jnp.concatenate(parts)[inverse]
 
 
+def _shares(chunk: Chunk) -> Float[np.ndarray, "rows bins"]:
+    """Probability of each redshift bin."""
+    return np.asarray(jax.nn.softmax(chunk.logits))[: len(chunk.rows)]
+
+
 def _padded(count: int) -> int:
     """The next multiple of an eighth of a power of two: few shapes to compile, little waste."""
     step = max(1, (1 << (count - 1).bit_length()) // 8)
@@ -268,9 +283,10 @@ def load(name: str | Path) -> Posterior:
         wave = arrays["wave"]
         model = build(jr.key(0), prior, wave, architecture, initialise=False)
         screen = Screen(*(arrays[f"screen.{n}"] for n in _SCREEN))
-        return Posterior(
-            with_leaves(model, arrays), wave, screen, architecture, config["provenance"]
-        )
+        # a file of an earlier version has none
+        stored = arrays.get("recalibration", Recalibration.identity().coefficients)
+        model, recalibration = with_leaves(model, arrays), Recalibration(stored)
+        return Posterior(model, wave, screen, recalibration, architecture, config["provenance"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: expected a complete model; got {error!r}") from None
 

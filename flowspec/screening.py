@@ -19,9 +19,11 @@ class Flag(IntFlag):
     AT_PRIOR_EDGE = 8
     """Over 30 % of the posterior of some parameter lies within 1 % of one of its prior limits."""
     MULTIMODAL_REDSHIFT = 16
-    """Less than 90 % of the posterior is within 0.01 (1 + z) of the best redshift."""
+    """Over 5 % of the posterior is around another redshift than the best one."""
     OUT_OF_DISTRIBUTION = 32
     """The spectrum's summary is further from the simulations' than 99.9 % of simulations are."""
+    UNSURE_REDSHIFT = 64
+    """The best redshift is right to within 0.01 with a probability below 0.9."""
 
     @classmethod
     def describe(cls, value: int) -> str:

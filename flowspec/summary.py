@@ -4,6 +4,7 @@ import numpy as np
 from astropy.table import QTable
 from jaxtyping import Float
 
+from flowspec.redshift import LIMIT, Peaks, Recalibration
 from flowspec.screening import Flag
 from flowspec.sim.prior import Prior
 from flowspec.spectra import Spectra
@@ -17,14 +18,16 @@ def summary_table(
     obs: Spectra,
     wave: Float[np.ndarray, " pixels"],
     p_value: Float[np.ndarray, " batch"],
+    found: Peaks | None,
+    recalibration: Recalibration,
 ) -> QTable:
     """One row per spectrum.
 
-    Columns: ``name``; ``z_best`` (centre of the densest stretch of the redshift posterior),
-    ``z_prob`` (the posterior's share within 0.01 (1 + z) of it); ``<parameter>_p16``, ``_p50``,
-    ``_p84``; ``snr`` (median per good pixel); ``p_value`` (share of simulations at least as far
-    from the middle of the simulations, in summary space); ``flags`` (bits of
-    `flowspec.screening.Flag`), ``flag_names``, ``notes``.
+    Columns: ``name``; ``z_best`` (best redshift), ``z_prob`` (calibrated probability that it is
+    right, ``|z_best - z| < 0.01``); ``<parameter>_p16``, ``_p50``, ``_p84``; ``snr`` (median per
+    good pixel); ``p_value`` (share of simulations at least as far from the middle of the
+    simulations, in summary space); ``flags`` (bits of `flowspec.screening.Flag`),
+    ``flag_names``, ``notes``.
 
     Args:
         prior: The model's prior.
@@ -32,25 +35,24 @@ def summary_table(
         obs: The spectra as given.
         wave: The model's grid.
         p_value: Of `Screen`.
+        found: Peaks of the redshift posterior, where there is a redshift.
+        recalibration: Of the probability that the best redshift is right.
     """
     names = prior.names
     table = QTable({"name": list(obs.names)})
-    multimodal = np.zeros(len(obs), bool)
-    if "z" in names:
-        z = samples[..., names.index("z")]
-        table["z_best"] = best_redshift(z)
-        near = np.abs(z - table["z_best"]) < 0.01 * (1 + table["z_best"])
-        table["z_prob"] = near.mean(0)
-        multimodal = table["z_prob"] < 0.9
+    flags = observation_flags(obs, wave)
+    if found is not None:
+        table["z_best"] = best_redshift(samples[..., names.index("z")], found.z)
+        table["z_prob"] = recalibration(found.share)
+        flags |= np.where(found.second > 0.05, Flag.MULTIMODAL_REDSHIFT, 0)
+        flags |= np.where(table["z_prob"] < 0.9, Flag.UNSURE_REDSHIFT, 0)
     for i, name in enumerate(names):
         levels = np.percentile(samples[..., i], PERCENTILES, axis=0)
         for level, column in zip(PERCENTILES, levels, strict=True):
             table[f"{name}_p{level}"] = column.astype(samples.dtype)  # no digits that are not there
     table["snr"] = obs.snr.astype(samples.dtype)
     table["p_value"] = p_value
-    flags = observation_flags(obs, wave)
     flags |= np.where(at_edge(prior, samples), Flag.AT_PRIOR_EDGE, 0)
-    flags |= np.where(multimodal, Flag.MULTIMODAL_REDSHIFT, 0)
     flags |= np.where(p_value < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
     table["flags"] = flags
     table["flag_names"] = [Flag.describe(int(f)) for f in flags]
@@ -58,14 +60,16 @@ def summary_table(
     return table
 
 
-def best_redshift(z: Float[np.ndarray, "n batch"]) -> Float[np.ndarray, " batch"]:
-    """Median of the shortest stretch in ln(1 + z) that holds 30 % of the draws, or, where the
-    posterior has several modes, of the densest of them."""
-    z = np.sort(z, axis=0)
-    span = max(2, int(0.3 * len(z)))
-    width = np.log1p(z[span - 1 :]) - np.log1p(z[: len(z) - span + 1])
-    start = width.argmin(0)
-    return z[start + span // 2, np.arange(z.shape[1])]
+def best_redshift(
+    z: Float[np.ndarray, "n batch"], window: Float[np.ndarray, " batch"]
+) -> Float[np.ndarray, " batch"]:
+    """Median of the draws that are within `LIMIT` of the best window's redshift, which itself
+    knows no detail below the width of a bin, and stands where there is no such draw."""
+    inside = np.where(np.abs(z - window) < LIMIT, z, np.nan)
+    some = np.isfinite(inside).any(0)
+    best = window.astype(z.dtype)
+    best[some] = np.nanmedian(inside[:, some], axis=0)
+    return best
 
 
 def at_edge(prior: Prior, samples: Float[np.ndarray, "n batch params"]) -> np.ndarray:

@@ -147,36 +147,8 @@ def test_every_benchmark_explains_itself(name, capsys):
     assert stop.value.code == 0 and option in capsys.readouterr().out
 
 
-def test_the_best_window_is_that_of_most_probability():
-    """A narrow peak of 0.4 against a broad one of 0.6, of which a window holds a fifth."""
-    edges = np.linspace(0.6, 3.0, 4801)
-    z = 0.5 * (edges[1:] + edges[:-1])
-    narrow = np.exp(-0.5 * ((z - 1.2345) / 0.002) ** 2) / (0.002 * np.sqrt(2 * np.pi))
-    broad = (np.abs(z - 2.0) < 0.05) / 0.1
-    best, held = moons.window(edges, (0.4 * narrow + 0.6 * broad)[None])
-    assert best[0] == pytest.approx(1.2345, abs=1e-4)  # its mean, not just a window around it
-    assert held[0] == pytest.approx(0.4, abs=2e-3)
-    best, held = moons.window(edges, (0.1 * narrow + 0.9 * broad)[None])
-    assert abs(best[0] - 2) < 0.042 and held[0] == pytest.approx(0.18, abs=5e-3)
-
-
 def test_rebinned_densities_keep_their_integral():
     edges = np.expm1(np.linspace(np.log(1.6), np.log(4), 1461))
     pdf = np.random.default_rng(0).gamma(0.1, size=(3, 1460))
     pdf /= (pdf * np.diff(edges)).sum(1, keepdims=True)
     np.testing.assert_allclose((moons.rebinned(edges, pdf) * moons.BIN).sum(1), 1, rtol=1e-6)
-
-
-def test_calibration_error_of_exact_and_too_sure_probabilities():
-    rng = np.random.default_rng(3)
-    p = rng.uniform(size=40000)
-    right = rng.uniform(size=40000) < p
-    assert scores.calibration_error(p, right) < 0.012  # 2,000 rows a bin: sqrt(p (1 - p) / 2000)
-    assert scores.calibration_error(np.sqrt(p), right) == pytest.approx(1 / 6, abs=0.01)
-
-
-def test_a_perfect_ranking_removes_the_least_possible():
-    right = np.arange(1000) < 800
-    kept = scores.purity(1.0 * right, right, (0.97,))["kept at purity 0.97"]
-    assert kept == pytest.approx(0.8)  # all ties of 0 stay out
-    assert scores.removal_ratio(1 - (1 - 0.8 / 0.97), 0.8, 0.97) == pytest.approx(1)

@@ -17,7 +17,7 @@ LAYERS = [
     {"spectra", "regrid"},
     {"io", "sim"},
     {"networks", "densities"},
-    {"model", "screening", "storage", "checkpoint"},
+    {"model", "redshift", "screening", "storage", "checkpoint"},
     {"losses", "train", "summary"},
     {"posterior"},
     {"check"},

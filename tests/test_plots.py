@@ -6,6 +6,7 @@ from matplotlib import colors
 
 from flowspec import plots
 from flowspec.check.calibration import Tarp, ks_critical
+from flowspec.check.redshift import purity_completeness, reliability
 
 
 @pytest.fixture
@@ -127,6 +128,28 @@ def test_coverage_and_tarp_lie_on_the_unit_square(ax):
     plots.tarp(other, Tarp(levels, levels**2, levels**2 - 0.1, levels**2 + 0.1))
     np.testing.assert_array_equal(line(other, "TARP, off by 0.250").get_ydata(), levels**2)
     np.testing.assert_allclose(other.collections[0].get_paths()[0].vertices[:, 1].max(), 1.1)
+
+
+def test_reliability_has_binomial_error_bars(ax):
+    points = reliability(np.repeat([0.2, 0.9], 100), np.arange(200) % 10 < 5, bins=2)
+    plots.reliability(ax, points)
+    bars = ax.collections[0].get_segments()
+    np.testing.assert_allclose(bars[0], [[0.2, points.low[0]], [0.2, points.high[0]]])
+    np.testing.assert_allclose(np.ptp(bars[1][:, 1]), 0.1, rtol=0.02)  # 2 sqrt(0.25 / 100)
+    (drawn,) = [a for a in ax.containers if a.get_label() == "calibration error 0.350"]
+    np.testing.assert_allclose(drawn.lines[0].get_xydata(), [[0.2, 0.5], [0.9, 0.5]])
+
+
+def test_purity_completeness_is_drawn_with_what_is_expected(ax):
+    p = (np.arange(1000) + 0.5) / 1000
+    curve, expected = purity_completeness(p, p > 0.3), purity_completeness(p, p)
+    plots.purity_completeness(ax, curve, len(p), expected=expected, marks=(0.5, 0.9, 1))
+    np.testing.assert_array_equal(line(ax, "measured").get_ydata(), curve.purity)
+    drawn = line(ax, "expected of the probabilities")
+    np.testing.assert_array_equal(drawn.get_xdata(), expected.completeness)
+    dots = line(ax, "least probability kept").get_xdata()
+    np.testing.assert_allclose(dots, [5 / 7, 1 / 7], atol=0.002)
+    assert [text.get_text() for text in ax.texts] == ["0.5", "0.9"]
 
 
 def test_recovered_values_with_error_bars_and_scatter(ax):

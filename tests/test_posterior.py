@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 
 import flowspec as fs
+from flowspec.check.redshift import reliability
 from flowspec.fit import draw_many
+from flowspec.redshift import Recalibration, peaks
 from flowspec.screening import Screen
-from flowspec.summary import best_redshift
+from flowspec.storage import read_model, write_model
+from flowspec.summary import summary_table
 from tests.problems import WAVE, line_simulator
 
 SIZES = fs.Architecture(templates=3, aligned=6, window=21, condition=16, layers=2, width=16)
@@ -119,7 +122,40 @@ def test_p_values_of_simulations_are_uniform():
     assert screen.p_value(np.full((1, 5), 100.0, np.float32))[0] < 1e-3
 
 
-def test_best_redshift_is_the_taller_of_two_peaks():
-    rng = np.random.default_rng(1)
-    z = np.concatenate([rng.normal(0.2, 0.02, 400), rng.normal(0.6, 0.001, 600)])
-    assert best_redshift(z[:, None])[0] == pytest.approx(0.6, abs=0.002)
+def test_z_prob_is_the_share_of_right_redshifts(posterior):
+    theta, flux, ivar = draw_many(SIM, jr.key(11), 2000)
+    table = posterior.summarize(fs.Spectra(WAVE, flux, ivar), n=100)
+    right = np.abs(table["z_best"] - theta[:, 0]) < 0.01
+    # 100 rows a bin and a model of seconds: 0.04 to 0.05 if exact
+    assert reliability(np.asarray(table["z_prob"]), right).error < 0.06
+    unsure = (table["flags"] & fs.Flag.UNSURE_REDSHIFT) > 0
+    np.testing.assert_array_equal(unsure, table["z_prob"] < 0.9)
+    assert right[~unsure].mean() > 0.9 > right[unsure].mean()
+
+
+def test_two_peaks_are_flagged_and_a_broad_one_is_not(posterior, mock):
+    obs, edges = mock[1][:2], np.linspace(0.1, 0.5, 41)
+    pdf = np.zeros((2, 40))
+    pdf[0, [5, 30]], pdf[1, 5:9] = [60, 40], 25
+    samples = np.full((10, 2, 2), 0.155, np.float32)
+    table = summary_table(
+        SIM.prior, samples, obs, WAVE, np.ones(2), peaks(edges, pdf), Recalibration.identity()
+    )
+    two, broad = fs.Flag.MULTIMODAL_REDSHIFT, fs.Flag.UNSURE_REDSHIFT
+    assert list(table["flags"] & (two | broad)) == [two | broad, broad]
+    np.testing.assert_allclose(table["z_prob"], [0.6, 0.5], atol=1e-9)
+
+
+def test_files_without_a_recalibration_leave_probabilities_alone(posterior, mock, tmp_path):
+    obs = mock[1][:50]
+    posterior.save(tmp_path / "new")
+    np.testing.assert_array_equal(
+        fs.load(tmp_path / "new").summarize(obs)["z_prob"], posterior.summarize(obs)["z_prob"]
+    )
+    config, arrays = read_model(tmp_path / "new")
+    del arrays["recalibration"]
+    write_model(tmp_path / "old", config, arrays)
+    old = fs.load(tmp_path / "old")
+    assert list(old.recalibration.coefficients) == [0, 1]
+    share = peaks(*old.redshift_pdf(obs)).share
+    np.testing.assert_allclose(old.summarize(obs)["z_prob"], share, atol=1e-5)

@@ -1,0 +1,128 @@
+"""The best redshift of a density in bins, and the probability that it is right.
+
+Right is ``|z_best - z| < LIMIT``, the success of a redshift survey. No answer is more probably
+right than the middle of the window of ±`LIMIT` that holds most of the posterior.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+LIMIT = 0.01
+_IDENTITY = np.array([0.0, 1.0])
+_ROWS = 256  # posteriors searched at once
+
+
+class Peaks(NamedTuple):
+    """The best redshift of each posterior, and the next best.
+
+    Attributes:
+        z: Mean redshift of the window of ±`LIMIT` that holds most of the posterior.
+        share: What that window holds.
+        second: What the fullest window holds among those further than ``2 LIMIT (1 + z)`` away.
+    """
+
+    z: Float[np.ndarray, " rows"]
+    share: Float[np.ndarray, " rows"]
+    second: Float[np.ndarray, " rows"]
+
+
+def peaks(edges: Float[np.ndarray, " edges"], pdf: Float[np.ndarray, "rows bins"]) -> Peaks:
+    """Search the windows of each posterior.
+
+    The share of a window is piecewise linear in its place, with a knot wherever one of its ends
+    meets an edge, so that the fullest begins or ends at an edge. A bin that a window cuts is
+    shared out evenly, however wide.
+
+    Args:
+        edges: Of the redshift bins, increasing.
+        pdf: Density in them, which integrates to one.
+    """
+    parts = [_peaks(edges, pdf[i : i + _ROWS]) for i in range(0, max(len(pdf), 1), _ROWS)]
+    return Peaks(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+class Recalibration(eqx.Module):
+    """From a posterior's own probability of a right redshift to the one found in simulations.
+
+    ``logit p -> offset + slope logit p`` (Platt 1999), which leaves it to the posterior which
+    redshifts are the surest. Entropy, width and second peak of the posterior add nothing to that.
+
+    Attributes:
+        coefficients: Offset and slope.
+    """
+
+    coefficients: Float[np.ndarray, " 2"]
+
+    @classmethod
+    def identity(cls) -> "Recalibration":
+        """The map that leaves every probability as it is."""
+        return cls(_IDENTITY)
+
+    @classmethod
+    def fit(
+        cls, probability: Float[np.ndarray, " rows"], right: Bool[np.ndarray, " rows"]
+    ) -> "Recalibration":
+        """The most probable map, with unit normal priors about the identity.
+
+        Args:
+            probability: That each redshift is right, by the posterior.
+            right: Whether it is.
+        """
+        features = _features(probability)
+
+        def loss(coefficients):
+            x, away = features @ coefficients, coefficients - _IDENTITY
+            value = np.logaddexp(0, x).sum() - x[right].sum() + 0.5 * away @ away
+            return value, features.T @ (expit(x) - right) + away
+
+        return cls(minimize(loss, _IDENTITY, jac=True, method="BFGS").x)
+
+    def __call__(self, probability: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " rows"]:
+        """The calibrated probabilities."""
+        return expit(_features(probability) @ self.coefficients)
+
+
+def _features(probability) -> Float[np.ndarray, "rows 2"]:
+    x = logit(np.clip(np.asarray(probability, float), 1e-6, 1 - 1e-6))
+    return np.stack([np.ones_like(x), x], axis=1)
+
+
+def _peaks(edges, pdf) -> Peaks:
+    mass = _cumulative(pdf * np.diff(edges))
+    # the mean of 1 + z: its integral in a bin is linear in (1 + z)^2
+    square = (1 + edges) ** 2
+    moment = _cumulative(pdf * np.diff(square) / 2)
+    middles = np.sort(np.concatenate([edges[:-1] + LIMIT, edges[1:] - LIMIT]))
+    held = _held(mass, edges, middles)
+    best = held.argmax(1)[:, None]
+    share = np.take_along_axis(held, best, 1)
+    low, high = ((1 + middles[best] + d) ** 2 for d in (-LIMIT, LIMIT))
+    z = (_at(moment, square, high) - _at(moment, square, low)) / share - 1
+    far = 2 * LIMIT * (1 + z)
+    elsewhere = np.where(np.abs(middles - z) > far, held, 0)
+    second = np.hstack([elsewhere, _held(mass, edges, z + far * [-1, 1])]).max(1)
+    return Peaks(z[:, 0], share[:, 0], second)
+
+
+def _held(mass, edges, middles) -> Float[np.ndarray, "rows places"]:
+    return _at(mass, edges, middles + LIMIT) - _at(mass, edges, middles - LIMIT)
+
+
+def _cumulative(mass: Float[np.ndarray, "rows bins"]) -> Float[np.ndarray, "rows edges"]:
+    return np.cumsum(np.pad(mass, ((0, 0), (1, 0))), axis=1, dtype=float)
+
+
+def _at(
+    total: Float[np.ndarray, "rows edges"], edges: Float[np.ndarray, " edges"], x: np.ndarray
+) -> Float[np.ndarray, "rows places"]:
+    """Linear interpolation of every row at places [places], or at each row's own [rows, places]."""
+    place = np.interp(x, edges, np.arange(len(edges)))
+    left = np.minimum(place.astype(int), len(edges) - 2)
+    rows = np.arange(len(total))[:, None]
+    part = place - left
+    return total[rows, left] * (1 - part) + total[rows, left + 1] * part
