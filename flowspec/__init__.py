@@ -10,6 +10,7 @@ from flowspec.posterior import load as load
 from flowspec.posterior import shipped as shipped
 from flowspec.screening import Flag as Flag
 from flowspec.sim.galaxy import GalaxySimulator as GalaxySimulator
+from flowspec.sim.population import Population as Population
 from flowspec.sim.prior import Prior as Prior
 from flowspec.sim.user import CallableSimulator as CallableSimulator
 from flowspec.sim.user import Simulations as Simulations

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from flowspec.model import Architecture, Model, build
 from flowspec.redshift import Recalibration, peaks
+from flowspec.reweight import OVERSAMPLE, to_population
 from flowspec.screening import Screen
 from flowspec.sim.prior import Prior
 from flowspec.spectra import Spectra
@@ -153,6 +154,7 @@ class Posterior(eqx.Module):
         first: int = 0,
         progress: bool = False,
         with_samples: bool = False,
+        population=None,
     ) -> QTable | tuple[QTable, Float[np.ndarray, "n batch params"]]:
         """Percentiles, best redshift and its probability, and quality flags, a row per spectrum.
 
@@ -164,21 +166,40 @@ class Posterior(eqx.Module):
             seed: Random seed.
             first: Number of the first row, where `obs` is a part of something larger.
             progress: Whether to show a progress bar.
-            with_samples: Whether to return the draws, those of `sample`, as well.
+            with_samples: Whether to return the draws as well: without a population, of `sample`.
+            population: A density to take instead of the prior that the model was trained on, with
+                ``log_prob(theta)``, as `flowspec.Population` has. Draws are weighted by the ratio
+                of the two; a column ``ess`` tells their effective number, out of
+                ``n * flowspec.reweight.OVERSAMPLE``.
+
+        Raises:
+            ValueError: If there is a population and the model has no redshift.
         """
-        draws, features, shares = [], [], []
+        edges = None if self.model.redshift is None else self.model.redshift.all_edges()
+        if population is not None and edges is None:
+            raise ValueError(f"expected a model with a redshift; got parameters {self.names}")
+        draws, features, shares, sizes = [], [], [], []
         for chunk in self._chunks(obs, progress):
-            draws.append(self._draw(chunk, n, seed, first))
+            share = _shares(chunk)
+            if population is None:
+                drawn = self._draw(chunk, n, seed, first)
+            else:
+                drawn = self._draw(chunk, n * OVERSAMPLE, seed, first)
+                prior = self.model.prior
+                drawn, share, ess = to_population(drawn, prior, population, n, edges, seed)
+                sizes.append(ess)
+            draws.append(drawn)
             features.append(self._best_condition(chunk))
-            shares.append(_shares(chunk))
+            shares.append(share)
         samples = np.concatenate(draws, axis=1)
         p_value, found = self.screen.p_value(np.concatenate(features)), None
-        if self.model.redshift is not None:
-            edges = self.model.redshift.all_edges()
+        if edges is not None:
             found = peaks(edges, np.concatenate(shares) / np.diff(edges))
         table = summary_table(
             self.model.prior, samples, obs, self.wave, p_value, found, self.recalibration
         )
+        if sizes:
+            table["ess"] = np.concatenate(sizes)
         return (table, samples) if with_samples else table
 
     def save(self, path: str | Path, *, half: bool = False) -> None:

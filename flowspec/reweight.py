@@ -62,3 +62,39 @@ def resample(
     index = np.minimum(np.stack(rows, axis=1), len(samples) - 1)
     drawn = np.take_along_axis(samples, index[..., None], axis=0)
     return drawn, np.where(none, 0.0, ess)
+
+
+def to_population(
+    samples: Float[np.ndarray, "n batch params"],
+    prior: Prior,
+    population,
+    count: int,
+    edges: Float[np.ndarray, " edges"],
+    seed: int = 0,
+) -> tuple[
+    Float[np.ndarray, "count batch params"],
+    Float[np.ndarray, "batch bins"],
+    Float[np.ndarray, " batch"],
+]:
+    """Posterior draws and redshift bins under a population.
+
+    Args:
+        samples: Draws under `prior`, of which one parameter is "z".
+        prior: That the model was trained on.
+        population: See `log_weights`.
+        count: Draws wanted of each spectrum.
+        edges: Of the redshift bins.
+        seed: Random seed.
+
+    Returns:
+        Draws, probabilities of the bins, and effective sample sizes.
+    """
+    weights = log_weights(samples, prior, population)
+    drawn, ess = resample(samples, weights, count, seed)
+    top = weights.max(0)
+    weights = np.where(ess > 0, np.exp(weights - np.where(ess > 0, top, 0)), 1.0)
+    z = samples[..., prior.names.index("z")]
+    at = np.clip(np.searchsorted(edges, z, side="right") - 1, 0, len(edges) - 2)
+    share = np.zeros((z.shape[1], len(edges) - 1))
+    np.add.at(share, (np.arange(z.shape[1]), at), weights)
+    return drawn, share / share.sum(1, keepdims=True), ess

@@ -1,5 +1,7 @@
 """`Posterior`: draws and densities agree, files give the same answers back, bad rows stand out."""
 
+from types import SimpleNamespace
+
 import jax.random as jr
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import flowspec as fs
 from flowspec.check.redshift import reliability
 from flowspec.fit import draw_many
 from flowspec.redshift import Recalibration, peaks
+from flowspec.reweight import OVERSAMPLE
 from flowspec.screening import Screen
 from flowspec.storage import read_model, write_model
 from flowspec.summary import summary_table
@@ -159,3 +162,18 @@ def test_files_without_a_recalibration_leave_probabilities_alone(posterior, mock
     assert list(old.recalibration.coefficients) == [0, 1]
     share = peaks(*old.redshift_pdf(obs)).share
     np.testing.assert_allclose(old.summarize(obs)["z_prob"], share, atol=1e-5)
+
+
+def test_a_population_moves_the_posteriors(posterior, mock):
+    obs = mock[1][:40]
+    same = posterior.summarize(obs, n=200, population=SIM.prior)
+    assert same["ess"] == pytest.approx(200 * OVERSAMPLE)  # equal weights
+    i = posterior.names.index("z")
+    low, high = (float(b[i]) for b in SIM.prior.bounds(mock[0][0]))
+    lower = SimpleNamespace(
+        log_prob=lambda theta: np.where(theta[..., i] < 0.5 * (low + high), 0.0, -np.inf)
+    )
+    blank = fs.Spectra(WAVE, 0 * obs.flux, 0 * obs.ivar)  # the posterior is the prior
+    half, samples = posterior.summarize(blank, n=200, population=lower, with_samples=True)
+    assert (samples[..., i] < 0.5 * (low + high)).all()
+    assert np.median(half["ess"]) == pytest.approx(100 * OVERSAMPLE, rel=0.2)

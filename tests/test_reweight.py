@@ -1,10 +1,12 @@
 """Importance weights against closed forms of Gaussians."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from flowspec.reweight import log_weights, resample
+from flowspec.reweight import log_weights, resample, to_population
 from flowspec.sim.prior import Prior
 
 
@@ -25,7 +27,7 @@ def test_a_gaussian_population_times_a_gaussian_posterior():
     # 5 standard errors at the effective size
     assert drawn.mean(0) == pytest.approx(0.5, abs=5 * 0.5**0.5 / 4000**0.5)
     assert drawn.var(0) == pytest.approx(0.5, abs=5 * 0.5 * (2 / 4000) ** 0.5)
-    # E[w]^2 / E[w^2] of w = exp(-(x - 1)^2 / 2) under N(0, 1): (e^-1/4 / 2^1/2)^2 / (e^-1/3 / 3^1/2)
+    # w = exp(-(x - 1)^2 / 2) under N(0, 1): E[w] = e^(-1/4) / 2^(1/2), E[w^2] = e^(-1/3) / 3^(1/2)
     expected = np.exp(-1 / 2) / 2 / (np.exp(-1 / 3) / 3**0.5)
     assert ess / 20000 == pytest.approx(expected, rel=0.03)
 
@@ -50,3 +52,17 @@ def test_a_population_of_other_parameters_is_refused():
     flat = Prior({"y": dist.Uniform(-10.0, 10.0)})
     with pytest.raises(ValueError, match="expected a population of"):
         log_weights(np.zeros((2, 1, 1)), flat, Normal(0.0, 1.0))
+
+
+def test_redshift_bins_follow_the_population():
+    # two equal peaks, of which the population has one four times as often
+    edges, prior = np.linspace(0, 1, 11), Prior({"z": dist.Uniform(0.0, 1.0)})
+    rng = np.random.default_rng(3)
+    z = np.where(rng.uniform(size=4000) < 0.5, 0.25, 0.75) + 0.01 * rng.uniform(size=4000)
+    population = SimpleNamespace(log_prob=lambda t: np.log(np.where(t[..., 0] < 0.5, 4.0, 1.0)))
+    drawn, share, ess = to_population(z[:, None, None], prior, population, 1000, edges)
+    assert share.sum(1) == pytest.approx(1)
+    assert share[0, 2] == pytest.approx(0.8, abs=5 * (0.16 / 4000) ** 0.5)
+    assert (drawn[:, 0, 0] < 0.5).mean() == pytest.approx(share[0, 2], abs=2e-3)
+    # (sum w)^2 / sum w^2 with weights 4 and 1, half of the draws each
+    assert ess == pytest.approx(4000 * 2.5**2 / 8.5, rel=0.05)

@@ -121,6 +121,8 @@ def _predict(commands):
     c.add_argument("--samples", metavar="FILE", help="write the samples too, to this HDF5 file")
     text = "posterior samples per spectrum (%(default)s)"
     c.add_argument("--num-samples", type=whole(100), default=500, metavar="N", help=text)
+    text = "weight the posteriors to the galaxies of a survey instead of the model's flat prior"
+    c.add_argument("--population", action="store_true", help=text)
     _add_seed(c)
     _add_reading(c)
 

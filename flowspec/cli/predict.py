@@ -13,8 +13,10 @@ from tqdm import tqdm
 from flowspec.cli.inputs import blocks, expanded, reading
 from flowspec.cli.outputs import TABLES, check_file, write_table
 from flowspec.io.samples import SampleWriter
+from flowspec.io.source import blaming
 from flowspec.posterior import Posterior, load
 from flowspec.screening import Flag
+from flowspec.sim.population import Population
 
 log = logging.getLogger("flowspec")
 
@@ -54,6 +56,9 @@ def _samples_file(args: Namespace, posterior: Posterior, about: dict):
 def _table(args: Namespace, posterior: Posterior, samples: SampleWriter | None) -> QTable:
     tables, first = [], 0
     options = {"n": args.num_samples, "seed": args.seed, "with_samples": True}
+    if args.population:
+        with blaming(args.model):
+            options["population"] = Population(posterior.model.prior)
     with tqdm(unit="spectra", disable=None) as bar:
         for obs in blocks(args.spectra, posterior.wave, reading(args)):
             table, draws = posterior.summarize(obs, **options, first=first)
