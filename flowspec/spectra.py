@@ -10,7 +10,7 @@ from jaxtyping import Float
 from flowspec.regrid import bridged, overlaps, pixel_edges, rebin, shared_pixels
 
 FLUX_UNIT = u.Unit("1e-17 erg / (s cm2 AA)")
-_ROWS_AT_ONCE = 512  # bounds the memory of `resample`; larger blocks are not faster
+_ROWS_AT_ONCE = 64  # in `resample`: a few MB of MOONS spectra; larger blocks are slower
 
 
 class Spectra(eqx.Module):
@@ -126,11 +126,11 @@ class Spectra(eqx.Module):
             flux[:, inside], ivar[:, inside] = self.flux[:, source], self.ivar[:, source]
         else:
             old, source = bridged(self.wave)
-            overlap = overlaps(pixel_edges(old), pixel_edges(wave))
+            overlap = overlaps(pixel_edges(old), pixel_edges(wave))[:, source >= 0]
             for i in range(0, len(self), _ROWS_AT_ONCE):
                 rows = slice(i, i + _ROWS_AT_ONCE)
-                own = np.where(source < 0, 0, self.ivar[rows][:, source])
-                rebin(self.flux[rows][:, source], own, overlap, flux[rows], ivar[rows], weighted)
+                means = rebin(self.flux[rows], self.ivar[rows], overlap, weighted)
+                flux[rows], ivar[rows] = means
         return Spectra(wave, flux, ivar, names=self.names, notes=self.notes)
 
     @staticmethod
