@@ -23,12 +23,12 @@ from astropy.table import vstack
 
 import flowspec as fs
 from benchmarks import harness, steps
+from flowspec.cli.inputs import blocks
 from flowspec.cli.outputs import write_table
 from flowspec.losses import negative_log_likelihood
-from flowspec.posterior import on_grid
 
 DRAWS = 200
-ROWS = 256  # of a file at once
+ROWS = 256  # of a file at once, as `flowspec predict` reads them
 
 
 def run(
@@ -88,9 +88,12 @@ def run(
 
 def from_file(path: str, posterior: fs.Posterior, seed: int) -> dict:
     """Rates of predicting from a file, and the CPU time of each stage."""
-    posterior.summarize(next(fs.stream(path, ROWS)), n=DRAWS, seed=seed)  # compiles
-    (rows, stages), memory, extra = harness.peak_memory(predicted, path, posterior, seed)
-    wall, cpu = (sum(stage[i] for stage in stages.values()) for i in (0, 1))
+    posterior.summarize(next(blocks([path], posterior.wave, {})), n=DRAWS)  # compiles
+    rows, *reading = harness.clocked(lambda: sum(map(len, fs.stream(path, ROWS))))
+    stages, memory, extra = harness.peak_memory(predicted, path, posterior, seed)
+    wall, cpu = sum(stages.values())
+    stages["reading"] = np.array(reading)
+    stages["resampling"] = stages.pop("input") - reading
     return {
         "spectra": rows,
         "draws": DRAWS,
@@ -98,30 +101,30 @@ def from_file(path: str, posterior: fs.Posterior, seed: int) -> dict:
         "spectra_per_cpu_s": rows / cpu,
         "memory_gb": memory,
         "extra_memory_gb": extra,
-        "cpu ms per spectrum": {k: 1e3 * stage[1] / rows for k, stage in stages.items()},
-        "share of cpu": {k: stage[1] / cpu for k, stage in stages.items()},
+        "cpu ms per spectrum": {name: 1e3 * stage[1] / rows for name, stage in stages.items()},
+        "share of cpu": {name: stage[1] / cpu for name, stage in stages.items()},
+        "share of wall": {name: stage[0] / wall for name, stage in stages.items()},
     }
 
 
-def predicted(path: str, posterior: fs.Posterior, seed: int) -> tuple[int, dict]:
-    """Number of spectra, and the wall and CPU seconds of each stage."""
-    stages = {name: np.zeros(2) for name in ("reading", "resampling", "posterior", "writing")}
+def predicted(path: str, posterior: fs.Posterior, seed: int) -> dict:
+    """Wall and CPU seconds of the stages of `flowspec predict`; input is read and resampled."""
+    stages = {name: np.zeros(2) for name in ("input", "posterior", "writing")}
 
     def spent(stage: str, f: Callable, *args, **options):
         result, *clocks = harness.clocked(lambda: f(*args, **options))
         stages[stage] += clocks
         return result
 
-    tables, first, chunks = [], 0, fs.stream(path, ROWS)
-    while (obs := spent("reading", next, chunks, None)) is not None:
-        obs = spent("resampling", on_grid, obs, posterior.wave)
+    tables, first, source = [], 0, blocks([path], posterior.wave, {})
+    while (obs := spent("input", next, source, None)) is not None:
         options = {"n": DRAWS, "seed": seed, "first": first}
         tables.append(spent("posterior", posterior.summarize, obs, **options))
         first += len(obs)
     with tempfile.TemporaryDirectory() as folder:
         table = vstack(tables, metadata_conflicts="silent")
         spent("writing", write_table, table, Path(folder) / "out.ecsv")
-    return first, stages
+    return stages
 
 
 class Stepping:

@@ -50,9 +50,9 @@ class Spectra(eqx.Module):
         self.names = _labels(names, [str(i) for i in range(len(flux))], "names")
         self._check_sign(ivar)
         with np.errstate(over="ignore"):  # beyond float32: infinite, hence masked
-            flux, ivar = flux.astype(np.float32), ivar.astype(np.float32)
-        good = np.isfinite(flux) & np.isfinite(ivar)
-        self.flux, self.ivar = np.where(good, flux, 0), np.where(good, ivar, 0)
+            self.flux, self.ivar = np.array(flux, np.float32), np.array(ivar, np.float32)
+        bad = ~(np.isfinite(self.flux) & np.isfinite(self.ivar))
+        self.flux[bad] = self.ivar[bad] = 0
         notes = _labels(notes, [""] * len(flux), "notes")
         empty = f"no good pixels between {self.wave[0]:.0f} and {self.wave[-1]:.0f} A"
         usable = self.usable
