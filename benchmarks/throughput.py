@@ -5,27 +5,37 @@ over the measured rate of a float32 matrix product, and bytes over the measured 
 copy. Operations and bytes are XLA's own count for the compiled program; it takes every operation's
 inputs and outputs to move through memory, so the second bound is generous and "of roofline" can
 exceed 1 where fast caches hold them.
+
+With ``--stored`` instead: what `flowspec predict` does with a file of spectra, and where the time
+goes. Shares are of CPU time, which other work on the machine does not change much.
 """
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from astropy.table import vstack
 
 import flowspec as fs
 from benchmarks import harness, steps
+from flowspec.cli.inputs import blocks
+from flowspec.cli.outputs import write_table
 from flowspec.losses import negative_log_likelihood
 
 DRAWS = 200
+ROWS = 256  # of a file at once, as `flowspec predict` reads them
 
 
 def run(
     *,
     model: str = "sdss",
     instrument: str = "sdss",
+    stored: str = "",
     batch: int = 128,
     repeats: int = 5,
     size: int = 2048,
@@ -36,11 +46,14 @@ def run(
     Args:
         model: Name of a shipped model or a model file, of that instrument.
         instrument: Of the simulator.
+        stored: HDF5 file of spectra: measure nothing but predicting from it.
         batch: Spectra per call.
         repeats: Timed calls; their median counts.
         size: Of the matrices in the measurement of the machine.
         seed: Of simulations and draws.
     """
+    if stored:
+        return from_file(stored, fs.load(model), seed)
     peak = {"gflops": matmul_rate(size, repeats), "gb_per_s": copy_rate(repeats)}
     posterior = fs.load(model)
     simulator = fs.GalaxySimulator(instrument, prior=posterior.model.prior)
@@ -71,6 +84,47 @@ def run(
     }
     measured = {name: timed(f, batch, repeats, peak, cost) for name, (f, cost) in calls.items()}
     return {f"machine {k}": v for k, v in peak.items()} | {"draws": DRAWS} | measured
+
+
+def from_file(path: str, posterior: fs.Posterior, seed: int) -> dict:
+    """Rates of predicting from a file, and the CPU time of each stage."""
+    posterior.summarize(next(blocks([path], posterior.wave, {})), n=DRAWS)  # compiles
+    rows, *reading = harness.clocked(lambda: sum(map(len, fs.stream(path, ROWS))))
+    stages, memory, extra = harness.peak_memory(predicted, path, posterior, seed)
+    wall, cpu = sum(stages.values())
+    stages["reading"] = np.array(reading)
+    stages["resampling"] = stages.pop("input") - reading
+    return {
+        "spectra": rows,
+        "draws": DRAWS,
+        "spectra_per_s": rows / wall,
+        "spectra_per_cpu_s": rows / cpu,
+        "memory_gb": memory,
+        "extra_memory_gb": extra,
+        "cpu ms per spectrum": {name: 1e3 * stage[1] / rows for name, stage in stages.items()},
+        "share of cpu": {name: stage[1] / cpu for name, stage in stages.items()},
+        "share of wall": {name: stage[0] / wall for name, stage in stages.items()},
+    }
+
+
+def predicted(path: str, posterior: fs.Posterior, seed: int) -> dict:
+    """Wall and CPU seconds of the stages of `flowspec predict`; input is read and resampled."""
+    stages = {name: np.zeros(2) for name in ("input", "posterior", "writing")}
+
+    def spent(stage: str, f: Callable, *args, **options):
+        result, *clocks = harness.clocked(lambda: f(*args, **options))
+        stages[stage] += clocks
+        return result
+
+    tables, first, source = [], 0, blocks([path], posterior.wave, {})
+    while (obs := spent("input", next, source, None)) is not None:
+        options = {"n": DRAWS, "seed": seed, "first": first}
+        tables.append(spent("posterior", posterior.summarize, obs, **options))
+        first += len(obs)
+    with tempfile.TemporaryDirectory() as folder:
+        table = vstack(tables, metadata_conflicts="silent")
+        spent("writing", write_table, table, Path(folder) / "out.ecsv")
+    return stages
 
 
 class Stepping:

@@ -1,6 +1,7 @@
 """`Posterior`: what a trained model says about any number of spectra."""
 
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -257,7 +258,8 @@ class Posterior(eqx.Module):
         pairs = (np.arange(bins.shape[1]) * count + bins).ravel()
         distinct, inverse = np.unique(pairs, return_inverse=True)
         rows, own = distinct // count, distinct % count
-        size = _padded(min(len(distinct), _PAIRS))
+        calls = math.ceil(len(distinct) / _PAIRS)
+        size = _padded(math.ceil(len(distinct) / calls))
         rows, own = (np.pad(a, (0, -len(distinct) % size)) for a in (rows, own))
         features, condition = chunk.channels, _condition
         if len(distinct) > _DENSE * len(chunk.rows):

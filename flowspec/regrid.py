@@ -1,6 +1,7 @@
 """From one pixel grid to another: overlaps of pixels, and means weighted by them."""
 
 import numpy as np
+from scipy.sparse import csr_array
 
 _SAME_PIXEL = 0.01  # two pixels closer than this share of their width are one pixel
 
@@ -50,35 +51,39 @@ def shared_pixels(old, new) -> tuple[np.ndarray, np.ndarray | None]:
     return inside, source if copies else None
 
 
-def overlaps(old, new):
-    """Elementary segments between all edges: length, old pixel, first segment and number of the
-    new pixels they fill. Each (old, new) pair meets in one segment at most."""
+def overlaps(old, new) -> csr_array:
+    """Share of each pixel between the edges `new` that each one between the edges `old` covers.
+
+    Returns:
+        [new pixels, old pixels] sparse.
+    """
     low, high = max(old[0], new[0]), min(old[-1], new[-1])
     cuts = np.union1d(old, new)
     cuts = cuts[(cuts >= low) & (cuts <= high)]
     length, middle = np.diff(cuts), (cuts[1:] + cuts[:-1]) / 2
     source = np.searchsorted(old, middle) - 1
     target = np.searchsorted(new, middle) - 1
-    first = np.flatnonzero(np.diff(target, prepend=-1))
-    return length, source, first, target[first], np.diff(new)[target[first]]
+    share = length / np.diff(new)[target]
+    return csr_array((share, (target, source)), shape=(len(new) - 1, len(old) - 1))
 
 
-def rebin(flux, ivar, overlap, flux_out, ivar_out, weighted):
-    """Fill `flux_out`, `ivar_out` [rows, new pixels] in place; `weighted` by `ivar` or not."""
-    length, source, first, target, width = overlap
-    if len(length) == 0:
-        return
-    good = ivar > 0
-    variance = np.divide(1, ivar, out=np.zeros(ivar.shape), where=good)
-    share = length * good[:, source]
+def rebin(flux, ivar, overlap: csr_array, weighted: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Means of `flux` by overlap, and their inverse variances [rows, new pixels].
 
-    def total(x):
-        return np.add.reduceat(x, first, axis=1)
-
-    enough = total(share) >= (0.5 - 1e-9) * width
-    weight = share * ivar[:, source] if weighted else share
-    sum_ = total(weight)
-    scale = np.divide(1, sum_, out=np.zeros_like(sum_), where=enough)
-    flux_out[:, target] = total(weight * flux[:, source]) * scale
-    spread = total(weight**2 * variance[:, source]) * scale**2
-    ivar_out[:, target] = np.divide(1, spread, out=np.zeros_like(spread), where=enough)
+    Args:
+        flux: [rows, old pixels].
+        ivar: Likewise; 0 for no data.
+        overlap: Of `overlaps`.
+        weighted: Weight by `ivar` too.
+    """
+    # pixels first, so that the sparse products run along rows
+    flux, ivar = (np.ascontiguousarray(a.T, np.float64) for a in (flux, ivar))
+    good = (ivar > 0).astype(np.float64)
+    weight = ivar if weighted else good
+    spread = ivar if weighted else np.divide(1, ivar, out=np.zeros_like(ivar), where=ivar > 0)
+    enough = overlap @ good >= 0.5 - 1e-9
+    total = overlap @ weight
+    scale = np.divide(1, total, out=np.zeros_like(total), where=enough)
+    variance = (overlap.power(2) @ spread) * scale**2
+    mean = (overlap @ (weight * flux)) * scale
+    return mean.T, np.divide(1, variance, out=np.zeros_like(variance), where=enough).T

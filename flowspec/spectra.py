@@ -10,7 +10,7 @@ from jaxtyping import Float
 from flowspec.regrid import bridged, overlaps, pixel_edges, rebin, shared_pixels
 
 FLUX_UNIT = u.Unit("1e-17 erg / (s cm2 AA)")
-_ROWS_AT_ONCE = 512  # bounds the memory of `resample`; larger blocks are not faster
+_ROWS_AT_ONCE = 64  # in `resample`: a few MB of MOONS spectra; larger blocks are slower
 
 
 class Spectra(eqx.Module):
@@ -50,9 +50,9 @@ class Spectra(eqx.Module):
         self.names = _labels(names, [str(i) for i in range(len(flux))], "names")
         self._check_sign(ivar)
         with np.errstate(over="ignore"):  # beyond float32: infinite, hence masked
-            flux, ivar = flux.astype(np.float32), ivar.astype(np.float32)
-        good = np.isfinite(flux) & np.isfinite(ivar)
-        self.flux, self.ivar = np.where(good, flux, 0), np.where(good, ivar, 0)
+            self.flux, self.ivar = np.array(flux, np.float32), np.array(ivar, np.float32)
+        bad = ~(np.isfinite(self.flux) & np.isfinite(self.ivar))
+        self.flux[bad] = self.ivar[bad] = 0
         notes = _labels(notes, [""] * len(flux), "notes")
         empty = f"no good pixels between {self.wave[0]:.0f} and {self.wave[-1]:.0f} A"
         usable = self.usable
@@ -126,11 +126,11 @@ class Spectra(eqx.Module):
             flux[:, inside], ivar[:, inside] = self.flux[:, source], self.ivar[:, source]
         else:
             old, source = bridged(self.wave)
-            overlap = overlaps(pixel_edges(old), pixel_edges(wave))
+            overlap = overlaps(pixel_edges(old), pixel_edges(wave))[:, source >= 0]
             for i in range(0, len(self), _ROWS_AT_ONCE):
                 rows = slice(i, i + _ROWS_AT_ONCE)
-                own = np.where(source < 0, 0, self.ivar[rows][:, source])
-                rebin(self.flux[rows][:, source], own, overlap, flux[rows], ivar[rows], weighted)
+                means = rebin(self.flux[rows], self.ivar[rows], overlap, weighted)
+                flux[rows], ivar[rows] = means
         return Spectra(wave, flux, ivar, names=self.names, notes=self.notes)
 
     @staticmethod

@@ -143,6 +143,15 @@ def test_other_relations_at_a_point():
     np.testing.assert_allclose(rate, np.log10(2) - 0.6 - 0.24, atol=1e-5)
 
 
+def test_sizes_are_those_of_the_redshift_bins():
+    """log10 of the size at 5e10 M_sun in each bin, van der Wel et al. (2014), table 1: fits to
+    bins, which the power laws of the redshift join to 0.05 dex."""
+    z, pivot = 0.25 + 0.5 * np.arange(6), np.full(6, np.log10(5e10))
+    late, early = relations.late_type_radius(pivot, z), relations.early_type_radius(pivot, z)
+    np.testing.assert_allclose(late, [0.86, 0.78, 0.70, 0.65, 0.55, 0.51], atol=0.05)
+    np.testing.assert_allclose(early, [0.60, 0.42, 0.22, 0.09, -0.05, -0.06], atol=0.05)
+
+
 def test_number_per_square_degree(population):
     """Volume times mass functions, by another quadrature and astropy's volumes."""
     z, mass = np.linspace(0.6, 3.0, 101), np.linspace(8.0, 12.0, 161)

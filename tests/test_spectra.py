@@ -154,6 +154,28 @@ def test_resample_masks():
     assert not outside.usable.any() and "9000" in outside.notes[0]
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_resample_is_the_sum_over_overlaps(weighted):
+    """Every pair of pixels in turn, on uneven grids with masked pixels."""
+    rng = np.random.default_rng(2)
+    old, new = 5000 + np.cumsum(rng.uniform(1, 2, 60)), 4990 + np.cumsum(rng.uniform(1, 6, 30))
+    flux, ivar = rng.normal(size=60), rng.gamma(1, size=60) * (rng.uniform(size=60) > 0.3)
+    got = Spectra(old, flux, ivar).resample(new, weighted=weighted)
+    edges, cuts = pixel_edges(old), pixel_edges(new)
+    for i, (low, high) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+        share = np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0, None)
+        share = np.where(ivar > 0, share, 0)
+        weight = share * ivar if weighted else share
+        if share.sum() < 0.5 * (high - low):
+            assert got.ivar[0, i] == got.flux[0, i] == 0
+            continue
+        used = weight > 0
+        variance = (weight[used] ** 2 / ivar[used]).sum() / weight.sum() ** 2
+        np.testing.assert_allclose(got.flux[0, i], weight @ flux / weight.sum(), rtol=1e-6)
+        np.testing.assert_allclose(got.ivar[0, i], 1 / variance, rtol=1e-6)
+    assert 10 < (got.ivar > 0).sum() < 30
+
+
 def test_resample_copies_pixels_of_the_same_lattice():
     s = make()
     assert s.resample(s.wave) is s

@@ -12,6 +12,8 @@ from flowspec.io.source import HDF5_MAGIC
 from flowspec.posterior import on_grid
 from flowspec.spectra import Spectra
 
+_AT_ONCE = 256  # rows of a file: those of MOONS on their own grid are 25 MB
+
 
 def reading(args: Namespace) -> dict:
     """What the user said about files, as keywords of `flowspec.read`."""
@@ -22,10 +24,10 @@ def reading(args: Namespace) -> dict:
 def blocks(
     patterns: Iterable[str], wave: np.ndarray, options: dict, rows: int = 1024
 ) -> Iterator[Spectra]:
-    """All rows of all files, in order, no more than `rows` at once in memory where files allow.
+    """All rows of all files, in order and in blocks of no more than `rows`.
 
-    HDF5 files are streamed, others read one by one. A file that cannot be read or does not cover
-    the grid is a row without data and with a note.
+    HDF5 files are streamed, so that memory is bounded, others read one by one. A file that cannot
+    be read or does not cover the grid is a row without data and with a note.
 
     Args:
         patterns: Files or patterns.
@@ -54,7 +56,7 @@ def _parts(patterns, wave, options, rows) -> Iterator[Spectra]:
     for path in paths:
         label = os.path.basename(path) if plain else path
         try:
-            for spectra in _opened(path, options, rows):
+            for spectra in _opened(path, options, min(rows, _AT_ONCE)):
                 yield on_grid(_labelled(spectra, path, label), wave)
         except ValueError as error:
             empty = np.zeros((1, len(wave)))

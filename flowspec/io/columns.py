@@ -23,7 +23,7 @@ ALIASES = {
 }
 NOISE = ("ivar", "var", "err")
 _ONE_OF = (("wave", "loglam"), ("flux",), NOISE)  # the first that a file has is taken
-_ROWS_AT_ONCE = 4096
+_ROWS_AT_ONCE = 64  # in float64: a few MB, which stay in the cache
 Columns = Mapping[str, tuple[Any, u.UnitBase | None]]  # role -> values, unit where known
 
 
@@ -148,14 +148,15 @@ def build(
             f"got {wave.shape}, {flux.shape}, {noise.shape}"
         )
     mask = np.broadcast_to(columns["mask"][0] if "mask" in columns else 0, flux.shape)
-    to_flux = np.broadcast_to(flux_factor(unit, wave), flux.shape)
-    to_sigma = np.broadcast_to(flux_factor(sigma_unit or unit, wave), flux.shape)
+    # of one row where all share the grid
+    to_flux, to_sigma = (np.atleast_2d(flux_factor(x, wave)) for x in (unit, sigma_unit or unit))
     flux_out, ivar_out = np.empty(flux.shape, np.float32), np.empty(flux.shape, np.float32)
-    for i in range(0, len(flux), _ROWS_AT_ONCE):  # so that only a block is held in float64
+    for i in range(0, len(flux), _ROWS_AT_ONCE):
         rows = slice(i, i + _ROWS_AT_ONCE)
+        own = rows if wave.ndim == 2 else slice(None)
         with np.errstate(over="ignore", invalid="ignore"):
-            flux_out[rows] = _plain(flux[rows]) * to_flux[rows]
-            ivar = _inverse_variance(role, _plain(noise[rows]), to_sigma[rows])
+            flux_out[rows] = _plain(flux[rows]) * to_flux[own]
+            ivar = _inverse_variance(role, _plain(noise[rows]), to_sigma[own])
             ivar_out[rows] = np.where(mask[rows] == 0, ivar, 0)
     notes = list(notes) or [""] * len(flux)
     if wave.ndim == 2 and (wave == wave[:1]).all():
