@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import flowspec as fs
-from flowspec.check.attribution import log_odds, redshift_attribution
+from flowspec.check.attribution import ELSEWHERE, by_line, log_odds, redshift_attribution
 from flowspec.fit import draw_many
 from flowspec.networks import continuum
+from flowspec.sim.lines import LINES
 from tests.problems import WAVE, line_simulator, linear_simulator
 
 SIZES = fs.Architecture(templates=3, aligned=6, window=21, condition=16, layers=2, width=16)
@@ -58,3 +59,39 @@ def test_a_model_without_a_redshift_is_refused():
     other = fs.fit(sim, training=training, architecture=SIZES, progress=False)
     with pytest.raises(ValueError, match="expected a model with a redshift"):
         redshift_attribution(other, fs.Spectra(WAVE, np.ones((1, 128)), np.ones((1, 128))))
+
+
+def test_an_explained_redshift_may_be_given(posterior, strong):
+    """The most probable one is the default; another window has other odds."""
+    wave, obs = strong[0][:10], strong[1][:10]
+    edges = posterior.model.redshift.all_edges()
+    most = np.argmax(posterior.redshift_pdf(obs)[1] * np.diff(edges), axis=1)
+    z = 0.5 * (edges[1:] + edges[:-1])[most]
+    shares = redshift_attribution(posterior, obs)
+    np.testing.assert_array_equal(redshift_attribution(posterior, obs, z), shares)
+    wrong = np.where(z < 0.3, z + 0.15, z - 0.15)
+    against = redshift_attribution(posterior, obs, wrong)
+    on_line = np.abs(np.log(WAVE / wave[:, None])) < 0.03
+    assert ((against * on_line).sum(1) < 0).all()  # the line speaks against where it is not
+    for half in (0.0, 1.0):
+        with pytest.raises(ValueError, match="expected windows that hold some of the redshift"):
+            redshift_attribution(posterior, obs, z, half=half)
+
+
+def test_lines_and_the_rest_add_up_to_all_pixels():
+    """Against a loop over all lines; whole numbers, so that every order of summing is exact."""
+    rng = np.random.default_rng(0)
+    wave = np.geomspace(6400.0, 18000.0, 800)
+    shares = rng.integers(-99, 99, (5, 800)).astype(float)
+    z = np.array([0.0, 0.6, 1.234, 2.1, 9.0])
+    sums = by_line(shares, wave, z, half=3)
+    assert list(sums) == [*sorted(LINES, key=LINES.get), ELSEWHERE]
+    np.testing.assert_array_equal(sum(sums.values()), shares.sum(1))
+    step = np.log(wave[1] / wave[0])
+    for row in range(5):
+        want = dict.fromkeys(sums, 0.0)
+        for pixel, value in zip(wave, shares[row], strict=True):
+            apart = {n: abs(np.log(pixel / (1 + z[row]) / w)) for n, w in LINES.items()}
+            near = min(apart, key=apart.get)
+            want[near if apart[near] <= 3 * step else ELSEWHERE] += value
+        assert {name: total[row] for name, total in sums.items()} == want

@@ -1,4 +1,4 @@
-"""Which pixels carried a redshift: integrated gradients of its log odds."""
+"""Which pixels and lines carried a redshift: integrated gradients of its log odds."""
 
 import equinox as eqx
 import jax
@@ -9,16 +9,24 @@ from jaxtyping import Array, Bool, Float
 from flowspec.model import Model
 from flowspec.networks import continuum
 from flowspec.posterior import Posterior, on_grid
+from flowspec.sim.lines import LINES
 from flowspec.spectra import Spectra
+
+ELSEWHERE = "elsewhere"
 
 
 def redshift_attribution(
-    posterior: Posterior, obs: Spectra, *, half: float = 0.01, steps: int = 32
+    posterior: Posterior,
+    obs: Spectra,
+    z: Float[np.ndarray, " batch"] | None = None,
+    *,
+    half: float = 0.01,
+    steps: int = 32,
 ) -> Float[np.ndarray, "batch pixels"]:
-    """What each pixel adds to the log odds of the best redshift, on the model's grid.
+    """What each pixel adds to the log odds of a redshift, on the model's grid.
 
-    With ``L(f) = ln P(near) / P(not near)`` for redshifts within `half` of the most probable bin,
-    ``c`` the continuum (a running mean) and ``f`` the spectrum, a pixel's share is
+    With ``L(f) = ln P(near) / P(not near)`` for redshifts within `half` of `z`, ``c`` the
+    continuum (a running mean) and ``f`` the spectrum, a pixel's share is
     ``(f - c) int_0^1 dL/df (c + a (f - c)) da``: integrated gradients (Sundararajan et al. 2017,
     arXiv:1703.01365, equation 1). Their sum over a spectrum is ``L(f) - L(c)``: what its lines and
     breaks, and its noise, say about the redshift that its continuum does not.
@@ -26,11 +34,12 @@ def redshift_attribution(
     Args:
         posterior: With a redshift.
         obs: Spectra.
+        z: The redshifts to explain, such as ``z_best``; by default the most probable bins.
         half: Half width of the redshift window.
         steps: Points of the integral (midpoint rule).
 
     Raises:
-        ValueError: If the model has no redshift.
+        ValueError: If the model has no redshift, or a window holds none or all of its bins.
     """
     model = posterior.model
     if model.redshift is None:
@@ -39,14 +48,50 @@ def redshift_attribution(
     flux, ivar = jnp.asarray(obs.flux), jnp.asarray(obs.ivar)
     edges = model.redshift.all_edges()
     centre = 0.5 * (edges[1:] + edges[:-1])
-    best = centre[np.asarray(model.embed(flux, ivar).logits.argmax(-1))]
-    near = jnp.asarray(np.abs(centre - best[:, None]) <= half)
+    if z is None:
+        z = centre[np.asarray(model.embed(flux, ivar).logits.argmax(-1))]
+    near = np.abs(centre - np.asarray(z)[:, None]) <= half
+    if near.all(1).any() or not near.any(1).all():
+        raise ValueError(
+            f"expected windows that hold some of the redshift bins between {edges[0]:.2f} and "
+            f"{edges[-1]:.2f}; got a half width of {half} about {np.min(z):.2f} to {np.max(z):.2f}"
+        )
     baseline = continuum(flux, ivar, model.network.window)
     total = sum(
-        _slope(model, baseline + a * (flux - baseline), ivar, near)
+        _slope(model, baseline + a * (flux - baseline), ivar, jnp.asarray(near))
         for a in (np.arange(steps) + 0.5) / steps
     )
     return np.asarray((flux - baseline) * total / steps)
+
+
+def by_line(
+    attribution: Float[np.ndarray, "batch pixels"],
+    wave: Float[np.ndarray, " pixels"],
+    z: Float[np.ndarray, " batch"],
+    *,
+    half: float = 4.0,
+) -> dict[str, Float[np.ndarray, " batch"]]:
+    """Attribution summed over each of the lines `flowspec.sim.lines.LINES`.
+
+    A pixel counts for the line nearest to it in ln(wavelength), where that is within `half`
+    pixels, and else for "elsewhere" (the last entry). None counts twice, so that the entries add
+    up to the sum over all pixels. Doublets closer than `half` share their pixels at the middle.
+
+    Args:
+        attribution: Of `redshift_attribution`.
+        wave: Its grid in angstrom.
+        z: Redshifts at which the lines are looked for.
+        half: Reach of a line to either side, in pixels.
+    """
+    lines = dict(sorted(LINES.items(), key=lambda line: line[1]))
+    places, x = np.log(list(lines.values())), np.log(wave)
+    at_rest = x - np.log1p(np.asarray(z, float))[:, None]
+    nearest = np.searchsorted(0.5 * (places[1:] + places[:-1]), at_rest)
+    inside = np.abs(at_rest - places[nearest]) <= half * np.gradient(x)
+    which = np.where(inside, nearest, len(lines))
+    sums = np.zeros((len(attribution), len(lines) + 1))
+    np.add.at(sums, (np.arange(len(sums))[:, None], which), attribution)
+    return dict(zip([*lines, ELSEWHERE], sums.T, strict=True))
 
 
 @eqx.filter_jit
