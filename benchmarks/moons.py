@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from astropy.table import vstack
 
 import flowspec as fs
 from benchmarks import ablations, classical, harness, mtopnet, scores
@@ -44,6 +45,7 @@ def run(
     without: str = "",
     draws: int = 200,
     load: str = "",
+    weighted: bool = False,
     save: str = "",
     seed: int = 0,
 ) -> dict:
@@ -63,6 +65,8 @@ def run(
         without: "noise" takes the inverse variances from flowspec, for one number per spectrum.
         draws: Posterior draws per spectrum.
         load: Model file of flowspec to score instead of training.
+        weighted: Weight a model of the flat prior to the population of the file, in which case
+            there is no density of the redshift to score.
         save: Model file to write.
         seed: Of everything but the file.
     """
@@ -80,7 +84,8 @@ def run(
         posterior = fs.load(load) if load else trained(theta, obs, **options)
         if save:
             posterior.save(save)
-        ask = partial(ask_flowspec, posterior, draws=draws, seed=seed)
+        population = fs.Population(posterior.model.prior) if weighted else None
+        ask = partial(ask_flowspec, posterior, draws=draws, seed=seed, population=population)
     elif method == "mtopnet":
         # the published rate of 5e-3 is for batches of 1,024
         options["rates"] = (5e-3 * batch / 1024, 1e-4)
@@ -178,11 +183,17 @@ def ask_mtopnet(state: mtopnet.State, obs: fs.Spectra) -> dict:
     return {"z": best.z, "confidence": best.share, "pdf": pdf, **labels}
 
 
-def ask_flowspec(posterior: fs.Posterior, obs: fs.Spectra, draws: int, seed: int) -> dict:
+def ask_flowspec(posterior: fs.Posterior, obs: fs.Spectra, draws, seed, population) -> dict:
     """What `score` needs of every spectrum."""
-    table, samples = posterior.summarize(obs, n=draws, seed=seed, with_samples=True)
+    options = {"n": draws, "seed": seed, "with_samples": True, "population": population}
+    tables, parts = [], []
+    for first in range(0, len(obs), 2048):  # a population takes many draws
+        table, samples = posterior.summarize(obs[first : first + 2048], **options, first=first)
+        tables.append(table["z_best", "z_prob"])
+        parts.append(samples)
+    table, samples = vstack(tables), np.concatenate(parts, axis=1)
     z, confidence = (np.asarray(table[name]) for name in ("z_best", "z_prob"))
-    pdf = rebinned(*posterior.redshift_pdf(obs))
+    pdf = None if population else rebinned(*posterior.redshift_pdf(obs))
     percentiles = {
         name: np.percentile(samples[..., posterior.names.index(name)], LEVELS, axis=0)
         for name in ("log_mstar", "log_sfr")
@@ -203,7 +214,9 @@ def score(answer: dict, truth: np.ndarray) -> dict:
     known = {name: truth[:, i] for i, name in enumerate(names)}
     right = np.abs(answer["z"] - known["z"]) < LIMIT
     own = np.clip(np.digitize(known["z"], EDGES) - 1, 0, len(EDGES) - 2)
-    nll = -np.log(answer["pdf"][np.arange(len(own)), own] * BIN + 1e-12)
+    nll = np.full(len(own), np.nan)
+    if answer["pdf"] is not None:
+        nll = -np.log(answer["pdf"][np.arange(len(own)), own] * BIN + 1e-12)
     groups = {"all": np.ones(len(right), bool)}
     for low, high in zip(MAGNITUDES[:-1], MAGNITUDES[1:], strict=True):
         groups[f"H {low:g}-{high:g}"] = (known["m_h"] >= low) & (known["m_h"] < high)
