@@ -1,7 +1,8 @@
 """The best redshift of a density in bins, and the probability that it is right.
 
 Right is ``|z_best - z| < LIMIT``, the success of a redshift survey. No answer is more probably
-right than the middle of the window of ±`LIMIT` that holds most of the posterior.
+right than the middle of the window of ±`LIMIT` that holds most of the posterior. Many windows hold
+a narrow peak alike: the mean redshift in one of them is the same for all, and as good.
 """
 
 from typing import NamedTuple
