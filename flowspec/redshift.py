@@ -1,7 +1,8 @@
 """The best redshift of a density in bins, and the probability that it is right.
 
 Right is ``|z_best - z| < LIMIT``, the success of a redshift survey. No answer is more probably
-right than the middle of the window of ±`LIMIT` that holds most of the posterior.
+right than the middle of the window of ±`LIMIT` that holds most of the posterior. Many windows hold
+a narrow peak alike: the mean redshift in one of them is the same for all, and as good.
 """
 
 from typing import NamedTuple
@@ -23,7 +24,8 @@ class Peaks(NamedTuple):
     Attributes:
         z: Mean redshift of the window of ±`LIMIT` that holds most of the posterior.
         share: What that window holds.
-        second: What the fullest window holds among those further than ``2 LIMIT (1 + z)`` away.
+        second: Prominence of the next peak: what the fullest window there holds, less what the
+            emptiest between it and the best one holds; 0 where there is one peak, however broad.
     """
 
     z: Float[np.ndarray, " rows"]
@@ -98,19 +100,20 @@ def _peaks(edges, pdf) -> Peaks:
     square = (1 + edges) ** 2
     moment = _cumulative(pdf * np.diff(square) / 2)
     middles = np.sort(np.concatenate([edges[:-1] + LIMIT, edges[1:] - LIMIT]))
-    held = _held(mass, edges, middles)
+    held = _at(mass, edges, middles + LIMIT) - _at(mass, edges, middles - LIMIT)
     best = held.argmax(1)[:, None]
     share = np.take_along_axis(held, best, 1)
     low, high = ((1 + middles[best] + d) ** 2 for d in (-LIMIT, LIMIT))
     z = (_at(moment, square, high) - _at(moment, square, low)) / share - 1
-    far = 2 * LIMIT * (1 + z)
-    elsewhere = np.where(np.abs(middles - z) > far, held, 0)
-    second = np.hstack([elsewhere, _held(mass, edges, z + far * [-1, 1])]).max(1)
+    second = np.maximum(_prominence(held, best), _prominence(held[:, ::-1], -1 - best))
     return Peaks(z[:, 0], share[:, 0], second)
 
 
-def _held(mass, edges, middles) -> Float[np.ndarray, "rows places"]:
-    return _at(mass, edges, middles + LIMIT) - _at(mass, edges, middles - LIMIT)
+def _prominence(held, best) -> Float[np.ndarray, " rows"]:
+    """Of the most prominent peak to the right of the best place [rows, 1]."""
+    right = np.arange(held.shape[1]) >= best % held.shape[1]
+    valley = np.minimum.accumulate(np.where(right, held, np.inf), axis=1)
+    return np.where(right, held - valley, 0).max(1)
 
 
 def _cumulative(mass: Float[np.ndarray, "rows bins"]) -> Float[np.ndarray, "rows edges"]:

@@ -143,7 +143,7 @@ def test_reliability_has_binomial_error_bars(ax):
 def test_purity_completeness_is_drawn_with_what_is_expected(ax):
     p = (np.arange(1000) + 0.5) / 1000
     curve, expected = purity_completeness(p, p > 0.3), purity_completeness(p, p)
-    plots.purity_completeness(ax, curve, len(p), expected=expected, marks=(0.5, 0.9, 1))
+    plots.purity_completeness(ax, curve, len(p), expected=expected, marks=(0.5, 0.9, 1.0))
     np.testing.assert_array_equal(line(ax, "measured").get_ydata(), curve.purity)
     drawn = line(ax, "expected of the probabilities")
     np.testing.assert_array_equal(drawn.get_xdata(), expected.completeness)
