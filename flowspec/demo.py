@@ -15,11 +15,10 @@ from flowspec.cli.diagnose import (
     draw_recovered,
     print_report,
     prior_box,
-    save,
     simulated,
     simulator_of,
 )
-from flowspec.cli.outputs import make_folder
+from flowspec.cli.outputs import make_folder, save
 from flowspec.fit import fit
 from flowspec.posterior import Posterior, load
 from flowspec.sim.galaxy import GalaxySimulator

@@ -61,9 +61,13 @@ Draws simulations whose truth is known and compares. Per parameter: KS distance 
 ranks) from uniform, mean of PIT (0.5; above it the posterior lies too low), share of truths inside
 the central 68 % and 95 % intervals; jointly: TARP. Figures and table go to the folder.
 
+With --survey: share of right redshifts, purity and completeness above thresholds of z_prob, error
+of masses and star-formation rates, and the hours of exposure needed for a completeness.
+
 examples:
   flowspec diagnose --model sdss -o report
   flowspec diagnose --model my-model --simulations held-out.h5 -o report
+  flowspec diagnose --model my-model --survey held-out.h5 --n 15000 -o report
 """
 _MODELS = """\
 examples:
@@ -189,8 +193,12 @@ def _diagnose(commands):
     c.add_argument("--n", type=whole(10), default=2000, metavar="N",
                    help="simulations (%(default)s)")
     c.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where to put it")
-    c.add_argument("--simulations", metavar="FILE",
-                   help="HDF5 file of simulations, for models of a simulator of your own")
+    source = c.add_mutually_exclusive_group()
+    source.add_argument("--simulations", metavar="FILE",
+                        help="HDF5 file of simulations, for models of a simulator of your own")
+    source.add_argument("--survey", metavar="FILE",
+                        help="HDF5 file of 'flowspec simulate moons': report by magnitude, "
+                             "exposure time, redshift, strength of lines and type")
     c.add_argument("--noise-from", nargs="+", default=[], metavar="SPECTRA",
                    help="observed spectra to take the noise from, as in the training")
     c.add_argument("--num-samples", type=whole(100), default=300, metavar="N",

@@ -8,9 +8,10 @@ import numpy as np
 
 from flowspec import plots
 from flowspec.check import calibration
+from flowspec.cli import survey
 from flowspec.cli.fit import simulations
 from flowspec.cli.inputs import reading
-from flowspec.cli.outputs import make_folder, replacing, write_table
+from flowspec.cli.outputs import make_folder, save, write_table
 from flowspec.fit import draw_many
 from flowspec.io import read
 from flowspec.posterior import Posterior, load
@@ -28,6 +29,9 @@ def run(args: Namespace) -> None:
         ValueError: If there is no simulator for the model.
         OSError: If the folder cannot be written.
     """
+    if args.survey:
+        survey.run(args)
+        return
     posterior = load(args.model)
     theta, obs = _truths(args, posterior)
     folder = make_folder(args.output)
@@ -131,9 +135,3 @@ def draw_recovered(path, samples, theta, names) -> None:
     for ax in axes.flat[len(names) :]:
         ax.set_axis_off()
     save(figure, path)
-
-
-def save(figure, path) -> None:
-    """Write a figure under a temporary name, then rename it."""
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)

@@ -79,5 +79,11 @@ def write_table(table: Table, path: str | Path) -> None:
         table.write(temporary, format=kind)
 
 
+def save(figure, path: str | Path) -> None:
+    """Write a figure as PNG."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
 def _same(one: str, other: str) -> bool:
     return os.path.exists(other) and os.path.samefile(one, other)

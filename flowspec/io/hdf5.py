@@ -100,6 +100,20 @@ def read_simulations(path, param_names=(), **kwargs) -> tuple[np.ndarray, tuple[
         return theta, names, Spectra.concatenate([s for s, _ in pairs])
 
 
+def parameter_names(path) -> tuple[str, ...]:
+    """Names of the columns of theta in a file of simulations, none where it does not name them.
+
+    Raises:
+        ValueError: naming the file, where it has no theta.
+    """
+    with blaming(path):
+        kind, source = sniff(path)
+        if kind != "hdf5":
+            raise ValueError("expected an HDF5 file; got FITS")
+        with opened(source) as file:
+            return _theta(file)[1]
+
+
 @contextmanager
 def opened(source):
     """An HDF5 file for reading, from a path or from bytes in memory."""

@@ -194,9 +194,13 @@ class GalaxySimulator(eqx.Module):
         if self.igm is not None:
             tau = 10**draw.igm * self.igm(p["z"]) + self._hydrogen(p, draw, rest)
             light = light * jnp.exp(-tau) + self._lyman_alpha(p, draw)
-        scale = 10 ** (p["log_mstar"] - 2 * self.cosmos.log_distance(p["z"]) + _LOG_FLUX)
+        scale = self.flux_scale(p)
         light = jax.lax.optimization_barrier(light)
         return scale * self.pixels(light) / jnp.asarray(self.wave, jnp.float32) * draw.curve
+
+    def flux_scale(self, p: dict[str, ScalarLike]) -> ScalarLike:
+        """Observed flux, 1e-17 erg/s/cm2, of each L_sun per M_sun that the galaxy emits."""
+        return 10 ** (p["log_mstar"] - 2 * self.cosmos.log_distance(p["z"]) + _LOG_FLUX)
 
     def emitted(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " window"]:
         """Light of stars and lines on the observed lattice, L_sun per M_sun per ln(wavelength).
