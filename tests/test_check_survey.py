@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from astropy.stats import binom_conf_interval
 from astropy.table import Table
 from scipy.special import ndtr, ndtri
 

@@ -18,7 +18,7 @@ LAYERS = [
     {"io", "sim"},
     {"networks", "densities"},
     {"model", "redshift", "screening", "storage", "checkpoint"},
-    {"losses", "train", "summary"},
+    {"losses", "train", "summary", "reweight"},
     {"posterior"},
     {"check"},
     {"fit"},
