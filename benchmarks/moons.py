@@ -229,12 +229,14 @@ def score(answer: dict, truth: np.ndarray) -> dict:
         confidence = answer["confidence"][chosen]
         row |= scores.purity(confidence, right[chosen])
         curve = purity_completeness(confidence, right[chosen])
-        exact = purity_completeness(confidence, confidence)
         for wanted in (0.97, 0.99):
             title = f"removed for {wanted:g} over the least possible"
             row[title] = curve.removal_ratio(wanted)
-            row[f"{title}, if confidences are exact"] = exact.removal_ratio(wanted)
-        row["calibration error of the confidence"] = reliability(confidence, right[chosen]).error
+            if answer["confidence"].max() <= 1:  # a probability, not a difference of chi-squared
+                exact = purity_completeness(confidence, confidence)
+                row[f"{title}, if confidences are exact"] = exact.removal_ratio(wanted)
+                error = reliability(confidence, right[chosen]).error
+                row["calibration error of the confidence"] = error
         for name in ("log_mstar", "log_sfr"):
             if name in answer:
                 low, *middle, high = answer[name][:, chosen]
