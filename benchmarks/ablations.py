@@ -20,6 +20,7 @@ from flowspec.fit import draw_many, initialise
 from flowspec.losses import negative_log_likelihood
 from flowspec.model import Model, build
 from flowspec.networks import CHANNELS, RedshiftNetwork, correlated
+from flowspec.redshift import Recalibration
 from flowspec.screening import Screen
 from flowspec.train import train
 
@@ -92,7 +93,7 @@ def fit_with_lines(simulations, training: fs.Training, seed: int, weight: float)
     validation = tuple(map(jnp.asarray, held_out.rows()))
     model, _ = train(model, training_set, validation, training, keys[3], loss=loss)
     screen = Screen(*(np.zeros(s, np.float32) for s in (64, (64, 64), 1)))
-    return fs.Posterior(model, wave, screen, sizes, {})
+    return fs.Posterior(model, wave, screen, Recalibration.identity(), sizes, {})
 
 
 def blind(flux: np.ndarray, ivar: np.ndarray) -> np.ndarray:
