@@ -20,6 +20,7 @@ BENCHMARKS = {
     "throughput": 0,
     "moons": 0,
     "moons_reference": 1,
+    "learned": 0,
 }
 
 

@@ -129,7 +129,7 @@ def embedding(
         values: The quantity; NaN, where it is not known, is grey.
         name: Of the quantity, with its unit.
     """
-    size = float(np.clip(4000 / len(points), 2, 20))
+    size = float(np.clip(9000 / len(points), 2, 20))
     known = np.isfinite(values)
     ax.scatter(*points[~known].T, s=size, color=GREY, lw=0)
     if values.dtype == bool:

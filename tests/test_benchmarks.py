@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import calibration, harness, moons, scores, throughput, toy
+from benchmarks import calibration, harness, learned, moons, scores, throughput, toy
 from benchmarks.__main__ import BENCHMARKS, main
 from flowspec import Flag
 
@@ -152,3 +152,23 @@ def test_rebinned_densities_keep_their_integral():
     pdf = np.random.default_rng(0).gamma(0.1, size=(3, 1460))
     pdf /= (pdf * np.diff(edges)).sum(1, keepdims=True)
     np.testing.assert_allclose((moons.rebinned(edges, pdf) * moons.BIN).sum(1), 1, rtol=1e-6)
+
+
+def test_linear_regression_tells_what_it_can():
+    """A linear function with noise of a quarter of its variance, and noise alone."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(4000, 8))
+    signal = features @ rng.normal(size=8)
+    noise = rng.normal(size=4000) * 0.5 * signal.std()
+    assert learned.told(features, signal + noise) == pytest.approx(0.8, abs=0.02)  # 4 sigma
+    assert learned.told(features, noise) == pytest.approx(0, abs=0.02)
+
+
+def test_shares_of_attribution_are_of_the_sums_by_type_and_redshift():
+    known = {"z": np.repeat([0.7, 1.5], 12), "quiescent": np.tile([0.0] * 11 + [1.0], 2)}
+    sums = {"Halpha": np.repeat([3.0, 0.1], 12), "elsewhere": np.repeat([1.0, 9.9], 12)}
+    out = learned.carried(sums, known)
+    assert out == {
+        "star-forming, z 0.6-1.0, n 11": pytest.approx({"Halpha": 0.75, "elsewhere": 0.25}),
+        "star-forming, z 1.4-1.8, n 11": pytest.approx({"elsewhere": 0.99}),
+    }

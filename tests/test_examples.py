@@ -1,5 +1,6 @@
 """The example notebooks run from top to bottom, on small settings."""
 
+import os
 from pathlib import Path
 
 import nbclient
@@ -46,3 +47,12 @@ def test_real_spectra(tmp_path, monkeypatch, data):
     monkeypatch.setenv("FLOWSPEC_TEST_DATA", str(data))
     executed = execute("real_spectra.ipynb", tmp_path, monkeypatch)
     assert figures(executed) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "count"), [("moons_survey", 8), ("observing_strategy", 3)])
+def test_moons(tmp_path, monkeypatch, name, count):
+    """With the shipped model, or that of `FLOWSPEC_EXAMPLES_MODEL`."""
+    if "moons" not in flowspec.shipped() and "FLOWSPEC_EXAMPLES_MODEL" not in os.environ:
+        pytest.skip("the model 'moons' is not in flowspec/models; set FLOWSPEC_EXAMPLES_MODEL")
+    assert figures(execute(f"{name}.ipynb", tmp_path, monkeypatch)) == count
