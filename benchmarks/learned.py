@@ -22,6 +22,7 @@ from flowspec.io import read_simulations
 REDSHIFTS = (0.6, 1.0, 1.4, 1.8, 2.2, 2.6, 3.0)
 QUANTITIES = {"m_h": "$m_H$ [AB mag]", "t_exp": "exposure time [h]",
               "radius": "half-light radius [arcsec]", "quiescent": "quiescent"}  # fmt: skip
+DOTS = 300  # of the map that are drawn, which keeps the file small
 AT_ONCE = 256  # spectra of which gradients are taken together
 
 
@@ -62,7 +63,8 @@ def run(
         row = faint if shown < 0 else int(np.flatnonzero(good == shown)[0])
         of_row = {name: total[row] for name, total in sums.items()}
         draw_attribution(figures, obs[[good[row]]], shares[row], z[good[row]], of_row)
-        draw_map(figures, embed_2d(features, method=method, seed=seed), known)
+        points = embed_2d(features, method=method, seed=seed)
+        draw_map(figures, points[:DOTS], {n: v[:DOTS] for n, v in known.items()})
     return {
         "right and secure": len(good) / len(obs),
         "share of attribution": carried(sums, {n: v[good] for n, v in known.items()}),
@@ -108,7 +110,7 @@ def draw_attribution(folder, one: fs.Spectra, shares, z, sums) -> None:
 
 def draw_map(folder, points, known) -> None:
     """The map of features coloured by what the network was not trained on."""
-    figure, axes = plots.canvas(2, 2, size=(3.8, 3.0))
+    figure, axes = plots.canvas(2, 2, size=(3.1, 2.5))
     for ax, (name, text) in zip(axes.flat, QUANTITIES.items(), strict=True):
         values = known[name] == 1 if name == "quiescent" else known[name]
         plots_learned.embedding(ax, points, values, text)
