@@ -19,7 +19,7 @@ class Flag(IntFlag):
     AT_PRIOR_EDGE = 8
     """Over 30 % of the posterior of some parameter lies within 1 % of one of its prior limits."""
     MULTIMODAL_REDSHIFT = 16
-    """Over 5 % of the posterior is in a second peak: another redshift, not just a broad range."""
+    """Over 10 % of the posterior is in a second peak: another redshift, not just a broad range."""
     OUT_OF_DISTRIBUTION = 32
     """The spectrum's summary is further from the simulations' than 99.9 % of simulations are."""
     UNSURE_REDSHIFT = 64

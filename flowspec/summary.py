@@ -44,7 +44,7 @@ def summary_table(
     if found is not None:
         table["z_best"] = best_redshift(samples[..., names.index("z")], found.z)
         table["z_prob"] = recalibration(found.share)
-        flags |= np.where(found.second > 0.05, Flag.MULTIMODAL_REDSHIFT, 0)
+        flags |= np.where(found.second > 0.1, Flag.MULTIMODAL_REDSHIFT, 0)
         flags |= np.where(table["z_prob"] < 0.9, Flag.UNSURE_REDSHIFT, 0)
     for i, name in enumerate(names):
         levels = np.percentile(samples[..., i], PERCENTILES, axis=0)
