@@ -65,7 +65,8 @@ def test_a_survey_is_streamed_and_reported(survey, tmp_path, capsys, monkeypatch
     assert diagnose(path, tmp_path / "report", "--n", N, "--num-samples", 400, "--seed", 3) == 0
     assert posterior.asked == [(10, 400, 3, 0), (10, 400, 3, 10)]  # --n leaves out the last four
     assert f"{N} spectra" in capsys.readouterr().out
-    figures = {f"survey_{name}.png" for name in ("success", "labels", "hours")}
+    names = ("success", "labels", "hours", "confidence")
+    figures = {f"survey_{name}.png" for name in names}
     written = {file.name for file in (tmp_path / "report").iterdir()}
     assert written == {"survey.ecsv", "hours.ecsv"} | figures
     table = QTable.read(tmp_path / "report" / "survey.ecsv")
