@@ -11,6 +11,8 @@ import jax.random as jr
 import numpy as np
 import pytest
 
+import flowspec as fs
+from flowspec.fit import draw_many
 from flowspec.io.parts import write_in_parts
 from flowspec.sim.galaxy import GalaxySimulator
 from flowspec.sim.moons import moons
@@ -115,3 +117,21 @@ def test_a_killed_survey_goes_on_to_the_same_bytes(tmp_path):
     assert process.wait() == -signal.SIGKILL
     assert simulate("cut.h5").wait() == 0
     assert data(tmp_path / "whole.h5") == data(tmp_path / "cut.h5")
+
+
+@pytest.mark.slow
+def test_the_shipped_model_knows_spectra_of_other_pixels():
+    """Of 6 angstrom from 0.645 to 1.799 micron: up to three pixels of the model repeat the noise of
+    one of these, so that `z_prob` is a little too sure."""
+    if "moons" not in fs.shipped():
+        pytest.skip("the model 'moons' is not in flowspec/models")
+    sim = GalaxySimulator("moons-coarse")
+    theta, flux, ivar = draw_many(sim, jr.key(2), 600)
+    other = Spectra(sim.wave, flux, ivar).resample(np.arange(6450.0, 17990.0, 6.0))
+    table = fs.load("moons").summarize(other, n=100)
+    probability, right = table["z_prob"], np.abs(table["z_best"] - theta[:, 0]) < 0.01
+    print(f"right {right.mean():.3f}, expected {probability.mean():.3f}")
+    assert right.mean() > 0.2
+    # 3 binomial errors of 600 at one half, and 0.1 that it is known to be too sure by
+    assert abs(right.mean() - probability.mean()) < 3 * 0.5 / 600**0.5 + 0.1
+    assert right[probability > 0.95].mean() > 0.9
