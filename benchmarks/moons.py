@@ -41,7 +41,8 @@ def run(
     batch: int = 64,
     learning_rate: float = 2e-3,
     extra: float = 1.0,
-    lines: float = -1.0,
+    learned: int = fs.Architecture.learned,
+    lines: float = 0.0,
     without: str = "",
     draws: int = 200,
     load: str = "",
@@ -61,7 +62,8 @@ def run(
         batch: Spectra per step.
         learning_rate: Of flowspec.
         extra: Noise added to flowspec's training spectra, at most so many times their own.
-        lines: Weight of the line-location task in flowspec's loss; below zero, none of it.
+        learned: Learned channels of flowspec's network.
+        lines: Weight of the line-location task in flowspec's loss, on the first of them.
         without: "noise" takes the inverse variances from flowspec, for one number per spectrum.
         draws: Posterior draws per spectrum.
         load: Model file of flowspec to score instead of training.
@@ -80,7 +82,7 @@ def run(
         obs = obs._replace(ivar=ablations.blind(obs.flux, obs.ivar))
         unseen = fs.Spectra(obs.wave, unseen.flux, ablations.blind(unseen.flux, unseen.ivar))
     if method == "flowspec":
-        options |= {"learning_rate": learning_rate, "extra": extra, "lines": lines}
+        options |= {"learning_rate": learning_rate, "extra": extra, "learned": learned, "lines": lines}
         posterior = fs.load(load) if load else trained(theta, obs, **options)
         if save:
             posterior.save(save)
@@ -137,7 +139,9 @@ def coarse(path: str, rebin: float) -> tuple[np.ndarray, Stored]:
     return np.array(theta), Stored(wave, flux, ivar)
 
 
-def trained(theta, obs, seed, *, epochs, batch, learning_rate, extra, lines) -> fs.Posterior:
+def trained(
+    theta, obs, seed, *, epochs, batch, learning_rate, extra, learned, lines
+) -> fs.Posterior:
     """flowspec's posterior, trained on stored spectra."""
     prior = moons_prior()
     # single precision may put a draw at the very edge on its other side
@@ -150,9 +154,10 @@ def trained(theta, obs, seed, *, epochs, batch, learning_rate, extra, lines) -> 
         steps=steps, batch=batch, learning_rate=learning_rate, rest_rate=0.0, weight_decay=0.3,
         validation=held_out, evaluate=500,
     )  # fmt: skip
-    if lines >= 0:
-        return ablations.fit_with_lines(simulations, training, seed, lines)
-    return fs.fit(simulations, seed=seed, training=training)
+    options = {"architecture": fs.Architecture(learned=learned)}
+    if lines:
+        options["loss"] = ablations.line_loss(obs.wave, LIMITS[1], lines)
+    return fs.fit(simulations, seed=seed, training=training, **options)
 
 
 def learned_classical(theta, obs):

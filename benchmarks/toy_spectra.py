@@ -32,6 +32,7 @@ def run(
     bin_pixels: int = 1,
     templates: int = 8,
     aligned: int = 16,
+    learned: int = 0,
     layers: int = 3,
     peer: str = "",
     save: str = "",
@@ -51,6 +52,7 @@ def run(
         bin_pixels: As in `flowspec.Architecture`.
         templates: As in `flowspec.Architecture`.
         aligned: As in `flowspec.Architecture`.
+        learned: As in `flowspec.Architecture`.
         layers: As in `flowspec.Architecture`.
         peer: Another package to run on the same job: "sbi".
         save: Model file to write.
@@ -70,7 +72,8 @@ def run(
         evaluate=10 * epoch if fresh else epoch, patience=10**6,
     )  # fmt: skip
     sizes = fs.Architecture(
-        bin_pixels=bin_pixels, templates=templates, aligned=aligned, layers=layers
+        bin_pixels=bin_pixels, templates=templates, aligned=aligned, learned=learned,
+        layers=layers,
     )
     simulator = toy.fresh() if fresh else toy.fixed(theta[: toy.TRAIN], flux[: toy.TRAIN])
     results = {"step": step_cost(simulator, training, sizes, epoch)}

@@ -1,6 +1,7 @@
 """`fit`: simulations and observations in, a posterior out. Wiring only."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from flowspec.losses import negative_log_likelihood
 from flowspec.model import Architecture, Model, build
 from flowspec.networks import principal_templates
 from flowspec.posterior import Posterior
@@ -34,6 +36,7 @@ def fit(
     start: Posterior | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
+    loss: Callable = negative_log_likelihood,
 ) -> Posterior:
     """Train a posterior on simulations, with the noise of the observations.
 
@@ -47,6 +50,7 @@ def fit(
             of from scratch; its architecture is kept.
         checkpoint: File to resume from if it exists, and to write while training.
         progress: Whether to show a progress bar.
+        loss: Of training, as of `flowspec.train.train`.
 
     Raises:
         ValueError: If `start` is of another grid or other parameters, if the simulator's grid is
@@ -67,8 +71,9 @@ def fit(
     else:
         model, architecture = continued(start, sim), start.architecture
     model, history = train(
-        model, training_set, validation, training, keys[3], checkpoint=checkpoint, progress=progress
-    )
+        model, training_set, validation, training, keys[3],
+        checkpoint=checkpoint, progress=progress, loss=loss,
+    )  # fmt: skip
     provenance = {
         "flowspec": version("flowspec"),
         "jax": jax.__version__,

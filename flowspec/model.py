@@ -113,6 +113,7 @@ class Architecture:
         window: Width of the running mean taken as the continuum, in pixels.
         summary: Observed-frame features.
         condition: Features handed to the flow.
+        learned: Channels learned on top of the fixed ones.
         layers: Coupling layers of the flow.
         width: Hidden width of their conditioners.
         knots: Spline knots.
@@ -124,6 +125,7 @@ class Architecture:
     window: int = 101
     summary: int = 32
     condition: int = 64
+    learned: int = 4
     layers: int = 5
     width: int = 64
     knots: int = 8

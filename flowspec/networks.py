@@ -106,6 +106,30 @@ class PatchCNN(nn.Module):
         return nn.gelu(nn.Dense(self.outputs)(x.reshape(x.shape[0], -1)))
 
 
+class ChannelCNN(nn.Module):
+    """Channels learned from the fixed ones, pixel for pixel: what is a line and what is sky, say.
+
+    Patches and their neighbours, for the same reason as in `PatchCNN`.
+    """
+
+    channels: int
+    patch: int = 16
+    width: int = 48
+
+    @nn.compact
+    def __call__(
+        self, channels: Float[Array, "batch channels pixels"]
+    ) -> Float[Array, "batch learned pixels"]:
+        batch, count, pixels = channels.shape
+        x = jnp.pad(channels, ((0, 0), (0, 0), (0, -pixels % self.patch))).swapaxes(1, 2)
+        x = nn.Dense(self.width)(x.reshape(batch, -1, self.patch * count))
+        for _ in range(3):
+            h = nn.Conv(self.width, (3,))(nn.gelu(nn.LayerNorm()(x)))
+            x = x + nn.Dense(self.width)(nn.gelu(h))
+        x = nn.Dense(self.patch * self.channels)(nn.gelu(x))
+        return x.reshape(batch, -1, self.channels)[:, :pixels].swapaxes(1, 2)
+
+
 class RedshiftNetwork(nn.Module):
     """Shift-equivariant redshift logits and features aligned at a redshift bin.
 
@@ -117,6 +141,7 @@ class RedshiftNetwork(nn.Module):
         aligned: Templates projected at the chosen shift only.
         window: Width in pixels of the running mean taken as the continuum.
         condition: Length of the condition handed to the flow.
+        learned: Channels that a convolutional network adds to the fixed ones.
     """
 
     pixels: int
@@ -127,6 +152,7 @@ class RedshiftNetwork(nn.Module):
     window: int = 101
     summary: int = 32
     condition: int = 64
+    learned: int = 0
 
     def setup(self):
         coarse = -(-self.pixels // self.bin_pixels)
@@ -136,6 +162,10 @@ class RedshiftNetwork(nn.Module):
         )
         rest = self.pixels + (self.bins - 1) * self.bin_pixels
         self.rest = self.param("rest", small, (CHANNELS, rest, self.aligned))
+        if self.learned:
+            self.learn = ChannelCNN(self.learned)
+            shape = (self.learned, *self.trial.shape[1:])
+            self.learned_trial = self.param("learned_trial", small, shape)
         self.cnn = PatchCNN(32, 32, self.summary)
         self.quality = nn.Dense(32)
         self.logit = [nn.Dense(32), nn.Dense(32), nn.Dense(1)]
@@ -155,13 +185,17 @@ class RedshiftNetwork(nn.Module):
         channels, scalars = preprocess(flux, ivar, self.window)
         cnn = self.cnn(channels.swapaxes(1, 2))
         summary = jnp.concatenate([cnn, scalars], axis=-1)
-        return Embedding(channels, self.logits(self.correlate(channels), summary), summary)
+        correlation = correlated(channels, self.trial, self.bin_pixels, self.bins)
+        if self.learned:
+            found = jnp.tanh(self.learn(channels) / 4) * (ivar > 0)[:, None]
+            correlation += correlated(found, self.learned_trial, self.bin_pixels, self.bins)
+        return Embedding(channels, self.logits(correlation, summary), summary)
 
-    def correlate(
+    def learned_channels(
         self, channels: Float[Array, "batch channels pixels"]
-    ) -> Float[Array, "batch templates bins"]:
-        """The channels against the templates `trial` at every bin."""
-        return correlated(channels, self.trial, self.bin_pixels, self.bins)
+    ) -> Float[Array, "batch learned pixels"]:
+        """The learned channels before they are clipped."""
+        return self.learn(channels)
 
     def to_rest(
         self, channels: Float[Array, "batch channels pixels"], bins: Int[Array, " batch"]

@@ -21,7 +21,7 @@ from flowspec.model import Architecture, Model, build
 from flowspec.redshift import Recalibration, peaks
 from flowspec.reweight import OVERSAMPLE, to_population
 from flowspec.screening import Screen
-from flowspec.sim.prior import Prior
+from flowspec.sim.mixed import read_prior
 from flowspec.spectra import Spectra
 from flowspec.storage import named_leaves, read_model, with_leaves, write_model
 from flowspec.summary import summary_table
@@ -301,8 +301,9 @@ def load(name: str | Path) -> Posterior:
         )
     config, arrays = read_model(path)
     try:
-        prior = Prior.from_config(config["prior"])
-        architecture = Architecture(**config["architecture"])
+        prior = read_prior(config["prior"])
+        # a file of an earlier version has no learned channels
+        architecture = Architecture(**{"learned": 0} | config["architecture"])
         wave = arrays["wave"]
         model = build(jr.key(0), prior, wave, architecture, initialise=False)
         screen = Screen(*(arrays[f"screen.{n}"] for n in _SCREEN))

@@ -33,35 +33,44 @@ def log_weights(
     return np.where(np.isfinite(weights), weights, -np.inf)
 
 
-def resample(
-    samples: Float[np.ndarray, "n batch params"],
+def normalised(
     log_weight: Float[np.ndarray, "n batch"],
-    count: int,
-    seed: int = 0,
-) -> tuple[Float[np.ndarray, "count batch params"], Float[np.ndarray, " batch"]]:
-    """Draws in proportion to their weights, by systematic resampling of each spectrum.
+) -> tuple[Float[np.ndarray, "n batch"], Float[np.ndarray, " batch"]]:
+    """Weights that sum to one, and how many draws they are worth.
 
     Args:
-        samples: Draws.
-        log_weight: Of each, up to a constant per spectrum; ``-inf`` drops a draw.
-        count: Draws wanted of each spectrum.
-        seed: Of the one random offset.
+        log_weight: Of each draw, up to a constant per spectrum; ``-inf`` drops it.
 
     Returns:
-        The draws, and the effective sample size ``(sum w)^2 / sum w^2`` of each spectrum (Kong
-        1992), 0 where no draw has a weight: its draws are then those of the prior of the network.
+        The weights, and the effective sample size ``(sum w)^2 / sum w^2`` of each spectrum (Kong
+        1992), 0 where no draw has a weight: they are then all alike.
     """
     top = log_weight.max(0)
     none = ~np.isfinite(top)
     weight = np.exp(log_weight - np.where(none, 0, top))
     weight[:, none] = 1
-    ess = weight.sum(0) ** 2 / (weight**2).sum(0)
+    weight /= weight.sum(0)
+    return weight, np.where(none, 0.0, 1 / (weight**2).sum(0))
+
+
+def resample(
+    samples: Float[np.ndarray, "n batch params"],
+    weight: Float[np.ndarray, "n batch"],
+    count: int,
+    seed: int = 0,
+) -> Float[np.ndarray, "count batch params"]:
+    """Draws in proportion to their weights, by systematic resampling of each spectrum.
+
+    Args:
+        samples: Draws.
+        weight: Of each, summing to one.
+        count: Draws wanted of each spectrum.
+        seed: Of the one random offset.
+    """
     levels = (np.random.default_rng(seed).uniform() + np.arange(count)) / count
-    total = np.cumsum(weight, axis=0) / weight.sum(0)
-    rows = [np.searchsorted(column, levels, side="right") for column in total.T]
+    rows = [np.searchsorted(total, levels, side="right") for total in np.cumsum(weight, axis=0).T]
     index = np.minimum(np.stack(rows, axis=1), len(samples) - 1)
-    drawn = np.take_along_axis(samples, index[..., None], axis=0)
-    return drawn, np.where(none, 0.0, ess)
+    return np.take_along_axis(samples, index[..., None], axis=0)
 
 
 def to_population(
@@ -89,12 +98,9 @@ def to_population(
     Returns:
         Draws, probabilities of the bins, and effective sample sizes.
     """
-    weights = log_weights(samples, prior, population)
-    drawn, ess = resample(samples, weights, count, seed)
-    top = weights.max(0)
-    weights = np.where(ess > 0, np.exp(weights - np.where(ess > 0, top, 0)), 1.0)
+    weight, ess = normalised(log_weights(samples, prior, population))
     z = samples[..., prior.names.index("z")]
     at = np.clip(np.searchsorted(edges, z, side="right") - 1, 0, len(edges) - 2)
     share = np.zeros((z.shape[1], len(edges) - 1))
-    np.add.at(share, (np.arange(z.shape[1]), at), weights)
-    return drawn, share / share.sum(1, keepdims=True), ess
+    np.add.at(share, (np.arange(z.shape[1]), at), weight)
+    return resample(samples, weight, count, seed), share, ess

@@ -6,7 +6,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from flowspec.reweight import log_weights, resample, to_population
+from flowspec.reweight import log_weights, normalised, resample, to_population
 from flowspec.sim.prior import Prior
 
 
@@ -23,7 +23,8 @@ def test_a_gaussian_population_times_a_gaussian_posterior():
     rng = np.random.default_rng(0)
     samples = rng.normal(size=(20000, 2, 1)).astype(np.float32)
     flat = Prior({"x": dist.Uniform(-10.0, 10.0)})
-    drawn, ess = resample(samples, log_weights(samples, flat, Normal(1.0, 1.0)), 4000)
+    weight, ess = normalised(log_weights(samples, flat, Normal(1.0, 1.0)))
+    drawn = resample(samples, weight, 4000)
     # 5 standard errors at the effective size
     assert drawn.mean(0) == pytest.approx(0.5, abs=5 * 0.5**0.5 / 4000**0.5)
     assert drawn.var(0) == pytest.approx(0.5, abs=5 * 0.5 * (2 / 4000) ** 0.5)
@@ -34,7 +35,8 @@ def test_a_gaussian_population_times_a_gaussian_posterior():
 
 def test_equal_weights_change_nothing():
     samples = np.random.default_rng(1).normal(size=(100, 3, 2))
-    drawn, ess = resample(samples, np.full((100, 3), -7.0), 100)
+    weight, ess = normalised(np.full((100, 3), -7.0))
+    drawn = resample(samples, weight, 100)
     np.testing.assert_array_equal(drawn, samples)
     assert ess == pytest.approx(100)
 
@@ -42,7 +44,8 @@ def test_equal_weights_change_nothing():
 def test_a_spectrum_without_weights_keeps_its_draws_and_says_so():
     samples = np.random.default_rng(2).normal(size=(50, 2, 1))
     weights = np.stack([np.full(50, -np.inf), np.where(np.arange(50) == 3, 0.0, -np.inf)], axis=1)
-    drawn, ess = resample(samples, weights, 50)
+    weight, ess = normalised(weights)
+    drawn = resample(samples, weight, 50)
     assert ess.tolist() == [0, 1]
     np.testing.assert_array_equal(drawn[:, 0], samples[:, 0])
     assert (drawn[:, 1] == samples[3, 1]).all()

@@ -169,6 +169,11 @@ def _fit(commands):
     text = "observed spectra to take the noise from; their labels, if any, are not used"
     c.add_argument("observed", nargs="*", metavar="SPECTRA", help=text)
     c.add_argument("-o", "--output", required=True, metavar="MODEL", help="model file to write")
+    c.add_argument("--population", type=float, default=0.0, metavar="SHARE",
+                   help="so much of the prior is the galaxies that are really there, the rest flat")
+    c.add_argument("--varied", action="store_true",
+                   help="coarser pixels, shorter ranges and gaps among the training spectra, for a "
+                        "model that takes other spectrographs")
     c.add_argument("--start", metavar="MODEL", help="train this model further")
     c.add_argument("--checkpoint", metavar="FILE", help="write while training; resume if there")
     _add_seed(c)

@@ -18,6 +18,7 @@ from flowspec.io.source import blaming
 from flowspec.posterior import load
 from flowspec.sim.prior import Prior
 from flowspec.sim.user import Simulations
+from flowspec.sim.varied import Varied
 from flowspec.train import Training
 
 log = logging.getLogger("flowspec")
@@ -34,8 +35,11 @@ def run(args: Namespace) -> None:
     check_file(args.output, inputs=[*observed, *filter(None, [args.simulations])])
     if args.checkpoint:
         check_file(args.checkpoint, inputs=[*observed, args.output])
+    if (args.population or args.varied) and not args.instrument:
+        raise ValueError("expected --population and --varied only with --instrument")
     if args.instrument:
-        sim = galaxies(args.instrument, args.observed, reading(args))
+        sim = galaxies(args.instrument, args.observed, reading(args), args.population)
+        sim = Varied(sim) if args.varied else sim
     else:
         sim = simulations(args.simulations, reading(args))
     if args.observed and not args.instrument:

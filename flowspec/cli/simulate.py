@@ -17,6 +17,7 @@ from flowspec.io import read
 from flowspec.io.parts import write_in_parts
 from flowspec.sim.exposure import ExposureNoise
 from flowspec.sim.galaxy import GalaxySimulator
+from flowspec.sim.mixed import MixedPrior
 from flowspec.sim.survey import Survey
 from flowspec.spectra import Spectra
 
@@ -58,13 +59,19 @@ def run(args: Namespace) -> None:
         )  # fmt: skip
 
 
-def galaxies(instrument: str, noise_from: list[str], options: dict) -> GalaxySimulator:
+def galaxies(
+    instrument: str, noise_from: list[str], options: dict, share: float = 0.0
+) -> GalaxySimulator:
     """The simulator of an instrument, with the noise of observed spectra if any are named.
+
+    A `share` above 0 is that of a population in its prior (`MixedPrior`).
 
     Raises:
         ValueError: In one line, where the instrument or every one of the spectra is of no use.
     """
     sim = GalaxySimulator(instrument)
+    if share:
+        sim = GalaxySimulator(instrument, prior=MixedPrior(sim.prior, share))
     if not noise_from:
         return sim
     observed = read(noise_from, **options)
