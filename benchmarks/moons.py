@@ -82,7 +82,8 @@ def run(
         obs = obs._replace(ivar=ablations.blind(obs.flux, obs.ivar))
         unseen = fs.Spectra(obs.wave, unseen.flux, ablations.blind(unseen.flux, unseen.ivar))
     if method == "flowspec":
-        options |= {"learning_rate": learning_rate, "extra": extra, "learned": learned, "lines": lines}
+        options |= {"learning_rate": learning_rate, "extra": extra}
+        options |= {"learned": learned, "lines": lines}
         posterior = fs.load(load) if load else trained(theta, obs, **options)
         if save:
             posterior.save(save)

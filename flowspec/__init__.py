@@ -4,10 +4,10 @@ from flowspec.fit import fit as fit
 from flowspec.io import read as read
 from flowspec.io import stream as stream
 from flowspec.io import write as write
+from flowspec.load import load as load
+from flowspec.load import shipped as shipped
 from flowspec.model import Architecture as Architecture
 from flowspec.posterior import Posterior as Posterior
-from flowspec.posterior import load as load
-from flowspec.posterior import shipped as shipped
 from flowspec.screening import Flag as Flag
 from flowspec.sim.galaxy import GalaxySimulator as GalaxySimulator
 from flowspec.sim.population import Population as Population

@@ -20,7 +20,8 @@ from flowspec.cli.diagnose import (
 )
 from flowspec.cli.outputs import make_folder, save
 from flowspec.fit import fit
-from flowspec.posterior import Posterior, load
+from flowspec.load import load
+from flowspec.posterior import Posterior
 from flowspec.sim.galaxy import GalaxySimulator
 from flowspec.spectra import Spectra
 from flowspec.train import Training

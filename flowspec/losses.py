@@ -2,19 +2,18 @@
 
 from jaxtyping import Array, Float
 
-from flowspec.model import Model
-
 
 def negative_log_likelihood(
-    model: Model,
-    theta: Float[Array, "batch params"],
-    flux: Float[Array, "batch pixels"],
-    ivar: Float[Array, "batch pixels"],
+    model, theta: Float[Array, "batch params"], *data: Array
 ) -> Float[Array, ""]:
-    """Mean of ``-log q(theta | flux, ivar)`` (neural posterior estimation, Papamakarios+16).
+    """Mean of ``-log q(theta | data)`` (neural posterior estimation, Papamakarios+16).
 
-    Its minimum over all densities is reached by the exact posterior; both factors of the
-    posterior, redshift bin and flow, are trained by it at once, the flow at the true bin.
+    Its minimum over all densities is reached by the exact posterior; all factors of the posterior,
+    such as redshift bin and flow, are trained by it at once, the flow at the true bin.
+
+    Args:
+        model: Has ``log_prob(theta, *data)``, the logarithms of its factors [batch] each.
+        theta: True parameters.
+        data: What was simulated for them: of spectra flux and inverse variance.
     """
-    discrete, inside = model.log_prob(theta, flux, ivar)
-    return -(discrete + inside).mean()
+    return -sum(model.log_prob(theta, *data)).mean()

@@ -36,6 +36,11 @@ class Model(eqx.Module):
     redshift: BinnedRedshift | None = eqx.field(static=True)
     prior: Prior = eqx.field(static=True)
 
+    @property
+    def settings(self) -> tuple:
+        """What two models must share for one to resume the training of the other."""
+        return self.network, self.redshift, self.prior.config()
+
     def embed(
         self, flux: Float[Array, "batch pixels"], ivar: Float[Array, "batch pixels"]
     ) -> Embedding:

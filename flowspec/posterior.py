@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from astropy.table import QTable
+from jax.scipy.stats import norm
 from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
@@ -23,13 +24,12 @@ from flowspec.reweight import OVERSAMPLE, to_population
 from flowspec.screening import Screen
 from flowspec.sim.mixed import read_prior
 from flowspec.spectra import Spectra
-from flowspec.storage import named_leaves, read_model, with_leaves, write_model
+from flowspec.storage import named_leaves, with_leaves, write_model
 from flowspec.summary import summary_table
 
 log = logging.getLogger("flowspec")
 _DENSE = 12  # distinct bins per spectrum from which projecting at all of them is cheaper
 _ROWS = 256  # spectra embedded at once
-_SCREEN = ("mean", "whiten", "distances")  # its arrays in a model file
 _PAIRS = 1024  # (spectrum, redshift bin) pairs conditioned at once, and the least draws compiled
 
 
@@ -59,6 +59,8 @@ class Posterior(eqx.Module):
         recalibration: Of the probability that the best redshift is right.
         architecture: Sizes that the model was built with.
         provenance: JSON-ready account of how the model came to be.
+        stretch: Standard deviation of the flow's base, 1 in training: from held-out simulations,
+            wider where a fixed set of simulations was learned by heart.
     """
 
     model: Model
@@ -67,6 +69,7 @@ class Posterior(eqx.Module):
     recalibration: Recalibration
     architecture: Architecture = eqx.field(static=True)
     provenance: dict = eqx.field(static=True)
+    stretch: float = eqx.field(static=True, default=1.0)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -111,7 +114,7 @@ class Posterior(eqx.Module):
             inside = jnp.isfinite(self.model.prior.log_prob(stacked[:, chunk.rows]))
             condition = self._conditions(chunk, np.asarray(bins))
             free = free.reshape(-1, free.shape[-1])
-            log_flow = _log_prob_at(self.model, free, condition).reshape(bins.shape)
+            log_flow = _log_prob_at(self.model, free, condition, self.stretch).reshape(bins.shape)
             log_bin = jax.nn.log_softmax(chunk.logits)[np.arange(len(chunk.rows)), bins]
             total = log_bin + log_flow + log_det
             parts.append(np.where(inside, total, -np.inf))
@@ -217,9 +220,22 @@ class Posterior(eqx.Module):
         }
         kind = np.float16 if half else np.float32
         arrays = {n: np.asarray(a, kind) for n, a in named_leaves(self.model).items()}
-        screen = {f"screen.{n}": getattr(self.screen, n) for n in _SCREEN}
         others = {"wave": self.wave, "recalibration": self.recalibration.coefficients}
-        write_model(path, config, arrays | screen | others)
+        others["stretch"] = np.array(self.stretch)
+        write_model(path, config, arrays | self.screen.arrays() | others)
+
+    @classmethod
+    def restored(cls, config: dict, arrays: dict[str, np.ndarray]) -> "Posterior":
+        """From what `save` wrote, of this or an earlier version."""
+        # earlier ones have no learned channels, map of probabilities or stretch
+        architecture = Architecture(**{"learned": 0} | config["architecture"])
+        stored = arrays.get("recalibration", Recalibration.identity().coefficients)
+        prior, wave = read_prior(config["prior"]), arrays["wave"]
+        model = build(jr.key(0), prior, wave, architecture, initialise=False)
+        model, screen = with_leaves(model, arrays), Screen.restored(arrays)
+        recalibration, stretch = Recalibration(stored), float(arrays.get("stretch", 1.0))
+        rest = architecture, config["provenance"], stretch
+        return cls(model, wave, screen, recalibration, *rest)
 
     def _chunks(self, obs: Spectra, progress: bool = False) -> Iterator[Chunk]:
         """Embed in chunks of a fixed number of rows, so that one compiled program serves all."""
@@ -242,7 +258,7 @@ class Posterior(eqx.Module):
         keys = jax.vmap(jr.fold_in, (None, 0))(jr.key(seed), numbers)
         bins, base = _draw_bins(keys, chunk.logits, n, len(self.names))
         bins = np.asarray(bins) * (np.arange(len(keys)) < len(chunk.rows))  # padding: one bin
-        base = base.reshape(-1, base.shape[-1])
+        base = self.stretch * base.reshape(-1, base.shape[-1])
         theta = _push(self.model, bins.ravel(), base, self._conditions(chunk, bins))
         return np.asarray(theta).reshape(n, len(keys), -1)[:, : len(chunk.rows)]
 
@@ -280,45 +296,6 @@ def _padded(count: int) -> int:
     """The next multiple of an eighth of a power of two: few shapes to compile, little waste."""
     step = max(1, (1 << (count - 1).bit_length()) // 8)
     return -(-count // step) * step
-
-
-def load(name: str | Path) -> Posterior:
-    """Load a model file, or by name a model shipped with the package.
-
-    Args:
-        name: Path of a file, or one of `shipped`.
-
-    Raises:
-        ValueError: If the file is not a model of this or an earlier version of flowspec.
-        FileNotFoundError: If there is neither a file nor a shipped model of that name.
-    """
-    path = Path(name)
-    if not path.is_file() and str(name) in shipped():
-        path = shipped()[str(name)]
-    elif not path.exists():
-        raise FileNotFoundError(
-            f"{name}: expected a model file or one of the shipped models {sorted(shipped())}"
-        )
-    config, arrays = read_model(path)
-    try:
-        prior = read_prior(config["prior"])
-        # a file of an earlier version has no learned channels
-        architecture = Architecture(**{"learned": 0} | config["architecture"])
-        wave = arrays["wave"]
-        model = build(jr.key(0), prior, wave, architecture, initialise=False)
-        screen = Screen(*(arrays[f"screen.{n}"] for n in _SCREEN))
-        # a file of an earlier version has none
-        stored = arrays.get("recalibration", Recalibration.identity().coefficients)
-        model, recalibration = with_leaves(model, arrays), Recalibration(stored)
-        return Posterior(model, wave, screen, recalibration, architecture, config["provenance"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: expected a complete model; got {error!r}") from None
-
-
-def shipped() -> dict[str, Path]:
-    """Models that come with the package, by name."""
-    folder = Path(__file__).parent / "models"
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 
 def on_grid(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> Spectra:
@@ -376,8 +353,9 @@ def _push(model, bins, base, condition):
 
 
 @eqx.filter_jit
-def _log_prob_at(model, free, condition):
-    return model.flow.log_prob(free, condition)
+def _log_prob_at(model, free, condition, stretch):
+    base, log_det = model.flow.pull(free, condition)
+    return norm.logpdf(base, scale=stretch).sum(-1) + log_det
 
 
 @eqx.filter_jit

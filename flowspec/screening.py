@@ -6,6 +6,8 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+_ARRAYS = ("mean", "whiten", "distances")
+
 
 class Flag(IntFlag):
     """Bits of the column ``flags``; 0 is a row without reservations."""
@@ -54,6 +56,21 @@ class Screen(eqx.Module):
         whiten = vectors / np.sqrt(values)
         distances = np.sort(np.linalg.norm((summaries[half:] - mean) @ whiten, axis=1))
         return cls(*(a.astype(np.float32) for a in (mean, whiten, distances)))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Of a model file."""
+        return {f"screen.{name}": getattr(self, name) for name in _ARRAYS}
+
+    @classmethod
+    def restored(cls, arrays: dict[str, np.ndarray]) -> "Screen":
+        """From those of a model file."""
+        return cls(*(arrays[f"screen.{name}"] for name in _ARRAYS))
+
+    @classmethod
+    def blank(cls, features: int) -> "Screen":
+        """One that knows no simulations yet."""
+        kind = np.float32
+        return cls(np.zeros(features, kind), np.eye(features, dtype=kind), np.ones(1, kind))
 
     def p_value(
         self, summaries: Float[np.ndarray, "batch features"]

@@ -72,12 +72,20 @@ def best_redshift(
     return best
 
 
-def at_edge(prior: Prior, samples: Float[np.ndarray, "n batch params"]) -> np.ndarray:
-    """Whether over 30 % of the draws of a parameter lie within 1 % of one of its prior limits."""
+def at_edge(
+    prior: Prior, samples: Float[np.ndarray, "n batch params"], columns=slice(None)
+) -> np.ndarray:
+    """Whether over 30 % of the draws of a parameter lie within 1 % of one of its prior limits.
+
+    Args:
+        prior: Of the draws.
+        samples: Draws.
+        columns: Numbers of the parameters to look at.
+    """
     low, high = (np.asarray(b) for b in prior.bounds(samples))
     margin = np.where(np.isfinite(high - low), 0.01 * (high - low), 0.0)
     ends = (samples < low + margin).mean(0), (samples > high - margin).mean(0)
-    return (np.maximum(*ends) > 0.3).any(-1)
+    return (np.maximum(*ends) > 0.3)[:, columns].any(-1)
 
 
 def observation_flags(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> np.ndarray:

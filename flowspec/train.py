@@ -66,7 +66,7 @@ class State(eqx.Module):
 def train(
     model: Model,
     simulator,
-    validation: tuple[Array, Array, Array],
+    validation: tuple[Array, ...],
     config: Training,
     key: PRNGKeyArray,
     *,
@@ -81,14 +81,15 @@ def train(
 
     Args:
         model: Where to start.
-        simulator: Has ``draw(key, n) -> theta, flux, ivar``, pure and jittable, or, where the
-            order matters as in epochs over a fixed set, ``batch(key, step, n)``.
-        validation: theta, flux and ivar of simulations that are not trained on.
+        simulator: Has ``draw(key, n) -> theta, *data`` (of a spectrum flux and ivar), pure and
+            jittable, or, where the order matters as in epochs over a fixed set,
+            ``batch(key, step, n)``.
+        validation: theta and data of simulations that are not trained on.
         config: How to train.
         key: Random key.
         checkpoint: File to resume from, if it exists, and to write at every evaluation.
         progress: Whether to show a progress bar with the loss and the time left.
-        loss: Of ``model, theta, flux, ivar``; on the validation set it is always the negative log
+        loss: Of ``model, theta, *data``; on the validation set it is always the negative log
             likelihood.
 
     Returns:
@@ -104,8 +105,7 @@ def train(
     optimiser = make_optimiser(config)
     rows = -(-config.steps // config.evaluate)
     state = first_state(params, optimiser, rows)
-    settings = (config, model.network, model.redshift, model.prior.config())
-    digest = fingerprint(settings, (simulator, validation, jr.key_data(key)))
+    digest = fingerprint((config, *model.settings), (simulator, validation, jr.key_data(key)))
     if checkpoint is not None and Path(checkpoint).exists():
         state = load_checkpoint(checkpoint, state, digest)
     state, validation = jax.device_put((state, validation), replicated)
@@ -186,8 +186,8 @@ def make_evaluate(static, config: Training, mesh) -> Callable:
     """``state, training loss, validation -> state`` with the best model and history updated."""
 
     @jax.jit
-    def loss_of(params, theta, flux, ivar):
-        return negative_log_likelihood(eqx.combine(params, static), theta, flux, ivar)
+    def loss_of(params, batch):
+        return negative_log_likelihood(eqx.combine(params, static), *batch)
 
     # One sharding throughout, or the step would be compiled a second time for what comes out here.
     @partial(jax.jit, out_shardings=NamedSharding(mesh, PartitionSpec()))
@@ -206,7 +206,7 @@ def make_evaluate(static, config: Training, mesh) -> Callable:
     def evaluate(state, training, validation):
         size = min(256, len(validation[0]))
         starts = range(0, len(validation[0]) - size + 1, size)
-        parts = [loss_of(state.params, *(v[i : i + size] for v in validation)) for i in starts]
+        parts = [loss_of(state.params, [v[i : i + size] for v in validation]) for i in starts]
         return update(state, training, jnp.stack(parts).mean())
 
     return evaluate
@@ -227,14 +227,16 @@ def _run(step, state, count, bar):
 
 def make_optimiser(config: Training) -> optax.GradientTransformation:
     """Clipped AdamW with its schedule, slower on the templates."""
+    rates = {"trial": config.trial_rate, "rest": config.rest_rate}
+
     def slow_templates(updates, state, params=None):
         """Templates start as principal components and are many: full steps on them overfit."""
         del params
-        variables = updates.variables["params"]
-        rates = {"trial": config.trial_rate, "rest": config.rest_rate}
-        scaled = {name: variables[name] * rate for name, rate in rates.items()}
-        changed = updates.variables | {"params": variables | scaled}
-        return eqx.tree_at(lambda m: m.variables, updates, changed), state
+
+        def scaled(path, update):
+            return update * rates.get(getattr(path[-1], "key", None), 1.0)
+
+        return jax.tree_util.tree_map_with_path(scaled, updates), state
 
     schedule = optax.warmup_cosine_decay_schedule(
         0.0,

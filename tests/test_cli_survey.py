@@ -9,6 +9,7 @@ from scipy.special import ndtri
 import flowspec as fs
 from flowspec.cli import main
 from flowspec.model import build
+from flowspec.redshift import Recalibration
 from flowspec.screening import Screen
 from flowspec.sim.presets import moons_prior
 from flowspec.sim.survey import EXTRA
@@ -85,7 +86,8 @@ def test_a_model_reports_on_a_survey(survey, tmp_path):
     sizes = fs.Architecture(templates=2, aligned=4, window=21, condition=8, layers=1, width=8)
     untrained = build(jr.key(0), moons_prior(), WAVE, sizes)
     screen = Screen.from_summaries(np.random.default_rng(0).normal(size=(64, 8)))
-    fs.Posterior(untrained, WAVE, screen, sizes, {}).save(tmp_path / "model")
+    rest = screen, Recalibration.identity(), sizes, {}
+    fs.Posterior(untrained, WAVE, *rest).save(tmp_path / "model")
     assert diagnose(path, tmp_path / "report", "--model", tmp_path / "model") == 0
     table = QTable.read(tmp_path / "report" / "survey.ecsv")
     (whole,) = table[(table["group"] == "all") & (table["quantity"] == "all")]

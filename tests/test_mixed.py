@@ -61,7 +61,7 @@ def test_coarser_pixels_are_those_that_resampling_would_copy(size):
     rng = np.random.default_rng(size)
     flux, ivar = rng.normal(size=48).astype(np.float32), rng.uniform(0.5, 2, 48).astype(np.float32)
     ivar[20:29] = 0
-    wide, weight = coarsened(jnp.asarray(flux), jnp.asarray(ivar), jnp.asarray(size), jnp.asarray(0))
+    wide, weight = coarsened(*map(jnp.asarray, (flux, ivar, size, 0)))
     fine = 5000 + np.arange(48.0)
     coarse = Spectra(fine, flux[None], ivar[None]).resample(
         fine.reshape(-1, size).mean(1), weighted=True

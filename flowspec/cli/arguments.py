@@ -32,6 +32,15 @@ examples:
   flowspec predict survey.h5 --model my-model -o results.fits --samples samples.h5 --num-samples 200
   flowspec predict table.fits --flux-unit "1e-18 erg/s/cm2/A" --column err=FLUX_SIGMA \\
            --model sdss -o results.ecsv
+
+With a model of emission lines (nebula, cloudy) SPECTRA are catalogues (CSV, ECSV, FITS, HDF5), a
+row per object: for each line the columns <LINE> and <LINE>_err, or an upper limit <LINE>_ul of 3
+sigma; names such as Hbeta, [OIII]5007, [SII]6717,6731, HB4861_FLUX. Any unit; gaps are fine. The
+table has the probability of every ionising source, and percentiles of the parameters.
+
+  flowspec predict lines.ecsv --model cloudy -o out.ecsv
+  flowspec predict lines.csv --column '[OIII]5007=o3' --column '[OIII]5007_err=o3_sig' \
+           --model nebula --dereddened -o out.fits
 """
 _SIMULATE = """\
 The file has theta [n, parameters], wave (vacuum A), flux and ivar [n, pixels] (1e-17 erg/s/cm2/A).
@@ -121,12 +130,17 @@ def _predict(commands):
     c = _command(commands, "predict", "posteriors of spectra, from a trained model", _PREDICT)
     c.add_argument("spectra", nargs="+", metavar="SPECTRA", help="files or patterns")
     _add_model(c)
-    c.add_argument("-o", "--output", required=True, metavar="TABLE", help="table: .ecsv or .fits")
+    c.add_argument("-o", "--output", required=True, metavar="TABLE",
+                   help="table: .ecsv or .fits; of lines also .h5")
     c.add_argument("--samples", metavar="FILE", help="write the samples too, to this HDF5 file")
     text = "posterior samples per spectrum (%(default)s)"
     c.add_argument("--num-samples", type=whole(100), default=500, metavar="N", help=text)
     text = "weight the posteriors to the galaxies of a survey instead of the model's flat prior"
     c.add_argument("--population", action="store_true", help=text)
+    group = c.add_argument_group("emission lines")
+    group.add_argument("--dereddened", action="store_true", help="fluxes are corrected for dust")
+    group.add_argument("--suffix", metavar="TEXT", help="columns are lines with this after them, "
+                       "such as _FLUX_CORR, and this with _ERR their errors")
     _add_seed(c)
     _add_reading(c)
 

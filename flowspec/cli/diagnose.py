@@ -14,7 +14,8 @@ from flowspec.cli.inputs import reading
 from flowspec.cli.outputs import make_folder, save, write_table
 from flowspec.fit import draw_many
 from flowspec.io import read
-from flowspec.posterior import Posterior, load
+from flowspec.load import load
+from flowspec.posterior import Posterior
 from flowspec.sim.galaxy import GalaxySimulator
 from flowspec.sim.presets import INSTRUMENTS
 from flowspec.spectra import Spectra

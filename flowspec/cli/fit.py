@@ -15,7 +15,7 @@ from flowspec.fit import fit
 from flowspec.io import read_simulations
 from flowspec.io.hdf5 import opened
 from flowspec.io.source import blaming
-from flowspec.posterior import load
+from flowspec.load import load
 from flowspec.sim.prior import Prior
 from flowspec.sim.user import Simulations
 from flowspec.sim.varied import Varied

@@ -3,7 +3,8 @@
 from argparse import Namespace
 from pathlib import Path
 
-from flowspec.posterior import Posterior, load, shipped
+from flowspec.load import load, shipped
+from flowspec.posterior import Posterior
 
 
 def run(args: Namespace) -> None:

@@ -10,11 +10,14 @@ import numpy as np
 from astropy.table import QTable, vstack
 from tqdm import tqdm
 
+from flowspec.cli import predict_lines
 from flowspec.cli.inputs import blocks, expanded, reading
 from flowspec.cli.outputs import TABLES, check_file, write_table
 from flowspec.io.samples import SampleWriter
 from flowspec.io.source import blaming
-from flowspec.posterior import Posterior, load
+from flowspec.line_posterior import LinePosterior
+from flowspec.load import load
+from flowspec.posterior import Posterior
 from flowspec.screening import Flag
 from flowspec.sim.population import Population
 
@@ -29,10 +32,17 @@ def run(args: Namespace) -> None:
         OSError: If an output cannot be written.
     """
     start = time.perf_counter()
-    check_file(args.output, inputs=[*expanded(args.spectra), args.model], endings=TABLES)
+    inputs = [*expanded(args.spectra), args.model]
+    check_file(args.output, inputs=inputs, endings=[*TABLES, ".h5"])
     if args.samples:
-        check_file(args.samples, inputs=[*expanded(args.spectra), args.model, args.output])
+        check_file(args.samples, inputs=[*inputs, args.output])
     posterior = load(args.model)
+    if isinstance(posterior, LinePosterior):
+        predict_lines.run(args, posterior)
+        return
+    if args.dereddened or args.suffix:
+        raise ValueError("expected --dereddened and --suffix only with a model of lines")
+    check_file(args.output, endings=TABLES)
     loaded = time.perf_counter()
     about = {"model": args.model, "seed": args.seed, "flowspec": version("flowspec")}
     with _samples_file(args, posterior, about) as samples:

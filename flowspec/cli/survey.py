@@ -14,7 +14,7 @@ from flowspec.cli.inputs import reading
 from flowspec.cli.outputs import make_folder, save, write_table
 from flowspec.io.hdf5 import parameter_names, stream
 from flowspec.io.source import blaming
-from flowspec.posterior import load
+from flowspec.load import load
 from flowspec.sim.galaxy import GalaxySimulator
 from flowspec.sim.line_snr import strongest_line_snr
 from flowspec.sim.moons import load_channels, moons

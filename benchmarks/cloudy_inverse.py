@@ -1,0 +1,170 @@
+"""Nebular parameters from lines: against exact posteriors, NebulaBayes and real nebulae.
+
+``--part exact``: the flow and the exact posterior of mock objects with random subsets of lines
+(classifier two-sample test), and importance sampling. ``calibration``: PIT, SBC and TARP by number
+of lines and with limits. ``peer``: NebulaBayes on the same grid, lines and errors. ``speed``:
+objects per second, and spaxels from HDF5 to HDF5.
+"""
+
+import time
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+import flowspec as fs
+from benchmarks import nebulabayes
+from flowspec.check import calibration
+from flowspec.check.c2st import c2st
+from flowspec.check.reference import exact_posterior, nuts
+from flowspec.lines import Lines, State
+from flowspec.sim.grid import mappings
+from flowspec.sim.nebula_lines import NebulaSimulator
+
+SNR = (3.0, 50.0)  # of the median measured line of a mock object
+DRAWS = 2000
+
+
+def run(
+    *,
+    part: str = "exact",
+    model: str = "nebula",
+    objects: int = 200,
+    chains: int = 0,
+    seed: int = 1000,
+) -> dict:
+    """One part.
+
+    Args:
+        part: "exact", "calibration", "peer" or "speed".
+        model: Name of a shipped model or a model file, of the MAPPINGS grid.
+        objects: Mock objects.
+        chains: Objects that NUTS is run on too, in "exact".
+        seed: Of the mock objects.
+    """
+    parts = {"exact": exact, "calibration": calibrated, "peer": peer, "speed": speed}
+    if part not in parts:
+        raise ValueError(f"expected a part among {sorted(parts)}; got {part!r}")
+    posterior = fs.load(model)
+    sim = NebulaSimulator(mappings(), posterior.lines)
+    extra = {"chains": chains} if part == "exact" else {}
+    return parts[part](posterior, sim, objects, seed, **extra)
+
+
+def mocks(sim: NebulaSimulator, count: int, seed: int, wanted=None):
+    """Objects that were never trained on: theta [n, params], `Lines`, dereddened [n].
+
+    Args:
+        sim: The simulator.
+        count: How many.
+        seed: Random seed.
+        wanted: Of a catalogue: which rows to take [n]; by default those in the range `SNR`.
+    """
+    drawn = [np.asarray(a) for a in jax.jit(sim.draw, static_argnums=1)(jr.key(seed), 20 * count)]
+    theta, _, flux, err, state, dereddened = drawn
+    if wanted is None:
+        ratio = np.where(state == State.MEASURED, flux / np.where(err > 0, err, 1), np.nan)
+        snr = np.nanmedian(np.where(state == State.MEASURED, ratio, np.nan), axis=1)
+        keep = (snr >= SNR[0]) & (snr <= SNR[1])
+    else:
+        keep = wanted(state)
+    rows = np.flatnonzero(keep)[:count]
+    return theta[rows], as_lines(sim, flux[rows], err[rows], state[rows]), dereddened[rows] > 0
+
+
+def as_lines(sim, flux, err, state) -> Lines:
+    """Arrays of a simulator as the catalogue that they stand for."""
+    limit = np.where(state == State.LIMIT, flux, np.nan)
+    flux = np.where(state == State.MEASURED, flux, np.nan)
+    return Lines(sim.lines, flux, np.where(state == State.MEASURED, err, np.nan), limit)
+
+
+def exact(posterior, sim, objects, seed, chains) -> dict:
+    """Classifier two-sample tests, importance sampling, leakage; NUTS on a few objects."""
+    theta, obs, dereddened = mocks(sim, objects, seed)
+    tests, ess, own, seconds, evidence, steps = [], [], [], [], [], []
+    outside = 0
+    low, high = posterior.model.priors[0].bounds(theta[0])
+    for i in range(objects):
+        one, bit = obs[i], bool(dereddened[i])
+        free = [n != "av" or not bit for n in posterior.names]  # of dereddened ones av is the prior
+        data = (one.flux[0], one.err[0], one.state[0], jnp.float32(bit))
+
+        def log_likelihood(t, data=data):
+            return sim.log_likelihood(t, jnp.int32(0), *data)
+
+        began = time.perf_counter()
+        truth = exact_posterior(log_likelihood, posterior.model.priors[0], DRAWS, seed=i)
+        seconds.append(time.perf_counter() - began)
+        flow = posterior.sample(one, DRAWS, seed=seed, first=i, dereddened=bit)[:, 0]
+        outside += int(((flow < np.asarray(low)) | (flow > np.asarray(high))).sum())
+        refined = posterior.refine(one, sim.log_likelihood, DRAWS, draws=DRAWS, seed=i,
+                                   dereddened=bit)
+        tests.append(c2st(truth.samples[:, free], flow[:, free], seed=i))
+        ess.append(float(refined.ess[0]) / DRAWS)
+        own.append(truth.ess)
+        evidence.append(float(refined.log_evidence[0]) - truth.log_evidence)
+        if i < chains:
+            drawn, report = nuts(
+                log_likelihood, posterior.model.priors[0], flow[:4], jr.key(i), draws=1000
+            )
+            steps.append({
+                "r_hat": max(r["r_hat"] for r in report.values()),
+                "n_eff": min(r["n_eff"] for r in report.values()),
+                "c2st with exact": c2st(truth.samples[:, free], drawn[::2][:DRAWS, free], seed=i),
+            })
+    return {
+        "objects": objects,
+        "c2st median": float(np.median(tests)),
+        "c2st 95th percentile": float(np.percentile(tests, 95)),
+        "importance ESS over samples, median": float(np.median(ess)),
+        "importance ESS over samples, 5th percentile": float(np.percentile(ess, 5)),
+        "draws outside the prior": outside,
+        "ln evidence, refined less exact, median and NMAD": [
+            float(np.median(evidence)), float(1.4826 * np.median(np.abs(evidence)))],
+        "ESS behind an exact posterior, least": float(min(own)),
+        "seconds per exact posterior": float(np.median(seconds)),
+        "lines per object, median": float(np.median((obs.state > 0).sum(1))),
+        "nuts": steps,
+    }  # fmt: skip
+
+
+def calibrated(posterior, sim, objects, seed) -> dict:
+    """PIT, SBC and TARP on fresh objects: few lines, many, and with limits."""
+    groups = {
+        "few lines (<= 4)": lambda s: (s > 0).sum(1) <= 4,
+        "many lines (>= 8)": lambda s: (s > 0).sum(1) >= 8,
+        "with upper limits": lambda s: (s == State.LIMIT).any(1),
+    }
+    results = {}
+    for name, wanted in groups.items():
+        theta, obs, dereddened = mocks(sim, objects, seed, wanted)
+        samples = np.empty((300, len(theta), theta.shape[1]), np.float32)
+        for bit in (False, True):
+            rows = np.flatnonzero(dereddened == bit)
+            samples[:, rows] = posterior.sample(obs[rows], 300, seed=seed, dereddened=bit)
+        low, high = (np.asarray(b) for b in posterior.model.priors[0].bounds(theta))
+        report = calibration.report(samples, theta, posterior.names, low, high)
+        results[name] = {"objects": len(theta), **as_json(report)}
+    return results
+
+
+def as_json(report) -> dict:
+    """The largest KS distance and TARP deviation, and shares inside intervals."""
+    return report
+
+
+def peer(posterior, sim, objects, seed) -> dict:
+    """NebulaBayes on the same objects: difference of medians over its sigma, objects per second."""
+    return nebulabayes.compare(posterior, sim, objects, seed)
+
+
+def speed(posterior, sim, objects, seed) -> dict:
+    """Objects per second with 1,000 draws each, once compiled."""
+    _, obs, _ = mocks(sim, max(objects, 4096), seed, lambda s: (s > 0).any(1))
+    posterior.sample(obs, 1000)
+    wall, cpu = time.perf_counter(), time.process_time()
+    posterior.sample(obs, 1000)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return {"objects": len(obs), "per second": len(obs) / wall, "per CPU second": len(obs) / cpu}

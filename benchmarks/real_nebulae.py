@@ -1,0 +1,194 @@
+"""Real nebulae: abundances of galaxies with direct temperatures, and the gradient of NGC 628.
+
+Direct method: 391 galaxies of DESI (Scholte et al. 2025, MNRAS 540, 1800), strong lines only, as
+ratios free of dust. Photoionisation models lie above direct O/H by a known offset: the scatter
+about the median offset is what counts, and whether the stated errors cover it. NGC 628: 1,430
+nebulae of PHANGS-MUSE (Groves et al. 2023, MNRAS 520, 4902), observed fluxes; the radial gradient
+of O/H next to that of the catalogue's own Scal calibration, for the same nebulae. Data:
+`FLOWSPEC_TEST_DATA`.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+import flowspec as fs
+from benchmarks import harness
+from flowspec import plots
+from flowspec.cli.outputs import save
+from flowspec.io import read_lines
+from flowspec.lines import Lines
+from flowspec.screening import Flag
+
+HALPHA = 2.86  # over H-beta, case B at 10^4 K, to which the ratios were corrected
+STARS = ("POPSTAR", "BPASS")  # sources of which these galaxies may be
+
+
+def run(*, model: str = "cloudy", draws: int = 1000, figures: str = "", seed: int = 0) -> dict:
+    """Both samples.
+
+    Args:
+        model: Name of a shipped model or a model file that knows O/H and N/O.
+        draws: Posterior draws per object.
+        figures: Folder for abundances.png and gradient.png.
+        seed: Of the draws.
+    """
+    posterior, folder = fs.load(model), harness.data_folder() / "lines"
+    return {
+        "direct method": direct(posterior, folder / "direct_te", draws, figures, seed),
+        "NGC 628": gradient(posterior, folder / "phangs_ngc628", draws, figures, seed),
+    }
+
+
+def direct(posterior, folder: Path, draws: int, figures: str, seed: int) -> dict:
+    """O/H and N/O by the posterior given stars, against those by the direct method."""
+    ratios = Table.read(folder / "scholte2025_desi_ratios.fits")
+    truth = Table.read(folder / "scholte2025_desi.fits")
+    obs = from_ratios(ratios)
+    samples = given_stars(posterior, obs, draws, seed, dereddened=True)
+    results = {"objects": len(obs)}
+    found, direct_values = {}, {}
+    for name, column in (("oh", "OH"), ("no", "NO")):
+        levels = (np.asarray(truth[f"{column}_{p}"], float) for p in ("p16", "p50", "p84"))
+        known_low, known, known_high = levels
+        drawn = samples[..., posterior.names.index(name)]
+        low, middle, high = np.percentile(drawn, [16, 50, 84], axis=0)
+        away = middle - known
+        offset = np.median(away)
+        sigma = np.hypot((high - low) / 2, (known_high - known_low) / 2)
+        covered = [float((np.abs(away - offset) < k * sigma).mean()) for k in (1, 2)]
+        results[name] = {
+            "offset": float(offset),
+            "scatter (standard deviation)": float(np.std(away)),
+            "scatter (NMAD)": float(1.4826 * np.median(np.abs(away - offset))),
+            "correlation": float(np.corrcoef(middle, known)[0, 1]),
+            "median stated sigma": float(np.median((high - low) / 2)),
+            "residuals within 1 and 2 sigma of both errors": covered,
+        }
+        found[name], direct_values[name] = (low, middle, high), known
+    if figures:
+        draw_abundances(figures, found, direct_values)
+    return results
+
+
+def given_stars(posterior, obs: Lines, draws: int, seed: int, *, dereddened: bool) -> np.ndarray:
+    """Draws [draws, rows, params] under the sources that are stars, in proportion to their odds."""
+    stars = [s for s in posterior.sources if s in STARS] or list(posterior.sources)
+    share = posterior.source_probabilities(obs, dereddened=dereddened)
+    share = np.maximum(share[:, [posterior.sources.index(s) for s in stars]], 1e-30)
+    share = share / share.sum(1, keepdims=True)
+    of = [posterior.sample(obs, draws, seed=seed, source=s, dereddened=dereddened) for s in stars]
+    level = np.random.default_rng(seed).uniform(size=(draws, len(obs)))
+    which = (level[..., None] > np.cumsum(share, 1)[:, :-1]).sum(-1)
+    return np.take_along_axis(np.stack(of), which[None, ..., None], 0)[0]
+
+
+def from_ratios(t: Table) -> Lines:
+    """Fluxes relative to H-beta, with the errors of the ratios."""
+    def flux(column, times=1.0):
+        low, middle, high = (np.asarray(t[f"{column}_{p}"], float) for p in ("p16", "p50", "p84"))
+        value = 10**middle * times
+        err = value * np.log(10) * np.maximum((high - low) / 2, 0.002)
+        bad = ~np.isfinite(value) | (middle < -5)
+        return np.where(bad, np.nan, value), np.where(bad, np.nan, err)
+
+    oii, oii_err = flux("logR2")
+    columns = {
+        "[OII]3726,3729": (oii, oii_err),
+        "[OIII]5007": flux("logR3"),
+        "[NII]6584": flux("logN2", HALPHA),
+        "[SII]6717,6731": flux("logS2", HALPHA),
+        "[NeIII]3869": flux("logNe3O2", oii),
+    }
+    one = np.ones(len(t))
+    columns |= {"Hbeta": (one, 0.005 * one), "Halpha": (HALPHA * one, 0.01 * one)}
+    values, errors = (np.stack(c, axis=1) for c in zip(*columns.values(), strict=True))
+    return Lines(tuple(columns), values, errors, names=[str(i) for i in t["TARGETID"]])
+
+
+def gradient(posterior, folder: Path, draws: int, figures: str, seed: int) -> dict:
+    """O/H along the radius of NGC 628, from nebulae that are H II regions by their class."""
+    path = folder / "ngc628_nebulae.fits"
+    table, obs = Table.read(path), read_lines(path)
+    found = posterior.summarize(obs, n=draws, seed=seed)
+    known = np.asarray(table["met_scal"], float)
+    radius = np.asarray(table["deproj_r_R25"], float)
+    hii = (np.asarray(table["BPT_NII"]) == 0) & np.isfinite(known) & (obs.snr > 3)
+    rows = np.flatnonzero(hii)
+    samples = given_stars(posterior, obs[rows], draws, seed, dereddened=False)
+    oh = np.percentile(samples[..., posterior.names.index("oh")], [16, 50, 84], axis=0)
+    lines = {
+        "flowspec": slope(radius[rows], oh[1], seed),
+        "Scal of the catalogue": slope(radius[rows], known[rows], seed),
+    }
+    if figures:
+        draw_gradient(figures, radius[rows], oh[1], known[rows], lines)
+    strange = (np.asarray(found["flags"]) & Flag.OUT_OF_DISTRIBUTION) > 0
+    agn = np.asarray(table["BPT_NII"]) == 3
+    results = {
+        "nebulae": len(obs), "H II regions": len(rows),
+        "dex per R25, error; dex at the centre": lines,
+        "scatter about the line, dex": {
+            "flowspec": scatter(radius[rows], oh[1]),
+            "Scal": scatter(radius[rows], known[rows])},
+        "median stated sigma": float(np.median((oh[2] - oh[0]) / 2)),
+        "correlation with Scal": float(np.corrcoef(oh[1], known[rows])[0, 1]),
+        "share flagged out of distribution": float(strange.mean()),
+        "share of H II regions flagged": float(strange[rows].mean()),
+    }  # fmt: skip
+    if len(posterior.sources) > 1:
+        stars = sum(np.asarray(found[f"p_{s}"]) for s in posterior.sources if s in STARS)
+        results["mean probability of stars"] = {
+            "H II regions": float(stars[rows].mean()),
+            "AGN or shock-like by [N II]": float(stars[agn].mean())}
+    return results
+
+
+def slope(x: np.ndarray, y: np.ndarray, seed: int) -> list[float]:
+    """Slope of a straight line, its error by 500 bootstraps, and the value at zero."""
+    rng, fits = np.random.default_rng(seed), []
+    for _ in range(500):
+        rows = rng.integers(len(x), size=len(x))
+        fits.append(np.polyfit(x[rows], y[rows], 1))
+    best = np.polyfit(x, y, 1)
+    return [float(best[0]), float(np.std(fits, axis=0)[0]), float(best[1])]
+
+
+def scatter(x: np.ndarray, y: np.ndarray) -> float:
+    """NMAD about the straight line."""
+    left = y - np.polyval(np.polyfit(x, y, 1), x)
+    return float(1.4826 * np.median(np.abs(left - np.median(left))))
+
+
+def draw_abundances(folder, found, known) -> None:
+    """Posterior against direct method."""
+    figure, axes = plots.canvas(1, 2, size=(4.2, 4.0))
+    titles = {"oh": "12 + log(O/H)", "no": "log(N/O)"}
+    for ax, (name, (low, middle, high)) in zip(axes[0], found.items(), strict=True):
+        x = known[name]
+        ax.errorbar(x, middle, [middle - low, high - middle], fmt=".", ms=3, lw=0.5, alpha=0.6)
+        ends = np.percentile(x, [0.5, 99.5])
+        offset = float(np.median(middle - x))
+        ax.plot(ends, ends, "k-", lw=0.8, label="equal")
+        ax.plot(ends, ends + offset, "k--", lw=0.8, label=f"offset {offset:+.2f}")
+        ax.set(xlabel=f"{titles[name]}, direct method", ylabel=f"{titles[name]}, strong lines",
+               xlim=ends + [-0.1, 0.1])
+        ax.legend(frameon=False, fontsize=8)
+    save(figure, Path(folder) / "abundances.png")
+
+
+def draw_gradient(folder, radius, oh, scal, lines) -> None:
+    """O/H against radius by both."""
+    figure, axes = plots.canvas(size=(6.5, 4.2))
+    ax = axes[0, 0]
+    ends = np.array([0.0, radius.max()])
+    for (name, (value, error, centre)), y, colour in zip(
+        lines.items(), (oh, scal), ("C0", "C1"), strict=True
+    ):
+        ax.plot(radius, y, ".", ms=3, alpha=0.35, color=colour)
+        ax.plot(ends, centre + value * ends, color=colour,
+                label=f"{name}: {value:+.2f} ± {error:.2f} dex per $R_{{25}}$")
+    ax.set(xlabel="deprojected radius [$R_{25}$]", ylabel="12 + log(O/H)")
+    ax.legend(frameon=False, fontsize=9)
+    save(figure, Path(folder) / "gradient.png")

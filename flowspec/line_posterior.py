@@ -1,0 +1,332 @@
+"""`LinePosterior`: what a trained model says about any number of rows of a line catalogue."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from astropy.table import QTable
+from jaxtyping import Array, Float, Int
+
+from flowspec.line_model import LineArchitecture, LineModel
+from flowspec.lines import Lines, State
+from flowspec.reweight import normalised, resample
+from flowspec.screening import Flag, Screen
+from flowspec.sim.prior import Prior
+from flowspec.storage import named_leaves, with_leaves, write_model
+from flowspec.summary import PERCENTILES, at_edge
+
+_ROWS = 1024  # embedded, and drawn for, at once
+KIND = "lines"  # in the header of a model file
+
+
+class Refined(NamedTuple):
+    """Posterior draws corrected by an explicit likelihood.
+
+    Attributes:
+        samples: Draws of the exact posterior [n, batch, params].
+        source: Number of the source of each [n, batch].
+        ess: Effective number of independent draws per object [batch].
+        log_evidence: ``ln p(data)`` of each object [batch].
+    """
+
+    samples: Float[np.ndarray, "n batch params"]
+    source: Int[np.ndarray, "n batch"]
+    ess: Float[np.ndarray, " batch"]
+    log_evidence: Float[np.ndarray, " batch"]
+
+
+class LinePosterior(eqx.Module):
+    """A trained model of line catalogues, from `flowspec.load` or `flowspec.fit_lines`.
+
+    Attributes:
+        model: Network and flow.
+        screen: Distances of simulations in summary space, for ``p_value``.
+        architecture: Sizes that the model was built with.
+        provenance: JSON-ready account of how the model came to be.
+    """
+
+    model: LineModel
+    screen: Screen
+    architecture: LineArchitecture = eqx.field(static=True)
+    provenance: dict = eqx.field(static=True)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters, the last axis of every sample."""
+        return self.model.priors[0].names
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources that may ionise."""
+        return self.model.sources
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Names of the lines that the model knows."""
+        return self.model.lines
+
+    def sample(
+        self, obs: Lines, n: int = 1000, *, seed: int = 0, first: int = 0,
+        source: str | None = None, dereddened: bool = False,
+    ) -> Float[np.ndarray, "n batch params"]:  # fmt: skip
+        """Draw from the posterior of the parameters, over all sources or given one.
+
+        Draws depend on the seed and on a row's number only, not on how the input is cut up.
+
+        Args:
+            obs: Rows of a catalogue.
+            n: Draws per row.
+            seed: Random seed.
+            first: Number of the first row, where `obs` is a part of something larger.
+            source: Name of the source to condition on.
+            dereddened: Whether the fluxes are corrected for dust; ``av`` then is that of the prior.
+
+        Raises:
+            ValueError: If there is no such source, or no line that the model knows.
+        """
+        return self.sample_sources(
+            obs, n, seed=seed, first=first, source=source, dereddened=dereddened
+        )[0]
+
+    def sample_sources(
+        self, obs: Lines, n: int = 1000, *, seed: int = 0, first: int = 0,
+        source: str | None = None, dereddened: bool = False,
+    ) -> tuple[Float[np.ndarray, "n batch params"], Int[np.ndarray, "n batch"]]:  # fmt: skip
+        """As `sample`, with the number of each draw's source."""
+        if source is not None and source not in self.sources:
+            raise ValueError(f"expected a source among {self.sources}; got {source!r}")
+        given = -1 if source is None else self.sources.index(source)
+        parts = []
+        for rows, data in self._chunks(obs, dereddened):
+            keys = jax.vmap(jr.fold_in, (None, 0))(jr.key(seed), first + rows)
+            summary, logits, _ = _embed(self.model, *data)
+            drawn = _draw(self.model, keys, summary, logits, n, given)
+            parts.append([np.asarray(a)[:, : (rows < len(obs)).sum()] for a in drawn])
+        return tuple(np.concatenate(p, axis=1) for p in zip(*parts, strict=True))
+
+    def source_probabilities(
+        self, obs: Lines, *, dereddened: bool = False
+    ) -> Float[np.ndarray, "batch sources"]:
+        """Probability of every source of each row."""
+        return np.exp(self._of_rows(obs, dereddened)[1])
+
+    def log_prob(
+        self,
+        theta: Float[np.ndarray, "*n batch params"],
+        obs: Lines,
+        source: Int[np.ndarray, "*n batch"] | None = None,
+        *,
+        dereddened: bool = False,
+    ) -> Float[np.ndarray, "*n batch"]:
+        """Normalised log posterior density, ``-inf`` outside the prior.
+
+        Args:
+            theta: Parameters, ``[batch, params]`` or ``[n, batch, params]``.
+            obs: Rows of a catalogue.
+            source: Number of the source of each: the density is then the joint one; by default
+                the sum over all sources.
+            dereddened: Whether the fluxes are corrected for dust.
+        """
+        stacked = np.asarray(theta, np.float32).reshape(-1, *np.shape(theta)[-2:])
+        numbers = range(len(self.sources))
+        each = [np.full(stacked.shape[:2], k) for k in numbers]
+        if source is not None:
+            each = [np.broadcast_to(source, stacked.shape[:2])]
+        parts = []
+        for rows, data in self._chunks(obs, dereddened):
+            summary, logits, _ = _embed(self.model, *data)
+            at = np.minimum(rows, len(obs) - 1)
+            values = [
+                _density(self.model, stacked[:, at], k[:, at], summary, logits) for k in each
+            ]
+            total = jax.nn.logsumexp(jnp.stack(values), axis=0)
+            parts.append(np.asarray(total)[:, : (rows < len(obs)).sum()])
+        return np.concatenate(parts, axis=-1).reshape(np.shape(theta)[:-1])
+
+    def summaries(
+        self, obs: Lines, *, dereddened: bool = False
+    ) -> Float[np.ndarray, "batch features"]:
+        """What the flow is given for each row, but for the source."""
+        return self._of_rows(obs, dereddened)[0]
+
+    def summarize(
+        self, obs: Lines, *, n: int = 500, seed: int = 0, first: int = 0,
+        dereddened: bool = False, with_samples: bool = False,
+    ) -> QTable | tuple[QTable, Float[np.ndarray, "n batch params"]]:  # fmt: skip
+        """A row per object: ``name``; the most probable ``source`` and every ``p_<source>`` where
+        there are several; ``<parameter>_p16``, ``_p50``, ``_p84``; ``lines`` used and limits
+        among them; ``snr`` (median of the measured lines); ``p_value``; ``flags``,
+        ``flag_names`` and ``notes``.
+
+        Args:
+            obs: Rows of a catalogue.
+            n: Posterior draws per row behind the percentiles.
+            seed: Random seed.
+            first: Number of the first row, where `obs` is a part of something larger.
+            dereddened: Whether the fluxes are corrected for dust; there is no ``av`` then.
+            with_samples: Whether to return the draws as well.
+        """
+        known = obs.select(self.lines)
+        options = {"seed": seed, "first": first, "dereddened": dereddened}
+        samples, source = self.sample_sources(known, n, **options)
+        summary, log_share = self._of_rows(known, dereddened)
+        table = QTable({"name": list(obs.names)})
+        if len(self.sources) > 1:
+            table["source"] = [self.sources[k] for k in log_share.argmax(1)]
+            for name, column in zip(self.sources, np.exp(log_share).T, strict=True):
+                table[f"p_{name}"] = column
+        shown = [n for n in self.names if not (dereddened and n == "av")]
+        for name in shown:
+            levels = np.percentile(samples[..., self.names.index(name)], PERCENTILES, axis=0)
+            for level, column in zip(PERCENTILES, levels, strict=True):
+                table[f"{name}_p{level}"] = column.astype(samples.dtype)
+        table["lines"] = (known.state != State.ABSENT).sum(1)
+        table["limits"] = (known.state == State.LIMIT).sum(1)
+        table["snr"] = known.snr.astype(samples.dtype)
+        table["p_value"] = self.screen.p_value(summary)
+        flags = np.where(table["lines"] == 0, Flag.NO_DATA, 0)
+        flags |= np.where(self._at_edge(samples, source, shown), Flag.AT_PRIOR_EDGE, 0)
+        flags |= np.where(table["p_value"] < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
+        table["flags"] = flags
+        table["flag_names"] = [Flag.describe(int(f)) for f in flags]
+        table["notes"] = list(known.notes)
+        return (table, samples) if with_samples else table
+
+    def refine(
+        self, obs: Lines, likelihood, n: int = 1000, *, draws: int = 4000, seed: int = 0,
+        first: int = 0, dereddened: bool = False,
+    ) -> Refined:  # fmt: skip
+        """Draws of the exact posterior, by importance weights on those of the flow.
+
+        ``w = L(theta) p(theta) / q(theta | x)`` (Dax et al. 2023, arXiv:2210.05686, equation 2),
+        whose mean is the evidence.
+
+        Args:
+            obs: Rows of a catalogue.
+            likelihood: ``(theta [params], source, flux, err, state, dereddened) -> ln L`` of one
+                object, such as `NebulaSimulator.log_likelihood`, traceable by JAX.
+            n: Draws wanted per row.
+            draws: Draws of the flow that are weighted.
+            seed: Random seed.
+            first: Number of the first row.
+            dereddened: Whether the fluxes are corrected for dust.
+        """
+        obs = obs.select(self.lines)
+        options = {"seed": seed, "first": first, "dereddened": dereddened}
+        samples, source = self.sample_sources(obs, draws, **options)
+        proposal = self.log_prob(samples, obs, source, dereddened=dereddened)
+        bit = jnp.full(len(obs), float(dereddened))
+        target = _targets(self.model, likelihood, samples, source, obs, bit)
+        log_weight = np.asarray(target, float) - proposal
+        log_weight = np.where(np.isfinite(log_weight), log_weight, -np.inf)
+        weight, ess = normalised(log_weight)
+        both = np.concatenate([samples, source[..., None]], axis=-1)
+        drawn = resample(both, weight, n, seed)
+        evidence = np.logaddexp.reduce(log_weight, axis=0) - np.log(draws)
+        return Refined(drawn[..., :-1], drawn[..., -1].astype(int), ess, evidence)
+
+    def save(self, path: str | Path, *, half: bool = False) -> None:
+        """Write a model file (safetensors: a JSON header and arrays), atomically.
+
+        Args:
+            path: The file; an existing one is replaced.
+            half: Store the parameters in half precision, at half the size.
+        """
+        config = {
+            "kind": KIND,
+            "priors": [p.config() for p in self.model.priors],
+            "sources": self.sources,
+            "lines": self.lines,
+            "architecture": asdict(self.architecture),
+            "provenance": self.provenance,
+        }
+        kind = np.float16 if half else np.float32
+        arrays = {n: np.asarray(a, kind) for n, a in named_leaves(self.model).items()}
+        write_model(path, config, arrays | self.screen.arrays())
+
+    @classmethod
+    def restored(cls, config: dict, arrays: dict[str, np.ndarray]) -> "LinePosterior":
+        """From what `save` wrote."""
+        priors = [Prior.from_config(c) for c in config["priors"]]
+        sizes = LineArchitecture(**config["architecture"])
+        model = LineModel(jr.key(0), priors, config["sources"], config["lines"], sizes)
+        model, screen = with_leaves(model, arrays), Screen.restored(arrays)
+        return cls(model, screen, sizes, config["provenance"])
+
+    def _chunks(self, obs: Lines, dereddened: bool) -> Iterator[tuple[np.ndarray, tuple]]:
+        """Numbers of rows, padded by the last to a fixed size, and their data."""
+        if len(obs) == 0:
+            raise ValueError("expected at least one row; got none")
+        obs = obs.select(self.lines)
+        size = min(_ROWS, 1 << (len(obs) - 1).bit_length())
+        for start in range(0, len(obs), size):
+            rows = np.arange(start, start + size)
+            at = np.minimum(rows, len(obs) - 1)
+            yield rows, (obs.flux[at], obs.err[at], obs.state[at], np.full(size, float(dereddened)))
+
+    def _of_rows(self, obs: Lines, dereddened: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Summaries [batch, features] and log probabilities of sources [batch, sources]."""
+        parts = []
+        for rows, data in self._chunks(obs, dereddened):
+            summary, _, log_share = _embed(self.model, *data)
+            parts.append([np.asarray(a)[: (rows < len(obs)).sum()] for a in (summary, log_share)])
+        return tuple(np.concatenate(p) for p in zip(*parts, strict=True))
+
+    def _at_edge(self, samples, source, shown) -> np.ndarray:
+        """Whether the draws of the commonest source pile up at a limit of one of `shown`."""
+        columns = [self.names.index(n) for n in shown]
+        common = np.array([np.bincount(s, minlength=len(self.sources)).argmax() for s in source.T])
+        edge = np.zeros(samples.shape[1], bool)
+        for k, prior in enumerate(self.model.priors):
+            rows = common == k
+            edge[rows] = at_edge(prior, samples[:, rows], columns)
+        return edge
+
+
+@eqx.filter_jit
+def _embed(model, flux, err, state, dereddened):
+    summary = model.summary(flux, err, state, dereddened)
+    logits = model.logits(summary)
+    return summary, logits, jax.nn.log_softmax(logits)
+
+
+@eqx.filter_jit
+def _draw(model, keys, summary, logits, n: int, given: int):
+    dims = len(model.priors[0].names)
+
+    def one(key, summary, logits):
+        which, base = jr.split(key)
+        source = jr.categorical(which, logits, shape=(n,)) if given < 0 else jnp.full(n, given)
+        rows = jnp.broadcast_to(summary, (n, *summary.shape))
+        free = model.flow.push(jr.normal(base, (n, dims)), model.condition(rows, source))
+        return model.decode(free, source), source
+
+    return jax.vmap(one, out_axes=1)(keys, summary, logits)
+
+
+@eqx.filter_jit
+def _density(model, theta, source, summary, logits):
+    inside = jnp.stack([jnp.isfinite(p.log_prob(theta)) for p in model.priors])
+    inside = jnp.take_along_axis(inside, source[None], axis=0)[0]
+    free, log_det = model.encode(theta, source)
+    rows = jnp.broadcast_to(summary, (*source.shape, summary.shape[-1]))
+    log_flow = model.flow.log_prob(free, model.condition(rows, source))
+    log_share = jax.nn.log_softmax(logits)[jnp.arange(source.shape[1]), source]
+    return jnp.where(inside, log_share + log_flow + log_det, -jnp.inf)
+
+
+@eqx.filter_jit
+def _targets(model, likelihood, samples, source, obs: Lines, dereddened) -> Array:
+    """``ln L + ln prior`` [n, batch], sources alike before the data."""
+    prior = jnp.stack([p.log_prob(samples) for p in model.priors])
+    prior = jnp.take_along_axis(prior, source[None], axis=0)[0] - np.log(len(model.sources))
+    rows = (jnp.asarray(a) for a in (obs.flux, obs.err, obs.state))
+    of_draws = jax.vmap(likelihood, (0, 0, None, None, None, None))
+    of_rows = jax.vmap(of_draws, (1, 1, 0, 0, 0, 0), out_axes=1)
+    return prior + of_rows(samples, source, *rows, dereddened)

@@ -1,0 +1,64 @@
+"""The explicit likelihood of line fluxes of unknown scale."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import log_ndtr, logsumexp
+from jax.scipy.stats import norm
+from jaxtyping import Array, Float, Int
+
+from flowspec.lines import State
+from flowspec.sim.line_noise import AMPLITUDE
+
+NODES = 24  # of the integral over the scale
+REACH = 6.0  # of it, in standard deviations
+
+
+def log_likelihood(
+    flux: Float[Array, " lines"],
+    err: Float[Array, " lines"],
+    state: Int[Array, " lines"],
+    ratio: Float[Array, " lines"],
+    model_err: Float[Array, " lines"],
+) -> Float[Array, ""]:
+    """``ln p(fluxes | ratios)`` of one object, integrated over its scale A with a prior dA / A.
+
+    ``int prod_measured N(f_i; A r_i, s_i^2) prod_limits Phi((f_i - A r_i) / s_i) dA / A`` with
+    ``s_i^2 = err_i^2 + (A model_err_i)^2``, by the trapezoidal rule in ln A about the best scale,
+    down to the least amplitude of the simulations, `AMPLITUDE`, for the smallest error.
+
+    Args:
+        flux: Measured fluxes or upper limits, in any one unit.
+        err: Their errors.
+        state: `flowspec.lines.State` of each.
+        ratio: Fluxes of the model relative to its reference line.
+        model_err: Standard deviation of these.
+    """
+    measured, limit = state == int(State.MEASURED), state == int(State.LIMIT)
+    least = AMPLITUDE[0] * jnp.where(measured | limit, err, jnp.inf).min()
+    err = jnp.where(measured | limit, err, 1.0)
+    # where the nodes are placed does not change the integral, nor its derivative
+    fixed = jax.lax.stop_gradient((ratio, model_err))
+    best, width = _best_scale(flux, err, measured, measured | limit, *fixed)
+    low = jnp.log(jnp.maximum(best - REACH * width, least))
+    high = jnp.log(jnp.maximum(best, 0.0) + REACH * width + least)
+    scale = jnp.exp(low + (high - low) * jnp.linspace(0.0, 1.0, NODES))[:, None]
+    sigma = jnp.sqrt(err**2 + (scale * model_err) ** 2)
+    away = flux - scale * ratio
+    terms = jnp.where(measured, norm.logpdf(away, scale=sigma), 0.0)
+    terms += jnp.where(limit, log_ndtr(away / sigma), 0.0)
+    ends = np.log(np.r_[0.5, np.ones(NODES - 2), 0.5])
+    return logsumexp(terms.sum(-1) + ends) + jnp.log((high - low) / (NODES - 1))
+
+
+def _best_scale(flux, err, measured, present, ratio, model_err):
+    """Least squares over the measured lines, and its error; limits alone bound it from above."""
+    weight = jnp.where(measured, err**-2.0, 0.0)
+    faint = jnp.where(present, err / ratio, jnp.inf).min()  # the scale at which the first line shows
+    best, width = jnp.zeros(()), faint
+    for _ in range(3):
+        square = (weight * ratio**2).sum()
+        best = (weight * flux * ratio).sum() / jnp.maximum(square, 1e-30)
+        width = jnp.where(square > 0, jnp.maximum(square, 1e-30) ** -0.5, faint)
+        weight = jnp.where(measured, 1 / (err**2 + (best * model_err) ** 2), 0.0)
+    return best, width
