@@ -2,6 +2,7 @@
 
 from flowspec.fit import fit as fit
 from flowspec.io import read as read
+from flowspec.io import read_grid as read_grid
 from flowspec.io import stream as stream
 from flowspec.io import write as write
 from flowspec.load import load as load

@@ -2,6 +2,7 @@
 
 from flowspec.io.air import air_to_vacuum as air_to_vacuum
 from flowspec.io.air import vacuum_to_air as vacuum_to_air
+from flowspec.io.grids import read_grid as read_grid
 from flowspec.io.hdf5 import Writer as Writer
 from flowspec.io.hdf5 import read_simulations as read_simulations
 from flowspec.io.hdf5 import stream as stream
