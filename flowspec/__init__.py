@@ -2,8 +2,10 @@
 
 from flowspec.fit import fit as fit
 from flowspec.io import read as read
+from flowspec.io import read_lines as read_lines
 from flowspec.io import stream as stream
 from flowspec.io import write as write
+from flowspec.lines import Lines as Lines
 from flowspec.model import Architecture as Architecture
 from flowspec.posterior import Posterior as Posterior
 from flowspec.posterior import load as load

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "flowspec"
 # Imports point from a later layer to an earlier one, or stay inside their own. A new top-level
 # module or folder takes its place here.
 LAYERS = [
-    {"spectra", "regrid"},
+    {"spectra", "regrid", "lines", "line_names"},
     {"io", "sim"},
     {"networks", "densities"},
     {"model", "redshift", "screening", "storage", "checkpoint"},
