@@ -56,9 +56,7 @@ class Spectra(eqx.Module):
         notes = labels(notes, [""] * len(flux), "notes")
         empty = f"no good pixels between {self.wave[0]:.0f} and {self.wave[-1]:.0f} A"
         usable = self.usable
-        self.notes = tuple(
-            n or ("" if ok else empty) for n, ok in zip(notes, usable, strict=True)
-        )
+        self.notes = tuple(n or ("" if ok else empty) for n, ok in zip(notes, usable, strict=True))
 
     def _check_sign(self, ivar):
         row = np.flatnonzero((ivar < 0).any(axis=1))

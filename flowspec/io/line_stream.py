@@ -101,7 +101,8 @@ def _layout(file) -> tuple[list[str], int]:
         raise ValueError(
             f"expected the attribute lines and datasets flux, err, state; got {describe(file)}"
         )
-    lines = [x.decode() if isinstance(x, bytes) else str(x) for x in np.atleast_1d(file.attrs["lines"])]
+    given = np.atleast_1d(file.attrs["lines"])
+    lines = [x.decode() if isinstance(x, bytes) else str(x) for x in given]
     shapes = {file[key].shape for key in _ARRAYS}
     total = len(file["flux"])
     if shapes != {(total, len(lines))}:
