@@ -151,16 +151,6 @@ class Flow(eqx.Module):
         """Log density of unconstrained parameters."""
         return self.distribution.log_prob(free, condition)
 
-    def pull(
-        self, free: Float[Array, "*batch dim"], condition: Float[Array, "*batch condition"]
-    ) -> tuple[Float[Array, "*batch dim"], Float[Array, "*batch"]]:
-        """Inverse of `push`, and its log Jacobian."""
-        bijection = unwrap(self.distribution).bijection
-        inverse = jnp.vectorize(
-            bijection.inverse_and_log_det, signature="(d),(c)->(d),()"
-        )
-        return inverse(free, condition)
-
     def push(
         self, base: Float[Array, "*batch dim"], condition: Float[Array, "*batch condition"]
     ) -> Float[Array, "*batch dim"]:

@@ -90,8 +90,7 @@ def fit(
     screen = Screen.from_summaries(posterior.summaries(Spectra(wave, *drawn[1:])))
     # of a fixed set every row once; a simulator's fresh draws are more than its validation
     unseen = validation if fixed else drawn
-    changes = {"screen": screen, "recalibration": recalibrated(posterior, unseen)}
-    return replace(posterior, **changes, stretch=stretched(model, unseen))
+    return replace(posterior, screen=screen, recalibration=recalibrated(posterior, unseen))
 
 
 def recalibrated(posterior: Posterior, simulated) -> Recalibration:
@@ -102,26 +101,6 @@ def recalibrated(posterior: Posterior, simulated) -> Recalibration:
     found = peaks(*posterior.redshift_pdf(Spectra(posterior.wave, flux, ivar)))
     right = np.abs(found.z - theta[:, posterior.names.index("z")]) < LIMIT
     return Recalibration.fit(found.share, right)
-
-
-def stretched(model: Model, simulated) -> float:
-    """The most likely standard deviation of the flow's base, for simulations not trained on.
-
-    The root mean square of the base coordinates of the true parameters: above 1 where the flow is
-    too sure of itself.
-    """
-
-    @eqx.filter_jit
-    def square(model, theta, flux, ivar):
-        bins, free, _ = model.encode(theta)
-        embedding = model.embed(flux, ivar)
-        condition = model.condition(embedding.channels, embedding.summary, bins)
-        return (model.flow.pull(free, condition)[0] ** 2).mean(-1)
-
-    size = min(_AT_ONCE, len(simulated[0]))
-    starts = range(0, len(simulated[0]) - size + 1, size)
-    parts = [square(model, *(a[i : i + size] for a in simulated)) for i in starts]
-    return float(np.sqrt(np.mean(parts)))
 
 
 def continued(start: Posterior, sim) -> Model:

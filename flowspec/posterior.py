@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from astropy.table import QTable
-from jax.scipy.stats import norm
 from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
@@ -59,8 +58,6 @@ class Posterior(eqx.Module):
         recalibration: Of the probability that the best redshift is right.
         architecture: Sizes that the model was built with.
         provenance: JSON-ready account of how the model came to be.
-        stretch: Standard deviation of the flow's base, 1 in training: from held-out simulations,
-            wider where a fixed set of simulations was learned by heart.
     """
 
     model: Model
@@ -69,7 +66,6 @@ class Posterior(eqx.Module):
     recalibration: Recalibration
     architecture: Architecture = eqx.field(static=True)
     provenance: dict = eqx.field(static=True)
-    stretch: float = eqx.field(static=True, default=1.0)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -114,7 +110,7 @@ class Posterior(eqx.Module):
             inside = jnp.isfinite(self.model.prior.log_prob(stacked[:, chunk.rows]))
             condition = self._conditions(chunk, np.asarray(bins))
             free = free.reshape(-1, free.shape[-1])
-            log_flow = _log_prob_at(self.model, free, condition, self.stretch).reshape(bins.shape)
+            log_flow = _log_prob_at(self.model, free, condition).reshape(bins.shape)
             log_bin = jax.nn.log_softmax(chunk.logits)[np.arange(len(chunk.rows)), bins]
             total = log_bin + log_flow + log_det
             parts.append(np.where(inside, total, -np.inf))
@@ -221,21 +217,19 @@ class Posterior(eqx.Module):
         kind = np.float16 if half else np.float32
         arrays = {n: np.asarray(a, kind) for n, a in named_leaves(self.model).items()}
         others = {"wave": self.wave, "recalibration": self.recalibration.coefficients}
-        others["stretch"] = np.array(self.stretch)
         write_model(path, config, arrays | self.screen.arrays() | others)
 
     @classmethod
     def restored(cls, config: dict, arrays: dict[str, np.ndarray]) -> "Posterior":
         """From what `save` wrote, of this or an earlier version."""
-        # earlier ones have no learned channels, map of probabilities or stretch
+        # earlier ones have no learned channels and no map of probabilities
         architecture = Architecture(**{"learned": 0} | config["architecture"])
         stored = arrays.get("recalibration", Recalibration.identity().coefficients)
         prior, wave = read_prior(config["prior"]), arrays["wave"]
         model = build(jr.key(0), prior, wave, architecture, initialise=False)
         model, screen = with_leaves(model, arrays), Screen.restored(arrays)
-        recalibration, stretch = Recalibration(stored), float(arrays.get("stretch", 1.0))
-        rest = architecture, config["provenance"], stretch
-        return cls(model, wave, screen, recalibration, *rest)
+        rest = Recalibration(stored), architecture, config["provenance"]
+        return cls(model, wave, screen, *rest)
 
     def _chunks(self, obs: Spectra, progress: bool = False) -> Iterator[Chunk]:
         """Embed in chunks of a fixed number of rows, so that one compiled program serves all."""
@@ -258,7 +252,7 @@ class Posterior(eqx.Module):
         keys = jax.vmap(jr.fold_in, (None, 0))(jr.key(seed), numbers)
         bins, base = _draw_bins(keys, chunk.logits, n, len(self.names))
         bins = np.asarray(bins) * (np.arange(len(keys)) < len(chunk.rows))  # padding: one bin
-        base = self.stretch * base.reshape(-1, base.shape[-1])
+        base = base.reshape(-1, base.shape[-1])
         theta = _push(self.model, bins.ravel(), base, self._conditions(chunk, bins))
         return np.asarray(theta).reshape(n, len(keys), -1)[:, : len(chunk.rows)]
 
@@ -353,9 +347,8 @@ def _push(model, bins, base, condition):
 
 
 @eqx.filter_jit
-def _log_prob_at(model, free, condition, stretch):
-    base, log_det = model.flow.pull(free, condition)
-    return norm.logpdf(base, scale=stretch).sum(-1) + log_det
+def _log_prob_at(model, free, condition):
+    return model.flow.log_prob(free, condition)
 
 
 @eqx.filter_jit

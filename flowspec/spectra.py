@@ -47,18 +47,16 @@ class Spectra(eqx.Module):
                 f"expected flux and ivar of shape [batch, {len(self.wave)}]; "
                 f"got {flux.shape} and {ivar.shape}"
             )
-        self.names = _labels(names, [str(i) for i in range(len(flux))], "names")
+        self.names = labels(names, [str(i) for i in range(len(flux))], "names")
         self._check_sign(ivar)
         with np.errstate(over="ignore"):  # beyond float32: infinite, hence masked
             self.flux, self.ivar = np.array(flux, np.float32), np.array(ivar, np.float32)
         bad = ~(np.isfinite(self.flux) & np.isfinite(self.ivar))
         self.flux[bad] = self.ivar[bad] = 0
-        notes = _labels(notes, [""] * len(flux), "notes")
+        notes = labels(notes, [""] * len(flux), "notes")
         empty = f"no good pixels between {self.wave[0]:.0f} and {self.wave[-1]:.0f} A"
         usable = self.usable
-        self.notes = tuple(
-            n or ("" if ok else empty) for n, ok in zip(notes, usable, strict=True)
-        )
+        self.notes = tuple(n or ("" if ok else empty) for n, ok in zip(notes, usable, strict=True))
 
     def _check_sign(self, ivar):
         row = np.flatnonzero((ivar < 0).any(axis=1))
@@ -254,11 +252,16 @@ def _in_flux_unit(wave, flux, ivar):
     return flux.value * to_flux, ivar.value / to_sigma**2
 
 
-def _labels(given, default, what) -> tuple[str, ...]:
-    labels = tuple(str(x) for x in given) or tuple(default)
-    if len(labels) != len(default):
-        raise ValueError(f"expected {len(default)} {what}, one per row; got {len(labels)}")
-    return labels
+def labels(given: Sequence, default: Sequence[str], what: str) -> tuple[str, ...]:
+    """The `given` labels of rows as text, or the `default` ones where none are given.
+
+    Raises:
+        ValueError: naming `what`, where there is not one per row.
+    """
+    found = tuple(str(x) for x in given) or tuple(default)
+    if len(found) != len(default):
+        raise ValueError(f"expected {len(default)} {what}, one per row; got {len(found)}")
+    return found
 
 
 def _specutils_class():

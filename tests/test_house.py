@@ -14,14 +14,16 @@ PACKAGE = ROOT / "flowspec"
 # Imports point from a later layer to an earlier one, or stay inside their own. A new top-level
 # module or folder takes its place here.
 LAYERS = [
-    {"spectra", "regrid", "line_names"},
+    {"spectra", "regrid", "lines", "line_names"},
     {"io", "sim"},
     {"networks", "densities"},
-    {"model", "redshift", "screening", "storage", "checkpoint"},
+    {"model", "line_model", "redshift", "screening", "storage", "checkpoint"},
     {"losses", "train", "summary", "reweight"},
-    {"posterior"},
+    {"posterior", "line_posterior"},
+    {"load"},
     {"check"},
     {"fit"},
+    {"line_fit"},
     {"__init__"},
     {"plots", "plots_learned", "plots_survey", "demo", "cli"},
     {"__main__"},

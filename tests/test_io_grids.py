@@ -26,7 +26,9 @@ def grids(data):
     return data / "grids"
 
 
-@pytest.mark.parametrize("name", ["C17_POPSTAR_1myr", "ssciwr_17lines_C17_AGN_alpha08_efrac02_CNfix"])
+@pytest.mark.parametrize(
+    "name", ["C17_POPSTAR_1myr", "ssciwr_17lines_C17_AGN_alpha08_efrac02_CNfix"]
+)
 def test_hii_chi_mistry(grids, name):
     path = grids / f"hcm_cloudy17/optical/{name}.dat.gz"
     grid = read_grid(path)

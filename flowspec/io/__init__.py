@@ -1,4 +1,4 @@
-"""Bytes to `Spectra` and back: FITS formats, HDF5 with named columns, gzip of both."""
+"""Bytes to `Spectra` and `Lines` and back: FITS formats, HDF5 with named columns, gzip of both."""
 
 from flowspec.io.air import air_to_vacuum as air_to_vacuum
 from flowspec.io.air import vacuum_to_air as vacuum_to_air
@@ -7,5 +7,8 @@ from flowspec.io.hdf5 import Writer as Writer
 from flowspec.io.hdf5 import read_simulations as read_simulations
 from flowspec.io.hdf5 import stream as stream
 from flowspec.io.hdf5 import write as write
+from flowspec.io.line_stream import stream_lines as stream_lines
+from flowspec.io.line_stream import write_lines as write_lines
+from flowspec.io.line_table import read_lines as read_lines
 from flowspec.io.read import FORMATS as FORMATS
 from flowspec.io.read import read as read

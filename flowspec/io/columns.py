@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,7 +68,7 @@ def find(available: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
     if unknown or missing:
         raise ValueError(
             f"expected columns= of {', '.join(ALIASES)} and named among "
-            f"{_listed(available)}; got {', '.join(unknown + missing)}"
+            f"{listed(available)}; got {', '.join(unknown + missing)}"
         )
     found = dict(given)
     for role, aliases in ALIASES.items():
@@ -81,7 +81,7 @@ def find(available: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
             names = [alias for role in roles for alias in ALIASES[role]]
             raise ValueError(
                 f"expected a column of {', '.join(roles)} (named {', '.join(names)}); "
-                f"got columns {_listed(available)}"
+                f"got columns {listed(available)}"
             )
     return found
 
@@ -223,6 +223,7 @@ def _plain(values) -> np.ndarray:
     return np.asarray(values, np.float64)
 
 
-def _listed(names: list[str], most: int = 12) -> str:
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """A few of many names, for messages."""
     more = f", ... ({len(names)} in all)" if len(names) > most else ""
     return (", ".join(names[:most]) or "none") + more

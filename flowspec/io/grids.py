@@ -31,7 +31,8 @@ def read_grid(path, *, balmer: bool = True, source: str | None = None) -> LineGr
     """Read a grid of photoionisation models; the content says of which kind it is. Any file may
     be gzipped.
 
-    - HII-CHI-mistry text (Perez-Montero 2014): `oh`, `no`, `log_u`.
+    - HII-CHI-mistry text (Perez-Montero 2014): `oh`, `no`, `log_u`. Its few failed, repeated and
+      misplaced models are put right (`LineGrid.completed`).
     - IZI FITS (Blanc et al. 2015; python_izi): `oh` = LOGZ + LOGOHSUN (`log_z` where the Sun is not
       given), `log_u` = LOGQ - log10 c, `no` where given. A value that three lines of a model or
       more share is a filler and read as 0.
@@ -123,7 +124,8 @@ def _hcm(rows, source, balmer) -> LineGrid:
     empty = (table[:, 3:] == 0).all(axis=1)  # models that failed
     flux = np.concatenate([table[:, 3:], constant], axis=1)[~empty]
     lines = [*head[3:], *added]
-    return line_grid(table[~empty, :3], flux, ("oh", "no", "log_u"), lines, source=source)
+    grid = line_grid(table[~empty, :3], flux, ("oh", "no", "log_u"), lines, source=source)
+    return grid if grid.axes is not None or len(grid.points) < 100 else grid.completed()
 
 
 def _folder(path, source) -> LineGrid:

@@ -166,11 +166,11 @@ def _rows(file, layout, rows: slice, options) -> list[Spectra]:
         unit = None if role == "loglam" else data.attrs.get("units", data.attrs.get("unit"))
         columns[role] = data[rows] if data.ndim == 2 else data[...], parse_unit(unit)
     numbers = [f"#{i}" for i in range(rows.start, rows.stop)] if total > 1 else [""]
-    names = _text(file, ("names", "name"), rows, total) or numbers
-    return build(columns, options, names=names, notes=_text(file, ("notes",), rows, total))
+    names = text_rows(file, ("names", "name"), rows, total) or numbers
+    return build(columns, options, names=names, notes=text_rows(file, ("notes",), rows, total))
 
 
-def _text(file, keys, rows, total) -> list[str]:
+def text_rows(file, keys, rows, total) -> list[str]:
     for key in keys:
         data = file.get(key)
         if isinstance(data, h5py.Dataset) and data.shape == (total,):

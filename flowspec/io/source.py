@@ -2,17 +2,27 @@
 
 import gzip
 import zlib
+from collections.abc import Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
 FITS_BLOCK = 2880  # bytes; a whole FITS file is a number of these
 FITS_MAGIC, HDF5_MAGIC, GZIP_MAGIC = b"SIMPLE  =", b"\x89HDF\r\n\x1a\n", b"\x1f\x8b"
+MAGIC = {"fits": FITS_MAGIC, "hdf5": HDF5_MAGIC}
+TEXT = {"text": b""}  # anything else
 
 
-def sniff(path) -> tuple[str, str | BytesIO]:
-    """Kind of file ("fits" or "hdf5") by its first bytes, and what to open: its path, or the
-    content of a gzip in memory.
+def sniff(
+    path, kinds: Mapping[str, bytes] = MAGIC, *, content: str = "spectra"
+) -> tuple[str, str | BytesIO]:
+    """Kind of file by its first bytes, and what to open: its path, or the content of a gzip in
+    memory.
+
+    Args:
+        path: of the file.
+        kinds: kind to first bytes; by default "fits" and "hdf5".
+        content: what is expected in it, for messages.
 
     Raises:
         ValueError: where it is missing, no file, empty, or of neither kind.
@@ -29,11 +39,11 @@ def sniff(path) -> tuple[str, str | BytesIO]:
         source = BytesIO(_gunzip(path))
         head = source.getvalue()[: len(FITS_MAGIC)]
     if not head:
-        raise ValueError("expected spectra; got an empty file")
+        raise ValueError(f"expected {content}; got an empty file")
     size = path.stat().st_size if isinstance(source, str) else len(source.getvalue())
     if head.startswith(FITS_MAGIC) and size % FITS_BLOCK:
         raise ValueError(f"expected a complete FITS file; got a truncated one of {size} bytes")
-    for kind, magic in (("fits", FITS_MAGIC), ("hdf5", HDF5_MAGIC)):
+    for kind, magic in kinds.items():
         if head.startswith(magic):
             return kind, source
     raise ValueError(f"expected FITS or HDF5 (or gzip of them); got a file that begins {head!r}")

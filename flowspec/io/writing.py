@@ -14,31 +14,27 @@ FORMAT_VERSION = 1
 _CHUNK_BYTES = 2**20
 
 
-class Writer:
-    """Appends spectra, with parameters if they are simulations, to a new HDF5 file.
+class Appending:
+    """A new HDF5 file of datasets that grow row by row.
 
     A context manager: the file appears under its name when the block ends well, and not at all
-    when it ends in an error.
+    when it ends in an error. Those who write one kind of rows inherit from it.
 
     Args:
         path: of the file; replaced if it exists.
-        wave: [pixels] Å, the grid of everything appended.
-        param_names: of the columns of theta; without them the file has no theta.
-        attrs: attributes of the file, such as its provenance.
 
     Raises:
         OSError: in one line naming the file, where it cannot be written (no space, no permission).
     """
 
-    def __init__(
-        self, path, wave, *, param_names: Sequence[str] = (), attrs: Mapping | None = None
-    ):
+    def __init__(self, path):
         self.path = Path(path)
-        self._wave = np.asarray(wave, np.float64)
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        self._param_names = tuple(param_names)
-        self._attrs = dict(attrs or {})
         self._file: h5py.File | None = None
+
+    def _create(self):
+        """Make the datasets of an empty file."""
+        raise NotImplementedError
 
     def __enter__(self):
         try:
@@ -48,6 +44,7 @@ class Writer:
         try:
             with self._noticing():
                 self._file = h5py.File(self._disk, "w")
+                self._file.attrs["flowspec_version"] = FORMAT_VERSION
                 self._create()
         except BaseException:
             self._discard()
@@ -67,54 +64,17 @@ class Writer:
             self._discard()
             raise
 
-    def append(self, spectra: Spectra, theta=None):
-        """Append rows.
-
-        Args:
-            spectra: on the grid of the file.
-            theta: [batch, params], exactly where the file has parameter names.
-
-        Raises:
-            ValueError: where grid or shape of theta differ.
-            OSError: naming the file, where it cannot be written.
-        """
-        if not np.array_equal(spectra.wave, self._wave):
-            raise ValueError(f"{self.path}: expected spectra on the file's grid; got {spectra}")
-        start, stop = len(self._file["flux"]), len(self._file["flux"]) + len(spectra)
-        names = spectra.names
-        if names == tuple(str(i) for i in range(len(spectra))):  # unnamed: keep counting
+    def _extend(self, names: tuple[str, ...], rows: Mapping):
+        """Append `rows`, dataset to values, under `names`."""
+        start = len(self._file["names"])
+        stop = start + len(names)
+        if names == tuple(str(i) for i in range(len(names))):  # unnamed: keep counting
             names = tuple(str(i) for i in range(start, stop))
-        rows = {"flux": spectra.flux, "ivar": spectra.ivar, "names": names, "notes": spectra.notes}
-        if self._param_names or theta is not None:
-            rows["theta"] = self._checked_theta(theta, len(spectra))
         with self._noticing():
-            for key, values in rows.items():
+            for key, values in {"names": names, **rows}.items():
                 data = self._file[key]
                 data.resize(stop, axis=0)
                 data[start:] = values
-
-    def _checked_theta(self, theta, n):
-        shape = None if theta is None else np.shape(theta)
-        expected = (n, len(self._param_names))
-        if shape != expected or not self._param_names:
-            raise ValueError(f"{self.path}: expected theta of shape {expected}; got {shape}")
-        return np.asarray(theta, np.float64)
-
-    def _create(self):
-        file, pixels = self._file, len(self._wave)
-        file.attrs["flowspec_version"] = FORMAT_VERSION
-        for key, value in self._attrs.items():
-            file.attrs[key] = value
-        file["wave"] = self._wave
-        file["wave"].attrs["units"] = "Angstrom"
-        flux_unit, ivar_unit = FLUX_UNIT, FLUX_UNIT**-2
-        for key, unit in (("flux", flux_unit), ("ivar", ivar_unit)):
-            self._resizable(key, (pixels,), "f4").attrs["units"] = unit.to_string()
-        for key in ("names", "notes"):
-            self._resizable(key, (), h5py.string_dtype())
-        if self._param_names:
-            theta = self._resizable("theta", (len(self._param_names),), "f8")
-            theta.attrs["param_names"] = list(self._param_names)
 
     def _resizable(self, key, shape, dtype):
         rows = int(np.clip(_CHUNK_BYTES // (4 * int(np.prod(shape))), 1, 1024))
@@ -140,6 +100,71 @@ class Writer:
                 self._file.close()
         self._disk.close()
         self._temporary.unlink(missing_ok=True)
+
+
+class Writer(Appending):
+    """Appends spectra, with parameters if they are simulations, to a new HDF5 file.
+
+    A context manager: the file appears under its name when the block ends well, and not at all
+    when it ends in an error.
+
+    Args:
+        path: of the file; replaced if it exists.
+        wave: [pixels] Å, the grid of everything appended.
+        param_names: of the columns of theta; without them the file has no theta.
+        attrs: attributes of the file, such as its provenance.
+
+    Raises:
+        OSError: in one line naming the file, where it cannot be written (no space, no permission).
+    """
+
+    def __init__(
+        self, path, wave, *, param_names: Sequence[str] = (), attrs: Mapping | None = None
+    ):
+        super().__init__(path)
+        self._wave = np.asarray(wave, np.float64)
+        self._param_names = tuple(param_names)
+        self._attrs = dict(attrs or {})
+
+    def append(self, spectra: Spectra, theta=None):
+        """Append rows.
+
+        Args:
+            spectra: on the grid of the file.
+            theta: [batch, params], exactly where the file has parameter names.
+
+        Raises:
+            ValueError: where grid or shape of theta differ.
+            OSError: naming the file, where it cannot be written.
+        """
+        if not np.array_equal(spectra.wave, self._wave):
+            raise ValueError(f"{self.path}: expected spectra on the file's grid; got {spectra}")
+        rows = {"flux": spectra.flux, "ivar": spectra.ivar, "notes": spectra.notes}
+        if self._param_names or theta is not None:
+            rows["theta"] = self._checked_theta(theta, len(spectra))
+        self._extend(spectra.names, rows)
+
+    def _checked_theta(self, theta, n):
+        shape = None if theta is None else np.shape(theta)
+        expected = (n, len(self._param_names))
+        if shape != expected or not self._param_names:
+            raise ValueError(f"{self.path}: expected theta of shape {expected}; got {shape}")
+        return np.asarray(theta, np.float64)
+
+    def _create(self):
+        file, pixels = self._file, len(self._wave)
+        for key, value in self._attrs.items():
+            file.attrs[key] = value
+        file["wave"] = self._wave
+        file["wave"].attrs["units"] = "Angstrom"
+        flux_unit, ivar_unit = FLUX_UNIT, FLUX_UNIT**-2
+        for key, unit in (("flux", flux_unit), ("ivar", ivar_unit)):
+            self._resizable(key, (pixels,), "f4").attrs["units"] = unit.to_string()
+        for key in ("names", "notes"):
+            self._resizable(key, (), h5py.string_dtype())
+        if self._param_names:
+            theta = self._resizable("theta", (len(self._param_names),), "f8")
+            theta.attrs["param_names"] = list(self._param_names)
 
 
 class _Disk:

@@ -56,6 +56,35 @@ class LineGrid(eqx.Module):
         order = np.lexsort(self.points.T[::-1])
         return self.flux[order].reshape(*(len(nodes) for nodes in axes), len(self.lines))
 
+    def completed(self) -> "LineGrid":
+        """A grid on every combination of its common nodes, where it is almost one.
+
+        A node is common if at least half as many models have it as have the commonest. Others are
+        left out, repeated models averaged, and missing ones filled in from their neighbours along
+        each parameter, linearly in log10 of the flux, the mean over the parameters.
+
+        Raises:
+            ValueError: where more than a twentieth of the models would be filled in.
+        """
+        counts = [np.unique(column, return_counts=True) for column in self.points.T]
+        axes = [nodes[count >= count.max() / 2] for nodes, count in counts]
+        place = [np.searchsorted(a, c) for a, c in zip(axes, self.points.T, strict=True)]
+        near = [a[np.minimum(p, len(a) - 1)] for a, p in zip(axes, place, strict=True)]
+        on = (np.stack(near, axis=1) == self.points).all(axis=1)
+        shape = tuple(len(a) for a in axes)
+        node = np.ravel_multi_index([p[on] for p in place], shape)
+        total = np.zeros((np.prod(shape), len(self.lines)))
+        np.add.at(total, node, np.log10(np.maximum(self.flux[on], self.floor / 2)))
+        count = np.bincount(node, minlength=len(total))
+        missing = count == 0
+        if missing.mean() > 0.05:
+            raise ValueError(f"expected almost all of {shape} models; {missing.sum()} are missing")
+        log_flux = (total / np.maximum(count, 1)[:, None]).reshape(*shape, -1)
+        log_flux = _filled_in(axes, log_flux, missing.reshape(shape)).reshape(len(total), -1)
+        flux = np.where(log_flux < np.log10(self.floor) - 1e-9, 0.0, 10**log_flux)
+        points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(len(total), -1)
+        return LineGrid(points, flux, self.names, self.lines, self.floor, self.source)
+
     def select(self, lines: Iterable[str]) -> "LineGrid":
         """The grid of the wanted `lines` in their order, in any spelling.
 
@@ -126,6 +155,21 @@ class LineGrid(eqx.Module):
         within = [sum_ for sum_ in self.lines if set(single) & set(parts(sum_)) and "," in sum_]
         cause = f"the grid holds only {', '.join(within)}" if within else "not in the grid"
         raise ValueError(f"expected lines of {', '.join(self.lines)}; got {line}: {cause}")
+
+
+def _filled_in(axes, values, missing) -> np.ndarray:
+    """Missing nodes [..., lines] from those beside them along each axis that are there."""
+    filled = values.copy()
+    for index in np.argwhere(missing):
+        guesses = []
+        for k, nodes in enumerate(axes):
+            line = (*index[:k], slice(None), *index[k + 1 :])
+            there = ~missing[line]
+            if there.any():
+                known = values[line][there]
+                guesses.append([np.interp(nodes[index[k]], nodes[there], v) for v in known.T])
+        filled[tuple(index)] = np.mean(guesses, axis=0)
+    return filled
 
 
 def line_grid(

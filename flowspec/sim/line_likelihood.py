@@ -54,7 +54,7 @@ def log_likelihood(
 def _best_scale(flux, err, measured, present, ratio, model_err):
     """Least squares over the measured lines, and its error; limits alone bound it from above."""
     weight = jnp.where(measured, err**-2.0, 0.0)
-    faint = jnp.where(present, err / ratio, jnp.inf).min()  # the scale at which the first line shows
+    faint = jnp.where(present, err / ratio, jnp.inf).min()  # where the first line would show
     best, width = jnp.zeros(()), faint
     for _ in range(3):
         square = (weight * ratio**2).sum()

@@ -1,0 +1,125 @@
+"""Emission-line fluxes of millions of objects: HDF5, written atomically and read in chunks.
+
+The layout is `flux`, `err`, `state` [batch, lines], `names` and `notes` [batch], and the attribute
+`lines` of the file.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import h5py
+import numpy as np
+
+from flowspec.io.hdf5 import describe, opened, text_rows
+from flowspec.io.source import blaming, sniff
+from flowspec.io.writing import FORMAT_VERSION, Appending
+from flowspec.lines import Lines, State
+
+_ARRAYS = {"flux": "f8", "err": "f8", "state": "i1"}
+
+
+class LineWriter(Appending):
+    """Appends emission-line fluxes to a new HDF5 file, see `write_lines`."""
+
+    def __init__(self, path, lines: tuple[str, ...]):
+        super().__init__(path)
+        self._lines = lines
+
+    def append(self, lines: Lines):
+        """Append rows.
+
+        Raises:
+            ValueError: where the lines are others than the file's.
+            OSError: naming the file, where it cannot be written.
+        """
+        if lines.lines != self._lines:
+            raise ValueError(
+                f"{self.path}: expected the file's lines, {', '.join(self._lines)}; got {lines}"
+            )
+        arrays = {key: getattr(lines, key) for key in (*_ARRAYS, "notes")}
+        self._extend(lines.names, arrays)
+
+    def _create(self):
+        self._file.attrs["lines"] = list(self._lines)
+        for key, dtype in _ARRAYS.items():
+            self._resizable(key, (len(self._lines),), dtype)
+        for key in ("names", "notes"):
+            self._resizable(key, (), h5py.string_dtype())
+
+
+def write_lines(path, lines: Lines | Iterable[Lines]):
+    """Write emission-line fluxes to HDF5: all of the file or nothing of it.
+
+    Args:
+        path: of the file; replaced if it exists.
+        lines: to write, at once or in chunks of the same lines.
+
+    Raises:
+        ValueError: where there is nothing to write, or the lines of chunks differ.
+        OSError: naming the file, where it cannot be written.
+    """
+    chunks = iter([lines] if isinstance(lines, Lines) else lines)
+    first = next(chunks, None)
+    if first is None:
+        raise ValueError(f"{path}: expected lines to write; got none")
+    with LineWriter(path, first.lines) as writer:
+        writer.append(first)
+        for chunk in chunks:
+            writer.append(chunk)
+
+
+def stream_lines(path, rows: int = 65536) -> Iterator[Lines]:
+    """Read a file of `write_lines` in chunks, for sets larger than memory.
+
+    Args:
+        path: of the file.
+        rows: per chunk.
+
+    Yields:
+        Lines of at most `rows` rows.
+
+    Raises:
+        ValueError: naming the file and what is wrong with it.
+    """
+    with blaming(path):
+        if rows < 1:
+            raise ValueError(f"expected rows >= 1; got {rows}")
+        kind, source = sniff(path, content="lines")
+        if kind != "hdf5":
+            raise ValueError("expected an HDF5 file of lines; got FITS: use flowspec.read_lines")
+        with opened(source) as file:
+            lines, total = _layout(file)
+            for start in range(0, total, rows):
+                yield _chunk(file, lines, slice(start, min(start + rows, total)), total)
+
+
+def _layout(file) -> tuple[list[str], int]:
+    """Names of the lines, and the number of rows."""
+    version = file.attrs.get("flowspec_version", FORMAT_VERSION)
+    if version > FORMAT_VERSION:
+        raise ValueError(f"expected a file of version <= {FORMAT_VERSION}; got {version}")
+    if "lines" not in file.attrs or any(key not in file for key in _ARRAYS):
+        raise ValueError(
+            f"expected the attribute lines and datasets flux, err, state; got {describe(file)}"
+        )
+    given = np.atleast_1d(file.attrs["lines"])
+    lines = [x.decode() if isinstance(x, bytes) else str(x) for x in given]
+    shapes = {file[key].shape for key in _ARRAYS}
+    total = len(file["flux"])
+    if shapes != {(total, len(lines))}:
+        raise ValueError(
+            f"expected flux, err, state of shape [rows, {len(lines)}]; got {sorted(shapes)}"
+        )
+    return lines, total
+
+
+def _chunk(file, lines, rows: slice, total: int) -> Lines:
+    flux, err, state = (file[key][rows] for key in _ARRAYS)
+    names = text_rows(file, ("names",), rows, total)
+    return Lines(
+        lines,
+        np.where(state == State.MEASURED, flux, np.nan),
+        err,
+        np.where(state == State.LIMIT, flux, np.nan),
+        names=names or [str(i) for i in range(rows.start, rows.stop)],
+        notes=text_rows(file, ("notes",), rows, total),
+    )
