@@ -21,6 +21,8 @@ BENCHMARKS = {
     "moons": 0,
     "moons_reference": 1,
     "learned": 0,
+    "cloudy_inverse": 0,
+    "real_nebulae": 0,
 }
 
 

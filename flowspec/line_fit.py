@@ -54,9 +54,9 @@ def fit_lines(
     validation = tuple(map(jnp.asarray, draw_many(sim, keys[0], training.validation)))
     model = LineModel(keys[1], sim.priors, sim.sources, sim.lines, architecture)
     if start is not None:
-        if start.model.settings != model.settings:
+        if not isinstance(start, LinePosterior) or start.model.settings != model.settings:
             raise ValueError("expected a model to start from of the simulator's lines, sources and "
-                             f"parameters; got one of {start.sources}, {start.names}")
+                             f"parameters; got one of {start.names}")
         model, architecture = start.model, start.architecture
     model, history = train(
         model, sim, validation, training, keys[2], checkpoint=checkpoint, progress=progress
@@ -74,5 +74,5 @@ def fit_lines(
     blank = Screen.blank(architecture.condition)
     posterior = LinePosterior(model, blank, architecture, provenance)
     _, _, *drawn, dereddened = draw_many(sim, keys[3], _SCREEN_ROWS)
-    summaries = np.asarray(jax.jit(model.summary)(*drawn, dereddened))
+    summaries = np.asarray(eqx.filter_jit(LineModel.summary)(model, *drawn, dereddened))
     return eqx.tree_at(lambda p: p.screen, posterior, Screen.from_summaries(summaries))

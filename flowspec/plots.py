@@ -28,6 +28,8 @@ LABELS = {
     "av": r"$A_V\;[\mathrm{mag}]$",
     "log_u": r"$\log\,U$",
     "oh": r"$12+\log\,\mathrm{O/H}$",
+    "no": r"$\log\,\mathrm{N/O}$",
+    "log_pk": r"$\log\,P/k\;[\mathrm{K\,cm}^{-3}]$",
     "dispersion": r"$\sigma_\star\;[\mathrm{km\,s}^{-1}]$",
 }
 FLUX = r"$F_\lambda\;[10^{-17}\,\mathrm{erg\,s^{-1}\,cm^{-2}\,Å^{-1}}]$"
@@ -142,8 +144,12 @@ def redshift_pdf(
 def corner(
     samples: Float[np.ndarray, "samples params"], names: Sequence[str], *,
     truth: Float[np.ndarray, " params"] | None = None,
+    others: Float[np.ndarray, "others params"] | None = None,
 ) -> Figure:
-    """Corner plot of one object's posterior: 39 and 86 % contours (1 and 2σ of a plane), truth."""
+    """Corner plot of one object's posterior: 39 and 86 % contours (1 and 2σ of a plane), truth.
+
+    `others` are draws to compare it with, such as those of the exact posterior, as black lines.
+    """
     size = 1.8 * len(names) + 1.2
     figure = corner_package.corner(
         samples, labels=[label(n) for n in names], truths=truth, truth_color=RED,
@@ -151,6 +157,12 @@ def corner(
         max_n_ticks=3, plot_datapoints=False, fill_contours=True, labelpad=0.1,
         fig=Figure(figsize=(size, size)),
     )
+    if others is not None:
+        corner_package.corner(
+            others, color="black", levels=(0.393, 0.865), smooth=1.0, bins=30, fig=figure,
+            no_fill_contours=True, plot_density=False, plot_datapoints=False, max_n_ticks=3,
+            weights=np.full(len(others), len(samples) / len(others)),
+        )
     figure.subplots_adjust(1 / size, 1 / size, 1 - 0.15 / size, 1 - 0.3 / size)
     for ax, column in zip(figure.axes[:: len(names) + 1], np.transpose(samples), strict=True):
         ax.set_title(interval(*np.percentile(column, [16, 50, 84])), fontsize=9)

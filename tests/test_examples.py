@@ -50,6 +50,13 @@ def test_real_spectra(tmp_path, monkeypatch, data):
 
 
 @pytest.mark.slow
+def test_cloudy_inverse(tmp_path, monkeypatch):
+    if "nebula" not in flowspec.shipped() and "FLOWSPEC_EXAMPLES_MODEL" not in os.environ:
+        pytest.skip("the model 'nebula' is not in flowspec/models; set FLOWSPEC_EXAMPLES_MODEL")
+    assert figures(execute("cloudy_inverse.ipynb", tmp_path, monkeypatch)) == 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "count"), [("moons_survey", 8), ("observing_strategy", 3)])
 def test_moons(tmp_path, monkeypatch, name, count):
     """With the shipped model, or that of `FLOWSPEC_EXAMPLES_MODEL`."""

@@ -1,8 +1,10 @@
 """The exact posterior of an explicit likelihood: by brute force in few dimensions, else by NUTS."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +15,7 @@ from numpyro.infer import MCMC, NUTS
 from flowspec.sim.prior import Prior
 
 LOST = 1e-6  # share of the posterior that a refinement of the grid may leave outside
-_AT_ONCE = 1 << 16
+_AT_ONCE = 1 << 14
 
 
 class Exact(NamedTuple):
@@ -31,13 +33,14 @@ class Exact(NamedTuple):
 
 
 def exact_posterior(
-    log_likelihood: Callable[[Float[Array, " params"]], Float[Array, ""]],
+    log_likelihood: Callable[..., Float[Array, ""]],
     prior: Prior,
     n: int,
     *,
-    nodes: int = 20,
+    data: tuple = (),
+    nodes: int = 16,
     refinements: int = 2,
-    draws: int = 100_000,
+    draws: int = 40_000,
     seed: int = 0,
 ) -> Exact:
     """Draws of the exact posterior of up to four or five parameters.
@@ -48,20 +51,17 @@ def exact_posterior(
     leave no trace of the grid.
 
     Args:
-        log_likelihood: Of parameters, traceable by JAX.
+        log_likelihood: Of parameters, then `data`; traceable by JAX.
         prior: Of the parameters.
         n: Draws wanted.
+        data: Of one object; those of the next one are not compiled anew.
         nodes: Cells along each parameter.
         refinements: How often the grid is laid anew.
         draws: Of the proposal.
         seed: Random seed.
     """
-    dims = len(prior.names)
-
-    @jax.jit
-    def density(levels):
-        return jax.vmap(log_likelihood)(prior.to_constrained(jax.scipy.special.ndtri(levels)))
-
+    dims, data = len(prior.names), jax.tree.map(jnp.asarray, data)
+    density = partial(_log_density, log_likelihood, prior, data)
     low, high = np.zeros(dims), np.ones(dims)
     for step in range(refinements + 1):
         width = (high - low) / nodes
@@ -128,6 +128,12 @@ def nuts(
         for i, name in enumerate(prior.names)
     }
     return theta.reshape(-1, theta.shape[-1]), report
+
+
+@eqx.filter_jit
+def _log_density(log_likelihood, prior, data, levels):
+    theta = prior.to_constrained(jax.scipy.special.ndtri(levels))
+    return jax.vmap(lambda t: log_likelihood(t, *data))(theta)
 
 
 def _in_parts(density, levels: np.ndarray) -> np.ndarray:

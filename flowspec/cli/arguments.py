@@ -62,6 +62,7 @@ examples:
   flowspec fit --instrument sdss -o my-model
   flowspec fit --instrument sdss spec-*.fits -o my-model --steps 5000 --checkpoint run.ckpt
   flowspec fit --simulations sims.h5 -o my-model
+  flowspec fit --grid HII=stars.dat.gz AGN=agn.dat.gz --steps 20000 --batch 512 -o my-lines
 
 With --checkpoint, the same command after an interruption goes on where it stopped.
 """
@@ -180,6 +181,12 @@ def _fit(commands):
     source = c.add_mutually_exclusive_group(required=True)
     source.add_argument("--instrument", metavar="NAME", help="sdss, vandels or moons-coarse")
     source.add_argument("--simulations", metavar="FILE", help="HDF5 file of simulations")
+    source.add_argument("--grid", nargs="+", metavar="[SOURCE=]GRID",
+                        help="photoionisation grids, for a model of emission lines: files that "
+                             "flowspec.read_grid reads, each with the name of what ionises, or "
+                             "'mappings', the one shipped with flowspec")
+    c.add_argument("--lines", nargs="+", metavar="LINE",
+                   help="with --grid: lines of the model (those that all grids have)")
     text = "observed spectra to take the noise from; their labels, if any, are not used"
     c.add_argument("observed", nargs="*", metavar="SPECTRA", help=text)
     c.add_argument("-o", "--output", required=True, metavar="MODEL", help="model file to write")

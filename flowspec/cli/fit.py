@@ -8,6 +8,7 @@ from dataclasses import fields
 import numpy as np
 import numpyro.distributions as dist
 
+from flowspec.cli.grids import nebulae
 from flowspec.cli.inputs import expanded, reading
 from flowspec.cli.outputs import check_file
 from flowspec.cli.simulate import galaxies
@@ -15,6 +16,7 @@ from flowspec.fit import fit
 from flowspec.io import read_simulations
 from flowspec.io.hdf5 import opened
 from flowspec.io.source import blaming
+from flowspec.line_fit import fit_lines
 from flowspec.load import load
 from flowspec.sim.prior import Prior
 from flowspec.sim.user import Simulations
@@ -35,9 +37,12 @@ def run(args: Namespace) -> None:
     check_file(args.output, inputs=[*observed, *filter(None, [args.simulations])])
     if args.checkpoint:
         check_file(args.checkpoint, inputs=[*observed, args.output])
-    if (args.population or args.varied) and not args.instrument:
+    if (args.population or args.varied) and args.simulations:
         raise ValueError("expected --population and --varied only with --instrument")
-    if args.instrument:
+    make = fit_lines if args.grid or args.lines else fit
+    if make is fit_lines:
+        sim = nebulae(args)
+    elif args.instrument:
         sim = galaxies(args.instrument, args.observed, reading(args), args.population)
         sim = Varied(sim) if args.varied else sim
     else:
@@ -49,7 +54,7 @@ def run(args: Namespace) -> None:
     training = Training(**given)
     start = load(args.start) if args.start else None
     options = {"training": training, "start": start, "checkpoint": args.checkpoint}
-    posterior = fit(sim, seed=args.seed, **options)
+    posterior = make(sim, seed=args.seed, **options)
     posterior.save(args.output)
     best = posterior.provenance["history"]
     log.info("%s: best validation loss %.3f", args.output, min(row[-1] for row in best))

@@ -20,6 +20,7 @@ from flowspec.line_posterior import LinePosterior
 from flowspec.lines import Lines
 
 log = logging.getLogger("flowspec")
+_ROWS = 8192  # at once: 500 draws of four parameters are 66 MB
 
 
 def run(args: Namespace, posterior: LinePosterior) -> None:
@@ -53,7 +54,7 @@ def _blocks(args: Namespace) -> Iterator[Lines]:
             with open(path, "rb") as file:
                 hdf5 = file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
         if hdf5:
-            yield from stream_lines(path)
+            yield from stream_lines(path, _ROWS)
         else:
             yield read_lines(path, columns=dict(args.columns), suffix=args.suffix)
 

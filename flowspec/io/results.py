@@ -4,13 +4,13 @@ import h5py
 import numpy as np
 from astropy.table import Table
 
-from flowspec.io.writing import Writer
+from flowspec.io.writing import Appending
 
 
-class TableWriter(Writer):
+class TableWriter(Appending):
     """Appends tables to a new HDF5 file, one dataset per column, complete or not at all.
 
-    The first table decides columns and types; text becomes UTF-8.
+    The first table decides columns and types.
 
     Args:
         path: of the file; replaced if it exists.
@@ -21,7 +21,8 @@ class TableWriter(Writer):
     """
 
     def __init__(self, path, attrs=None):
-        super().__init__(path, (), attrs=attrs)
+        super().__init__(path)
+        self._attrs = dict(attrs or {})
 
     def append(self, table: Table):
         """Append rows.
@@ -30,15 +31,19 @@ class TableWriter(Writer):
             ValueError: where the columns differ from those before.
             OSError: naming the file, where it cannot be written.
         """
-        with self._noticing():
-            if not self._file.keys():
+        if not self._file.keys():
+            with self._noticing():
                 for name in table.colnames:
                     kind = table[name].dtype
-                    self._resizable(name, (), h5py.string_dtype() if kind.kind == "U" else kind)
-            if set(self._file.keys()) != set(table.colnames):
-                raise ValueError(f"{self.path}: expected columns {sorted(self._file.keys())}")
+                    text = kind.kind in "US"
+                    self._resizable(name, (), h5py.string_dtype() if text else kind)
+        if set(self._file.keys()) != set(table.colnames):
+            names = ", ".join(sorted(self._file.keys()))
+            raise ValueError(f"{self.path}: expected columns {names}")
+        with self._noticing():
             for name in table.colnames:
-                data, start = self._file[name], len(self._file[name])
+                data = self._file[name]
+                start = len(data)
                 data.resize(start + len(table), axis=0)
                 data[start:] = np.asarray(table[name]).astype(data.dtype)
 

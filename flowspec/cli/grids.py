@@ -1,0 +1,33 @@
+"""Photoionisation grids named on the command line."""
+
+from argparse import Namespace
+
+from flowspec.io import read_grid
+from flowspec.sim.grid import LineGrid, mappings
+from flowspec.sim.nebula_lines import NebulaSimulator
+
+
+def nebulae(args: Namespace) -> NebulaSimulator:
+    """The simulator of ``--grid`` and ``--lines``.
+
+    Raises:
+        ValueError: On grids that are of no use, or options of spectra.
+    """
+    if not args.grid or args.observed or args.population or args.varied:
+        raise ValueError("expected --lines only with --grid, and no options of spectra with it")
+    return NebulaSimulator(grids(args.grid), args.lines)
+
+
+def grids(words: list[str]) -> dict[str, LineGrid]:
+    """Grids by the name of their source.
+
+    Raises:
+        ValueError: Where one has no name of its own among several, or cannot be read.
+    """
+    named = {}
+    for word in words:
+        name, _, path = word.rpartition("=")
+        if (not name and len(words) > 1) or name in named:
+            raise ValueError(f"expected SOURCE=GRID with a name of its own for each; got {word!r}")
+        named[name or "nebula"] = mappings() if path == "mappings" else read_grid(path)
+    return named
