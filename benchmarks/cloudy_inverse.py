@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import jax
+import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -66,7 +66,8 @@ def mocks(sim: NebulaSimulator, count: int, seed: int, wanted=None):
         seed: Random seed.
         wanted: Of a catalogue: which rows to take [n]; by default those in the range `SNR`.
     """
-    drawn = [np.asarray(a) for a in jax.jit(sim.draw, static_argnums=1)(jr.key(seed), 20 * count)]
+    drawn = eqx.filter_jit(NebulaSimulator.draw)(sim, jr.key(seed), 20 * count)
+    drawn = [np.asarray(a) for a in drawn]
     theta, _, flux, err, state, dereddened = drawn
     if wanted is None:
         ratio = np.where(state == State.MEASURED, flux / np.where(err > 0, err, 1), np.nan)

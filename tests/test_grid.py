@@ -99,3 +99,28 @@ def test_the_shipped_grid_is_that_of_the_simulator():
     pair = grid.flux[row, grid.lines.index("[OII]7330")]
     np.testing.assert_allclose(pair, want["OII7330"] + want["OII7331"], rtol=1e-5)
     assert grid.axes is not None and (grid.flux >= 0).all()
+
+
+def almost(drop, twice=(), misplaced=()) -> LineGrid:
+    """10 x 8 models, log10 of one line a plane, some left out, repeated or at a wrong node."""
+    axes = np.linspace(7, 9, 10), np.linspace(-4, -2, 8)
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
+    flux = np.stack([np.ones(80), 10 ** (points[:, 0] - 8 + 0.5 * points[:, 1])], axis=1)
+    points[list(misplaced), 1] += 0.01
+    rows = np.r_[np.setdiff1d(np.arange(80), drop), np.array(twice, int)]
+    return LineGrid(points[rows], flux[rows], ("oh", "log_u"), LINES[:2], 1e-6, "test")
+
+
+def test_a_grid_with_few_faults_is_completed():
+    grid = almost([33], twice=[5, 5], misplaced=[47])
+    assert grid.axes is None
+    whole = grid.completed()
+    assert [len(a) for a in whole.axes] == [10, 8]
+    # a plane in log10 is what linear filling-in gets exactly
+    want = whole.points[:, 0] - 8 + 0.5 * whole.points[:, 1]
+    np.testing.assert_allclose(np.log10(whole.flux[:, 1]), want, atol=1e-10)
+
+
+def test_a_grid_with_many_holes_is_not():
+    with pytest.raises(ValueError, match=r"expected almost all of \(10, 8\) models; 6 are missing"):
+        almost([3, 12, 33, 47, 55, 71]).completed()

@@ -133,3 +133,11 @@ def test_dropped_sums_are_logged(caplog):
 def test_wrong_arguments(lines, flux, err, options, words):
     with pytest.raises(ValueError, match=words):
         Lines(lines, flux, err, **options)
+
+
+def test_a_sum_is_not_counted_beside_its_lines():
+    apart = Lines(("[SII]6717", "[SII]6731"), [[1.0, 0.8]], [[0.1, 0.1]])
+    wanted = ("[SII]6717,6731", "[SII]6717", "[SII]6731")
+    assert apart.select(wanted).state.tolist() == [[State.ABSENT, 1, 1]]
+    blended = Lines(("[SII]6717,6731",), [[1.8]], [[0.1]])
+    assert blended.select(wanted).state.tolist() == [[1, State.ABSENT, State.ABSENT]]

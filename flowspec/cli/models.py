@@ -3,6 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
+from flowspec.line_posterior import LinePosterior
 from flowspec.load import load, shipped
 from flowspec.posterior import Posterior
 
@@ -25,16 +26,22 @@ def run(args: Namespace) -> None:
             print(f"  {title:<12}{text}")
 
 
-def described(posterior: Posterior) -> dict[str, str]:
-    """Title to text: grid, parameters with priors, simulator, training."""
-    wave, made = posterior.wave, posterior.provenance
+def described(posterior: Posterior | LinePosterior) -> dict[str, str]:
+    """Title to text: grid or lines, parameters with priors, simulator, training."""
+    made = posterior.provenance
     training = made.get("training", {})
-    relative = posterior.model.prior.relative
-    lines = {"wavelengths": f"{wave[0]:.0f}-{wave[-1]:.0f} A (vacuum), {len(wave)} pixels"}
-    for name, config in posterior.model.prior.config()["distributions"].items():
+    if isinstance(posterior, LinePosterior):
+        lines = {"lines": " ".join(posterior.lines), "sources": " ".join(posterior.sources)}
+        prior = posterior.model.priors[0]
+    else:
+        wave, prior = posterior.wave, posterior.model.prior
+        lines = {"wavelengths": f"{wave[0]:.0f}-{wave[-1]:.0f} A (vacuum), {len(wave)} pixels"}
+    for name, config in prior.config()["distributions"].items():
         numbers = [f"{value:g}" for key, value in config.items() if key != "distribution"]
-        beyond = f", of {name} - {relative[name]}" if name in relative else ""
+        beyond = f", of {name} - {prior.relative[name]}" if name in prior.relative else ""
         lines[name] = f"{config['distribution']}({', '.join(numbers)}){beyond}"
+    if share := prior.config().get("population_share"):
+        lines["population"] = f"{share:g} of the prior, the rest as above"
     history = made.get("history") or [[float("nan")] * 3]
     return lines | {
         "simulator": str(made.get("simulator", "unknown")),

@@ -11,7 +11,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from flowspec.line_names import WAVES
+from flowspec.line_names import WAVES, canonical
 from flowspec.sim import dust
 from flowspec.sim.grid import LineGrid
 from flowspec.sim.interpolate import Regular, Scattered, interpolator, leave_one_out
@@ -100,7 +100,7 @@ class NebulaSimulator(eqx.Module):
         if len(set(names)) > 1:
             raise ValueError(f"expected grids of the same parameters; got {sorted(set(names))}")
         shared = [n for n in every[0].lines if all(n in g.lines for g in every)]
-        self.lines = tuple(shared if lines is None else lines)
+        self.lines = tuple(canonical(line) for line in (shared if lines is None else lines))
         every = [g.select(self.lines) for g in every]
         self.sources = tuple(grids)
         tables = [interpolator(g) for g in every]

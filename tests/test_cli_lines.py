@@ -1,0 +1,128 @@
+"""Line catalogues on the command line: tables in and out, bad input, grids to models."""
+
+import h5py
+import jax.random as jr
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from astropy.table import Table
+
+from flowspec.cli import main
+from flowspec.io import write_lines
+from flowspec.line_model import LineArchitecture, LineModel
+from flowspec.line_posterior import LinePosterior
+from flowspec.lines import Lines
+from flowspec.load import load
+from flowspec.screening import Flag, Screen
+from flowspec.sim.prior import Prior
+
+NAMES = ("Hbeta", "[OIII]5007", "[NII]6584")
+SIZES = LineArchitecture(hidden=16, blocks=1, condition=8, layers=2, width=8, knots=4)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A model file, untrained."""
+    prior = Prior({"oh": dist.Uniform(7.0, 9.0), "av": dist.Uniform(0.0, 4.0)})
+    net = LineModel(jr.key(0), (prior, prior), ("HII", "AGN"), NAMES, SIZES)
+    screen = Screen.from_summaries(np.random.default_rng(0).normal(size=(400, 8)))
+    path = tmp_path_factory.mktemp("model") / "lines"
+    LinePosterior(net, screen, SIZES, {}).save(path)
+    return path
+
+
+def predict(model, source, target, *more) -> int:
+    words = ["predict", source, "--model", model, "-o", target, "--num-samples", "100", *more]
+    return main([str(w) for w in words])
+
+
+GOOD = """\
+name,HB4861_FLUX,HB4861_FLUX_ERR,OIII5006,OIII5006_ERR,[NII]6584_ul,[NII]6584,[NII]6584_err
+a,1.0,0.1,3.0,0.2,,0.3,0.1
+b,2.0,0.1,1.0,0.2,0.4,,
+c,,,,,,,
+d,1.0,-0.1,1.0,0.2,,0.3,0.1
+"""
+
+
+def test_one_row_per_object_and_nothing_lost(model, tmp_path):
+    (tmp_path / "lines.csv").write_text(GOOD)
+    assert predict(model, tmp_path / "lines.csv", tmp_path / "out.ecsv") == 0
+    table = Table.read(tmp_path / "out.ecsv")
+    assert list(table["name"]) == ["a", "b", "c", "d"]
+    assert table["lines"].tolist() == [3, 3, 0, 2] and table["limits"].tolist() == [0, 1, 0, 0]
+    assert [bool(f & Flag.NO_DATA) for f in table["flags"]] == [False, False, True, False]
+    assert "Hbeta" in table["notes"][3] and table["notes"][2]
+    np.testing.assert_allclose(table["p_HII"] + table["p_AGN"], 1, rtol=1e-5)
+
+
+def test_spaxels_from_hdf5_to_hdf5_are_the_same(model, tmp_path):
+    rng = np.random.default_rng(1)
+    obs = Lines(NAMES, rng.uniform(0.5, 2, (40, 3)), np.full((40, 3), 0.1))
+    write_lines(tmp_path / "cube.h5", obs)
+    assert predict(model, tmp_path / "cube.h5", tmp_path / "out.h5") == 0
+    table = load(model).summarize(obs, n=100)
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert set(file) == set(table.colnames) and file.attrs["samples"] == 100
+        np.testing.assert_allclose(file["oh_p50"][:], table["oh_p50"], rtol=1e-5)
+        assert file["source"].asstr()[:].tolist() == list(table["source"])
+
+
+BAD = {
+    "no error column": ("Hbeta,[OIII]5007\n1,3\n", "Hbeta"),
+    "no line": ("name,flux\na,1\n", "name"),
+    "all missing": ("Hbeta,Hbeta_err\n,\n,\n", "usable"),
+    "two columns of one line": ("Hbeta,Hbeta_err,HB4861,HB4861_err\n1,1,1,1\n", "HB4861"),
+    "empty": ("", "empty"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_catalogues_are_one_line_and_leave_nothing(case, model, tmp_path, capsys):
+    text, said = BAD[case]
+    (tmp_path / "bad.csv").write_text(text)
+    assert predict(model, tmp_path / "bad.csv", tmp_path / "out.ecsv") == 2
+    error = capsys.readouterr().err.strip().splitlines()
+    assert len(error) == 1 and "bad.csv" in error[0] and said in error[0]
+    assert not (tmp_path / "out.ecsv").exists()
+
+
+@pytest.mark.parametrize("option", [["--population"], ["--samples", "s.h5"], ["--air"]])
+def test_options_of_spectra_are_refused(option, model, tmp_path, capsys):
+    (tmp_path / "lines.csv").write_text(GOOD)
+    assert predict(model, tmp_path / "lines.csv", tmp_path / "out.ecsv", *option) == 2
+    assert "with a model of lines" in capsys.readouterr().err
+
+
+def test_a_grid_becomes_a_model(tmp_path, capsys):
+    words = ["fit", "--grid", "mappings", "--lines", "Hbeta", "Ha", "[OIII]5007", "[NII]6584"]
+    words += ["--steps", "4", "--batch", "32", "--evaluate", "2", "--validation", "64"]
+    assert main([*words, "-o", str(tmp_path / "model")]) == 0
+    made = load(tmp_path / "model")
+    assert made.lines == ("Hbeta", "Halpha", "[OIII]5007", "[NII]6584")
+    assert made.names == ("log_u", "log_pk", "oh", "av")
+    capsys.readouterr()
+    assert main(["models", str(tmp_path / "model")]) == 0
+    shown = capsys.readouterr().out
+    assert "[OIII]5007" in shown and "log_pk" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--lines", "Hbeta"], "one of the arguments"),
+        (["--grid", "nowhere.dat"], "nowhere.dat"),
+        (["--grid", "a=mappings", "mappings"], "a name of its own"),
+        (["--grid", "mappings", "--lines", "Hbeta", "[FeX]6375"], "FeX"),
+        (["--grid", "mappings", "--varied"], "no options of spectra"),
+    ],
+)
+def test_bad_grids_are_one_line(words, said, tmp_path, capsys):
+    try:
+        status = main(["fit", *words, "-o", str(tmp_path / "model")])
+    except SystemExit as stop:  # of the parser
+        status = stop.code
+    assert status == 2
+    error = capsys.readouterr().err.strip()
+    assert len(error.splitlines()) == 1 and said in error
+    assert not (tmp_path / "model").exists()
