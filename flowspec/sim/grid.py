@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, ScalarLike
 
 from flowspec.line_names import canonical, parts, wave_of
 from flowspec.sim.nebula import load_nebula
@@ -69,7 +69,7 @@ class LineGrid(eqx.Module):
         flux = np.stack([self._flux_of(line) for line in wanted], axis=1)
         return LineGrid(self.points, flux, self.names, wanted, self.floor, self.source)
 
-    def between(self, **limits: tuple[float, float]) -> "LineGrid":
+    def between(self, **limits: tuple[ScalarLike, ScalarLike]) -> "LineGrid":
         """Only the models with each named parameter between two limits, ends included.
 
         Raises:
@@ -84,7 +84,7 @@ class LineGrid(eqx.Module):
             raise ValueError(f"expected limits that hold models ({ranges}); got {limits}")
         return self._rows(keep)
 
-    def fixed(self, **values: float) -> "LineGrid":
+    def fixed(self, **values: ScalarLike) -> "LineGrid":
         """Only the models at the node nearest to each value, without these parameters.
 
         Raises:
