@@ -104,10 +104,13 @@ def own(path, kind):
     table = Table({"12 + log O/H": [8.0, 8.0, 9.0, 9.0], "log U": [-3.0, -2.0, -3.0, -2.0],
                    "H  1 4861.33A": [2.0, 2.0, 2.0, 2.0], "[OIII]5007": [1.0, 2.0, 3.0, 4.0],
                    "SII_6717,31": [0.4, 0.0, 0.4, 0.2]})  # fmt: skip
+    if kind == "fits":  # which frowns on other characters
+        table.rename_columns(table.colnames, ["oh", "logU", "HB4861", "OIII_5007", "SII6716_31"])
     if kind == "hdf5":
+        table.rename_column("12 + log O/H", "oh")  # a "/" would be a group
         with h5py.File(path, "w") as file:
             for name in table.colnames:
-                file[name.replace("/", "")] = table[name]
+                file[name] = table[name]
     else:
         table.write(path, format={"ecsv": "ascii.ecsv", "csv": "ascii.csv"}.get(kind, kind))
     return path

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from flowspec.line_names import WAVES, canonical, is_line, parts, unnamed, wave_of
 from flowspec.sim.nebula import load_nebula
@@ -80,7 +81,6 @@ def test_wavelengths_are_those_of_the_shipped_table():
 
 
 def test_wavelengths_are_those_of_byler(data):
-    fits = pytest.importorskip("astropy.io.fits")
     table = fits.getdata(data / "grids/izi_grids/byler_FSPS_mist_age_1_Myr.fits", 1)
     wave = np.array([wave_of(parts(canonical(str(n)))[0]) for n in table["ID"][0]])
     single = ~np.isin(table["ID"][0], ["oii7318", "ni5198"])  # blends

@@ -20,8 +20,9 @@ SOLAR_CO = 0.44  # Gutkin et al. (2016), table 3
 CASE_B = {"Halpha": 2.86, "Hgamma": 0.468, "Hdelta": 0.259}
 _PARAMETERS = {"12logoh": "oh", "logno": "no", "logu": "log_u", "logus": "log_u",
                "logpk": "log_pk", "logepeak": "log_e_peak", "pnt": "p_nt"}  # fmt: skip
-# Cloudy's [OII] pairs, whose mean labels (7323, 7332) FSPS turned into vacuum wavelengths.
-_FSPS = {7325.129: "[OII]7320", 7334.131: "[OII]7330", 7321.94: "[OII]7320", 7332.21: "[OII]7330"}
+# Cloudy's [OII] pairs, whose mean labels (7323, 7332) FSPS turned into vacuum wavelengths, and the
+# first of them in the IZI files made of FSPS.
+_FSPS = {7325.129: "[OII]7320", 7334.131: "[OII]7330", 7321.0: "[OII]7320"}
 # Columns of the IZI files with wavelengths (FSPS) that hold a neighbour: Lyman alpha, He II 1640
 # and [OIII]5007, as comparison with FSPS' own tables shows.
 _IZI_WRONG = {"cii1335", "civ1549", "hei5016"}
@@ -179,12 +180,13 @@ def _fsps(rows, source) -> LineGrid:
 
 def named(wave) -> list[str]:
     """Names of lines known by vacuum wavelength (A) only: of the nearest one within 3 parts in
-    10,000, each name given once; else of the wavelength itself."""
+    10,000 (10 beyond 30 microns), each name given once; else of the wavelength itself."""
     known = {name: w for name, w in WAVES.items() if name not in _FSPS.values()}
     lines = [_FSPS.get(round(float(w), 3), "") for w in wave]
-    off = np.abs(np.asarray(wave)[:, None] / np.array([*known.values()]) - 1)
+    allowed = np.where(np.asarray(wave) < 3e5, 3e-4, 1e-3)[:, None]
+    off = np.abs(np.asarray(wave)[:, None] / np.array([*known.values()]) - 1) / allowed
     off[[line != "" for line in lines]] = np.inf
-    while off.min() < 3e-4:
+    while off.min() < 1:
         i, j = np.unravel_index(off.argmin(), off.shape)
         lines[i] = [*known][j]
         off[i], off[:, j] = np.inf, np.inf

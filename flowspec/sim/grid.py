@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, ScalarLike
 
 from flowspec.line_names import canonical, parts, wave_of
 from flowspec.sim.nebula import load_nebula
 
+FAINTEST = 1e-6  # of H-beta: no spectrum shows it, whatever a table prints
 MAPPINGS = "MAPPINGS V H II regions of NebulaBayes 0.9.9 (Thomas et al. 2018), MIT licence"
 
 
@@ -97,7 +98,7 @@ class LineGrid(eqx.Module):
         flux = np.stack([self._flux_of(line) for line in wanted], axis=1)
         return LineGrid(self.points, flux, self.names, wanted, self.floor, self.source)
 
-    def between(self, **limits: tuple[float, float]) -> "LineGrid":
+    def between(self, **limits: tuple[ScalarLike, ScalarLike]) -> "LineGrid":
         """Only the models with each named parameter between two limits, ends included.
 
         Raises:
@@ -112,7 +113,7 @@ class LineGrid(eqx.Module):
             raise ValueError(f"expected limits that hold models ({ranges}); got {limits}")
         return self._rows(keep)
 
-    def fixed(self, **values: float) -> "LineGrid":
+    def fixed(self, **values: ScalarLike) -> "LineGrid":
         """Only the models at the node nearest to each value, without these parameters.
 
         Raises:
@@ -193,7 +194,8 @@ def line_grid(
         names: of the parameters.
         lines: their names, `Hbeta` among them, in any spelling.
         source: of the models.
-        floor: least flux over H-beta that the table can tell; by default its least positive one.
+        floor: least flux over H-beta that the table can tell; by default its least positive one,
+            but at least `FAINTEST`.
 
     Raises:
         ValueError: where H-beta, models or parameters are missing, or values make no sense.
@@ -215,7 +217,7 @@ def line_grid(
     if not good.any():
         raise ValueError("expected models with H-beta and another line; got none")
     points, flux = points[good], flux[good] / hbeta[good, None]
-    floor = float(flux[flux > 0].min()) if floor is None else floor
+    floor = max(float(flux[flux > 0].min()), FAINTEST) if floor is None else floor
     flux = np.where(flux < floor * (1 - 1e-6), 0.0, flux)
     varied = np.ptp(points, axis=0) > 0
     if not varied.any():
