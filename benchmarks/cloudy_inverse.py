@@ -69,14 +69,10 @@ def mocks(sim: NebulaSimulator, count: int, seed: int, wanted=None):
     drawn = eqx.filter_jit(NebulaSimulator.draw)(sim, jr.key(seed), 20 * count)
     drawn = [np.asarray(a) for a in drawn]
     theta, _, flux, err, state, dereddened = drawn
-    if wanted is None:
-        ratio = np.where(state == State.MEASURED, flux / np.where(err > 0, err, 1), np.nan)
-        snr = np.nanmedian(np.where(state == State.MEASURED, ratio, np.nan), axis=1)
-        keep = (snr >= SNR[0]) & (snr <= SNR[1])
-    else:
-        keep = wanted(state)
+    obs = as_lines(sim, flux, err, state)
+    keep = (obs.snr >= SNR[0]) & (obs.snr <= SNR[1]) if wanted is None else wanted(state)
     rows = np.flatnonzero(keep)[:count]
-    return theta[rows], as_lines(sim, flux[rows], err[rows], state[rows]), dereddened[rows] > 0
+    return theta[rows], obs[rows], dereddened[rows] > 0
 
 
 def as_lines(sim, flux, err, state) -> Lines:
