@@ -120,8 +120,9 @@ def continued(start: Posterior, sim) -> Model:
     return replace(start.model, prior=new)
 
 
-def draw_many(sim, key, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``sim.draw`` to the host, in jitted parts: theta [n, params], flux and ivar [n, pixels]."""
+def draw_many(sim, key, n: int) -> tuple[np.ndarray, ...]:
+    """``sim.draw`` to the host, in jitted parts: theta [n, params] and, of spectra, flux and ivar
+    [n, pixels]."""
     parts = [_draw(sim, jr.fold_in(key, i)) for i in range(-(-n // _AT_ONCE))]
     columns = zip(*parts, strict=True)
     return tuple(np.concatenate([np.asarray(part) for part in c])[:n] for c in columns)

@@ -17,7 +17,6 @@ from tqdm import tqdm
 
 from flowspec.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from flowspec.losses import negative_log_likelihood
-from flowspec.model import Model
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,9 @@ class Training:
 class State(eqx.Module):
     """All that a resumed run needs: arrays only, so that it can be saved leaf by leaf."""
 
-    params: Model
+    params: eqx.Module
     optimiser: optax.OptState
-    best: Model
+    best: eqx.Module
     best_loss: Float[Array, ""]
     waited: Array
     step: Array
@@ -64,7 +63,7 @@ class State(eqx.Module):
 
 
 def train(
-    model: Model,
+    model: eqx.Module,
     simulator,
     validation: tuple[Array, ...],
     config: Training,
@@ -73,14 +72,14 @@ def train(
     checkpoint: str | Path | None = None,
     progress: bool = True,
     loss: Callable = negative_log_likelihood,
-) -> tuple[Model, Float[np.ndarray, "evaluations 3"]]:
+) -> tuple[eqx.Module, Float[np.ndarray, "evaluations 3"]]:
     """Train a model; the result is the one with the best loss on the validation set.
 
     Every random number of step ``i`` comes from ``fold_in(key, i)``, so a run that was killed and
     resumed from its checkpoint ends in the same bits as one that was not.
 
     Args:
-        model: Where to start.
+        model: Where to start; has `settings`, and ``log_prob`` as the loss asks.
         simulator: Has ``draw(key, n) -> theta, *data`` (of a spectrum flux and ivar), pure and
             jittable, or, where the order matters as in epochs over a fixed set,
             ``batch(key, step, n)``.
@@ -126,7 +125,7 @@ def train(
     return eqx.combine(state.best, static), history[np.isfinite(history[:, 0])]
 
 
-def first_state(params: Model, optimiser: optax.GradientTransformation, rows: int) -> State:
+def first_state(params: eqx.Module, optimiser: optax.GradientTransformation, rows: int) -> State:
     """State before the first step, with room for `rows` evaluations."""
     return State(
         params, optimiser.init(params), jax.tree.map(jnp.copy, params),

@@ -71,7 +71,7 @@ def test_spaxels_from_hdf5_to_hdf5_are_the_same(model, tmp_path):
 BAD = {
     "no error column": ("Hbeta,[OIII]5007\n1,3\n", "Hbeta"),
     "no line": ("name,flux\na,1\n", "name"),
-    "all missing": ("Hbeta,Hbeta_err\n,\n,\n", "usable"),
+    "all missing": ("Hbeta,Hbeta_err\n,\n,\n", "none in 2 rows"),
     "two columns of one line": ("Hbeta,Hbeta_err,HB4861,HB4861_err\n1,1,1,1\n", "HB4861"),
     "empty": ("", "empty"),
 }

@@ -54,8 +54,8 @@ def test_the_error_estimate_is_that_of_a_known_function(make):
     true = np.log(10) * np.sqrt(np.mean((found - smooth(INSIDE)) ** 2))
     estimate = leave_one_out(known)
     assert estimate[0] == pytest.approx(0, abs=1e-6)
-    # an estimate: leaving out costs more than filling in, but not tens of times more
-    assert true < estimate[1] < 30 * true
+    # an estimate, of other places than these; among scattered models leaving out costs more
+    assert 0.5 * true < estimate[1] < 30 * true
     assert estimate[1] < 0.1
 
 

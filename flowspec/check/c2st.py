@@ -13,7 +13,7 @@ _STEPS, _BATCH, _RATE = 1500, 200, 1e-3
 
 
 def c2st(
-    first: Float[np.ndarray, "n params"], second: Float[np.ndarray, "n params"], seed: int = 0
+    first: Float[np.ndarray, "n params"], second: Float[np.ndarray, "others params"], seed: int = 0
 ) -> float:
     """Accuracy of a classifier on held-out draws: 0.5 where the two are alike, 1 where disjoint.
 
@@ -25,6 +25,9 @@ def c2st(
         first: Draws of one distribution.
         second: As many of the other.
         seed: Of the folds and the networks.
+
+    Raises:
+        ValueError: If the shapes differ.
     """
     if first.shape != second.shape:
         raise ValueError(f"expected as many draws of each; got {first.shape} and {second.shape}")

@@ -159,17 +159,18 @@ class LineGrid(eqx.Module):
 
 
 def _filled_in(axes, values, missing) -> np.ndarray:
-    """Missing nodes [..., lines] from those beside them along each axis that are there."""
+    """Missing nodes [..., lines] from those to both sides along each axis, else to one side."""
     filled = values.copy()
     for index in np.argwhere(missing):
-        guesses = []
+        between, beside = [], []
         for k, nodes in enumerate(axes):
-            line = (*index[:k], slice(None), *index[k + 1 :])
-            there = ~missing[line]
-            if there.any():
-                known = values[line][there]
-                guesses.append([np.interp(nodes[index[k]], nodes[there], v) for v in known.T])
-        filled[tuple(index)] = np.mean(guesses, axis=0)
+            line, x = (*index[:k], slice(None), *index[k + 1 :]), nodes[index[k]]
+            known, places = values[line][~missing[line]], nodes[~missing[line]]
+            if len(places):
+                inside = places[0] < x < places[-1]
+                guess = [np.interp(x, places, v) for v in known.T]
+                (between if inside else beside).append(guess)
+        filled[tuple(index)] = np.mean(between or beside, axis=0)
     return filled
 
 
