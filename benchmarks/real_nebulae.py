@@ -25,19 +25,29 @@ HALPHA = 2.86  # over H-beta, case B at 10^4 K, to which the ratios were correct
 STARS = ("POPSTAR", "BPASS")  # sources of which these galaxies may be
 
 
-def run(*, model: str = "cloudy", draws: int = 1000, figures: str = "", seed: int = 0) -> dict:
+def run(
+    *,
+    model: str = "cloudy",
+    tied: str = "nebula",
+    draws: int = 1000,
+    figures: str = "",
+    seed: int = 0,
+) -> dict:
     """Both samples.
 
     Args:
         model: Name of a shipped model or a model file that knows O/H and N/O.
+        tied: One whose N/O follows O/H, for lines that cannot tell the two apart.
         draws: Posterior draws per object.
         figures: Folder for abundances.png and gradient.png.
         seed: Of the draws.
     """
     posterior, folder = fs.load(model), harness.data_folder() / "lines"
+    nebulae = folder / "phangs_ngc628"
     return {
         "direct method": direct(posterior, folder / "direct_te", draws, figures, seed),
-        "NGC 628": gradient(posterior, folder / "phangs_ngc628", draws, figures, seed),
+        f"NGC 628, {tied}": gradient(fs.load(tied), nebulae, draws, figures, seed),
+        f"NGC 628, {model}": gradient(posterior, nebulae, draws, "", seed),
     }
 
 
@@ -49,16 +59,18 @@ def direct(posterior, folder: Path, draws: int, figures: str, seed: int) -> dict
     samples = given_stars(posterior, obs, draws, seed, dereddened=True)
     results = {"objects": len(obs)}
     found, direct_values = {}, {}
-    for name, column in (("oh", "OH"), ("no", "NO")):
-        levels = (np.asarray(truth[f"{column}_{p}"], float) for p in ("p16", "p50", "p84"))
+    nitrogen = obs.state[:, obs.lines.index("[NII]6584")] > 0
+    for name, column, rows in (("oh", "OH", nitrogen | True), ("no", "NO", nitrogen)):
+        levels = (np.asarray(truth[f"{column}_{p}"], float)[rows] for p in ("p16", "p50", "p84"))
         known_low, known, known_high = levels
-        drawn = samples[..., posterior.names.index(name)]
+        drawn = samples[:, rows, posterior.names.index(name)]
         low, middle, high = np.percentile(drawn, [16, 50, 84], axis=0)
         away = middle - known
         offset = np.median(away)
         sigma = np.hypot((high - low) / 2, (known_high - known_low) / 2)
         covered = [float((np.abs(away - offset) < k * sigma).mean()) for k in (1, 2)]
         results[name] = {
+            "objects": len(known),
             "offset": float(offset),
             "scatter (standard deviation)": float(np.std(away)),
             "scatter (NMAD)": float(1.4826 * np.median(np.abs(away - offset))),
@@ -177,6 +189,7 @@ def draw_abundances(folder, found, known) -> None:
         ax.plot(ends, ends + offset, "k--", lw=0.8, label=f"offset {offset:+.2f}")
         ax.set(xlabel=f"{titles[name]}, direct method", ylabel=f"{titles[name]}, strong lines",
                xlim=ends + [-0.1, 0.1])
+        ax.locator_params(nbins=6)
         ax.legend(frameon=False, fontsize=8)
     save(figure, Path(folder) / "abundances.png")
 
