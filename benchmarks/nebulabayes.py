@@ -1,8 +1,8 @@
 """NebulaBayes (Thomas et al. 2018, ApJ 856, 89) on the same grid, lines, fluxes and errors.
 
-Its version 0.9.9 wants functions that scipy has renamed, and cannot read its own grid file with
-present astropy: it gets the names back, and the same MAPPINGS grid as a table. ``pip install
-".[peers]"``.
+Its version 0.9.9 wants functions that scipy and numpy have renamed, and cannot read its own grid
+file with present astropy: it gets the names back, and the same MAPPINGS grid as a table. ``pip
+install ".[peers]"``.
 """
 
 import time
@@ -23,6 +23,9 @@ def nebulabayes_model(grid: LineGrid):
     """Its model of a grid, interpolated cubically to `SHAPE`."""
     scipy.integrate.cumtrapz = scipy.integrate.cumulative_trapezoid
     scipy.integrate.simps = scipy.integrate.simpson
+    old = {"product": np.prod, "trapz": np.trapezoid, "str": str, "float": float, "int": int}
+    for name, value in old.items():
+        setattr(np, name, value)
     import NebulaBayes
     import pandas
 
