@@ -185,11 +185,17 @@ class RedshiftNetwork(nn.Module):
         channels, scalars = preprocess(flux, ivar, self.window)
         cnn = self.cnn(channels.swapaxes(1, 2))
         summary = jnp.concatenate([cnn, scalars], axis=-1)
-        correlation = correlated(channels, self.trial, self.bin_pixels, self.bins)
+        correlation = self.correlate(channels)
         if self.learned:
             found = jnp.tanh(self.learn(channels) / 4) * (ivar > 0)[:, None]
             correlation += correlated(found, self.learned_trial, self.bin_pixels, self.bins)
         return Embedding(channels, self.logits(correlation, summary), summary)
+
+    def correlate(
+        self, channels: Float[Array, "batch channels pixels"]
+    ) -> Float[Array, "batch templates bins"]:
+        """The fixed channels against the templates `trial` at every bin."""
+        return correlated(channels, self.trial, self.bin_pixels, self.bins)
 
     def learned_channels(
         self, channels: Float[Array, "batch channels pixels"]

@@ -45,6 +45,7 @@ def normalised(
         The weights, and the effective sample size ``(sum w)^2 / sum w^2`` of each spectrum (Kong
         1992), 0 where no draw has a weight: they are then all alike.
     """
+    log_weight = np.asarray(log_weight, float)  # thousands of squares are added up
     top = log_weight.max(0)
     none = ~np.isfinite(top)
     weight = np.exp(log_weight - np.where(none, 0, top))

@@ -12,7 +12,9 @@ from flowspec.networks import continuum
 from flowspec.sim.lines import LINES
 from tests.problems import WAVE, line_simulator, linear_simulator
 
-SIZES = fs.Architecture(templates=3, aligned=6, window=21, condition=16, layers=2, width=16)
+SIZES = fs.Architecture(
+    templates=3, learned=0, aligned=6, window=21, condition=16, layers=2, width=16
+)
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,13 @@ FLAT = moons_prior()
 PRIOR = MixedPrior(FLAT, SHARE)
 
 
-def test_its_draws_are_of_its_density_and_no_weight_towards_a_part_is_large():
+@pytest.fixture(scope="module")
+def drawn():
+    return PRIOR.sample(jr.key(0), (8000,))
+
+
+def test_its_draws_are_of_its_density_and_no_weight_towards_a_part_is_large(drawn):
     """Under p, E[part / p] = 1 for both parts, and no ratio exceeds the inverse of its share."""
-    drawn = PRIOR.sample(jr.key(0), (8000,))
     density = PRIOR.log_prob(drawn)
     for part, share in ((PRIOR.population, SHARE), (FLAT, 1 - SHARE)):
         weight = np.exp(np.asarray(part.log_prob(drawn) - density, float))
@@ -32,8 +36,8 @@ def test_its_draws_are_of_its_density_and_no_weight_towards_a_part_is_large():
     assert mass.mean() == pytest.approx(mean, abs=5 * mass.std() / 8000**0.5)
 
 
-def test_what_is_gaussianised_comes_back_and_so_does_the_configuration():
-    theta = PRIOR.sample(jr.key(4), (500,))
+def test_what_is_gaussianised_comes_back_and_so_does_the_configuration(drawn):
+    theta = drawn[:500]
     free, slope = PRIOR.to_unconstrained(theta)
     np.testing.assert_allclose(PRIOR.to_constrained(free), theta, rtol=1e-3, atol=2e-3)
     np.testing.assert_allclose(slope, FLAT.to_unconstrained(theta)[1])

@@ -15,7 +15,7 @@ from flowspec.spectra import Spectra
 from flowspec.train import Training
 from tests.problems import SIGMA, WAVE, line_simulator, linear_posterior, linear_simulator
 
-SIZES = Architecture(templates=3, aligned=4, window=21, condition=8, layers=2, width=16)
+SIZES = Architecture(templates=3, learned=0, aligned=4, window=21, condition=8, layers=2, width=16)
 
 
 def test_linear_gaussian_posterior_is_found():
