@@ -88,12 +88,13 @@ def compare(posterior, sim: NebulaSimulator, objects: int, seed: int) -> dict:
 
 
 def dereddened_mocks(sim: NebulaSimulator, count: int, seed: int) -> tuple[np.ndarray, Lines]:
-    """Objects without dust with every line measured at 3 to 50 times its error, H-beta at 50."""
+    """Objects without dust with every line measured at 3 to 50 times its error, H-beta at 50, and
+    above zero, as NebulaBayes wants them."""
     import jax
     import jax.numpy as jnp
 
     rng = np.random.default_rng(seed)
-    theta = np.asarray(sim.priors[0].sample(jax.random.key(seed), (count,)))
+    theta = np.asarray(sim.priors[0].sample(jax.random.key(seed), (4 * count,)))
     one = jnp.ones(())
     ratios = jax.jit(jax.vmap(lambda t: sim.ratios(t, jnp.int32(0), one)))(theta)
     flux, model_err = (np.asarray(a, float) for a in ratios)
@@ -101,8 +102,9 @@ def dereddened_mocks(sim: NebulaSimulator, count: int, seed: int) -> tuple[np.nd
     reference = sim.lines.index(REFERENCE)
     snr[:, reference] = 50
     err = np.maximum(flux, 1e-3) / snr
-    noise = rng.normal(size=flux.shape) * np.hypot(err, model_err)
-    return theta, Lines(sim.lines, flux + noise, err)
+    measured = flux + rng.normal(size=flux.shape) * np.hypot(err, model_err)
+    rows = np.flatnonzero((measured > 0).all(1))[:count]
+    return theta[rows], Lines(sim.lines, measured[rows], err[rows])
 
 
 def percentiles(x: np.ndarray, pdf: np.ndarray) -> np.ndarray:
