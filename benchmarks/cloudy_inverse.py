@@ -23,7 +23,7 @@ from benchmarks import calibration, harness, nebulabayes
 from flowspec.check.c2st import c2st
 from flowspec.check.reference import exact_posterior, nuts
 from flowspec.io import write_lines
-from flowspec.lines import Lines, State
+from flowspec.lines import State, of_states
 from flowspec.sim.grid import mappings
 from flowspec.sim.nebula_lines import NebulaSimulator
 
@@ -48,7 +48,8 @@ def run(
         chains: Objects that NUTS is run on too, in "exact".
         seed: Of the mock objects.
     """
-    parts = {"exact": exact, "calibration": calibrated, "peer": peer, "speed": speed}
+    parts = {"exact": exact, "calibration": calibrated, "peer": nebulabayes.compare,
+             "speed": speed}
     if part not in parts:
         raise ValueError(f"expected a part among {sorted(parts)}; got {part!r}")
     posterior = fs.load(model)
@@ -69,17 +70,10 @@ def mocks(sim: NebulaSimulator, count: int, seed: int, wanted=None):
     drawn = eqx.filter_jit(NebulaSimulator.draw)(sim, jr.key(seed), 20 * count)
     drawn = [np.asarray(a) for a in drawn]
     theta, _, flux, err, state, dereddened = drawn
-    obs = as_lines(sim, flux, err, state)
+    obs = of_states(sim.lines, flux, err, state)
     keep = (obs.snr >= SNR[0]) & (obs.snr <= SNR[1]) if wanted is None else wanted(state)
     rows = np.flatnonzero(keep)[:count]
     return theta[rows], obs[rows], dereddened[rows] > 0
-
-
-def as_lines(sim, flux, err, state) -> Lines:
-    """Arrays of a simulator as the catalogue that they stand for."""
-    limit = np.where(state == State.LIMIT, flux, np.nan)
-    flux = np.where(state == State.MEASURED, flux, np.nan)
-    return Lines(sim.lines, flux, np.where(state == State.MEASURED, err, np.nan), limit)
 
 
 def exact(posterior, sim, objects, seed, chains) -> dict:
@@ -149,11 +143,6 @@ def calibrated(posterior, sim, objects, seed) -> dict:
         found = calibration.score(samples, theta, posterior.names, box, seed)
         results[name] = {"objects": len(theta), **found}
     return results
-
-
-def peer(posterior, sim, objects, seed) -> dict:
-    """NebulaBayes on the same objects: difference of medians over its sigma, objects per second."""
-    return nebulabayes.compare(posterior, sim, objects, seed)
 
 
 def speed(posterior, sim, objects, seed) -> dict:

@@ -74,7 +74,28 @@ def fit(
         model, training_set, validation, training, keys[3],
         checkpoint=checkpoint, progress=progress, loss=loss,
     )  # fmt: skip
-    provenance = {
+    provenance = account(sim, seed, training, began, start, history)
+    wave, blank = np.asarray(sim.wave), Screen.blank(architecture.condition)
+    posterior = Posterior(model, wave, blank, Recalibration.identity(), architecture, provenance)
+    drawn = draw_many(held_out, keys[4], _SCREEN_SPECTRA)
+    screen = Screen.from_summaries(posterior.summaries(Spectra(wave, *drawn[1:])))
+    # of a fixed set every row once; a simulator's fresh draws are more than its validation
+    unseen = validation if fixed else drawn
+    return replace(posterior, screen=screen, recalibration=recalibrated(posterior, unseen))
+
+
+def account(sim, seed: int, training: Training, began: float, start, history) -> dict:
+    """How a model came to be, JSON-ready.
+
+    Args:
+        sim: The simulator.
+        seed: Of everything.
+        training: Number of steps and the like.
+        began: `time.process_time` at the beginning.
+        start: The posterior that it started from, or None.
+        history: Of `flowspec.train.train`.
+    """
+    return {
         "flowspec": version("flowspec"),
         "jax": jax.__version__,
         "seed": seed,
@@ -84,13 +105,6 @@ def fit(
         "start": None if start is None else start.provenance,
         "history": history.round(4).tolist(),
     }
-    wave, blank = np.asarray(sim.wave), Screen.blank(architecture.condition)
-    posterior = Posterior(model, wave, blank, Recalibration.identity(), architecture, provenance)
-    drawn = draw_many(held_out, keys[4], _SCREEN_SPECTRA)
-    screen = Screen.from_summaries(posterior.summaries(Spectra(wave, *drawn[1:])))
-    # of a fixed set every row once; a simulator's fresh draws are more than its validation
-    unseen = validation if fixed else drawn
-    return replace(posterior, screen=screen, recalibration=recalibrated(posterior, unseen))
 
 
 def recalibrated(posterior: Posterior, simulated) -> Recalibration:
@@ -139,4 +153,3 @@ def initialise(model: Model, simulated) -> Model:
     bins, _, _ = model.encode(theta)
     variables = principal_templates(model.network, model.variables, flux, ivar, bins)
     return eqx.tree_at(lambda m: m.variables, model, variables)
-

@@ -1,17 +1,14 @@
 """`fit_lines`: a simulator of line catalogues in, a posterior out. Wiring only."""
 
 import time
-from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from flowspec.fit import draw_many
+from flowspec.fit import account, draw_many
 from flowspec.line_model import LineArchitecture, LineModel
 from flowspec.line_posterior import LinePosterior
 from flowspec.screening import Screen
@@ -61,16 +58,7 @@ def fit_lines(
     model, history = train(
         model, sim, validation, training, keys[2], checkpoint=checkpoint, progress=progress
     )
-    provenance = {
-        "flowspec": version("flowspec"),
-        "jax": jax.__version__,
-        "seed": seed,
-        "simulator": type(sim).__name__,
-        "training": asdict(training),
-        "cpu_seconds": round(time.process_time() - began),
-        "start": None if start is None else start.provenance,
-        "history": history.round(4).tolist(),
-    }
+    provenance = account(sim, seed, training, began, start, history)
     blank = Screen.blank(architecture.condition)
     posterior = LinePosterior(model, blank, architecture, provenance)
     _, _, *drawn, dereddened = draw_many(sim, keys[3], _SCREEN_ROWS)

@@ -107,7 +107,7 @@ class Lines(eqx.Module):
     def __getitem__(self, index) -> "Lines":
         """Rows by number, slice, mask or list of numbers: always a `Lines`."""
         rows = np.atleast_1d(np.arange(len(self))[index])
-        return _made(
+        return of_states(
             self.lines,
             self.flux[rows],
             self.err[rows],
@@ -150,6 +150,8 @@ class Lines(eqx.Module):
             ValueError: on names that are no lines or the same line twice.
         """
         wanted, shape = _checked_lines(lines), (len(self), len(lines))
+        if wanted == self.lines:
+            return self
         flux, err, state = np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int8)
         used: set[str] = set()
         for i, line in enumerate(wanted):
@@ -161,7 +163,7 @@ class Lines(eqx.Module):
                 flux[:, i], err[:, i], state[:, i] = self._sum(columns)
                 used.update(pieces)
         self._log_dropped([line for line in self.lines if line not in used], wanted)
-        return _made(wanted, flux, err, state, self.names, self.notes)
+        return of_states(wanted, flux, err, state, self.names, self.notes)
 
     def _sum(self, columns: list[int]):
         """Flux, err and state [batch] of the sum of some lines."""
@@ -192,7 +194,7 @@ class Lines(eqx.Module):
             if piece.lines != pieces[0].lines:
                 raise ValueError(f"expected the same lines ({pieces[0]}); got {piece}: select them")
         arrays = ((p.flux, p.err, p.state) for p in pieces)
-        return _made(
+        return of_states(
             pieces[0].lines,
             *(np.concatenate(a) for a in zip(*arrays, strict=True)),
             [name for p in pieces for name in p.names],
@@ -200,8 +202,8 @@ class Lines(eqx.Module):
         )
 
 
-def _made(lines, flux, err, state, names, notes) -> Lines:
-    """`Lines` of its own attributes."""
+def of_states(lines, flux, err, state, names=(), notes=()) -> Lines:
+    """`Lines` from its own attributes, `state` among them."""
     flux_of = {s: np.where(state == s, flux, np.nan) for s in (State.MEASURED, State.LIMIT)}
     return Lines(lines, flux_of[State.MEASURED], err, flux_of[State.LIMIT], names, notes)
 

@@ -121,6 +121,13 @@ def test_a_grid_with_few_faults_is_completed():
     np.testing.assert_allclose(np.log10(whole.flux[:, 1]), want, atol=1e-10)
 
 
+def test_copies_of_one_node_do_not_outvote_the_others():
+    """As in a HII-CHI-mistry grid, whose log U = -1.5 stands three times and -1.25 once."""
+    copies = np.tile(np.arange(3, 80, 8), 2)
+    whole = almost([12], twice=copies, misplaced=[47]).completed()
+    assert [len(a) for a in whole.axes] == [10, 8]
+
+
 def test_a_grid_with_many_holes_is_not():
     with pytest.raises(ValueError, match=r"expected almost all of \(10, 8\) models; 6 are missing"):
         almost([3, 12, 33, 47, 55, 71]).completed()

@@ -38,6 +38,7 @@ def test_hii_chi_mistry(grids, name):
     for column, line in {"OII_3727": "[OII]3726,3729", "SIII_9069": "[SIII]9069"}.items():
         assert got[line] == float(raw[head.index(column)])
     assert got["Hbeta"] == 1 and got["Halpha"] == 2.86
+    assert [len(nodes) for nodes in grid.axes] == [23, 17, 11 if "POPSTAR" in name else 13]
     assert grid.floor > 1e-5 and grid.source.startswith("HII-CHI-mistry")
     assert "Halpha" not in read_grid(path, balmer=False).lines
 

@@ -39,7 +39,7 @@ sigma; names such as Hbeta, [OIII]5007, [SII]6717,6731, HB4861_FLUX. Any unit; g
 table has the probability of every ionising source, and percentiles of the parameters.
 
   flowspec predict lines.ecsv --model cloudy -o out.ecsv
-  flowspec predict lines.csv --column '[OIII]5007=o3' --column '[OIII]5007_err=o3_sig' \
+  flowspec predict lines.csv --column '[OIII]5007=o3' --column '[OIII]5007_err=o3_sig' \\
            --model nebula --dereddened -o out.fits
 """
 _SIMULATE = """\

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from flowspec.io import read, stream
-from flowspec.io.source import HDF5_MAGIC
+from flowspec.io.source import is_hdf5
 from flowspec.posterior import on_grid
 from flowspec.spectra import Spectra
 
@@ -64,10 +64,8 @@ def _parts(patterns, wave, options, rows) -> Iterator[Spectra]:
 
 
 def _opened(path, options, rows) -> Iterable[Spectra]:
-    if os.path.isfile(path):
-        with open(path, "rb") as file:
-            if file.read(len(HDF5_MAGIC)) == HDF5_MAGIC:
-                return stream(path, rows, **options)
+    if is_hdf5(path):
+        return stream(path, rows, **options)
     return [read(path, **options)]
 
 

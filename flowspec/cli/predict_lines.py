@@ -1,7 +1,6 @@
 """`flowspec predict` with a model of emission lines: catalogues in, a table of results out."""
 
 import logging
-import os
 import time
 from argparse import Namespace
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from flowspec.cli.inputs import expanded
 from flowspec.cli.outputs import write_table
 from flowspec.io import read_lines, stream_lines
 from flowspec.io.results import TableWriter
-from flowspec.io.source import HDF5_MAGIC
+from flowspec.io.source import is_hdf5
 from flowspec.line_posterior import LinePosterior
 from flowspec.lines import Lines
 
@@ -49,11 +48,7 @@ def run(args: Namespace, posterior: LinePosterior) -> None:
 
 def _blocks(args: Namespace) -> Iterator[Lines]:
     for path in expanded(args.spectra):
-        hdf5 = False
-        if os.path.isfile(path):
-            with open(path, "rb") as file:
-                hdf5 = file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
-        if hdf5:
+        if is_hdf5(path):
             yield from stream_lines(path, _ROWS)
         else:
             yield read_lines(path, columns=dict(args.columns), suffix=args.suffix)

@@ -142,11 +142,20 @@ def _load_columns(file, options):
 HDF5_FORMATS = (Format("hdf5", _is_columns, _load_columns),)
 
 
-def _layout(file, options: Options) -> tuple[dict[str, str], int]:
-    """Role -> dataset, and the number of rows."""
+def check_version(file):
+    """Refuse a file that a later flowspec wrote.
+
+    Raises:
+        ValueError: if it is one.
+    """
     version = file.attrs.get("flowspec_version", FORMAT_VERSION)
     if version > FORMAT_VERSION:
         raise ValueError(f"expected a file of version <= {FORMAT_VERSION}; got {version}")
+
+
+def _layout(file, options: Options) -> tuple[dict[str, str], int]:
+    """Role -> dataset, and the number of rows."""
+    check_version(file)
     paths: list[str] = []
     file.visititems(lambda name, item: paths.append(name) if _is_array(item) else None)
     found = find(sorted(paths, key=lambda p: ("/" in p, p)), options.columns)

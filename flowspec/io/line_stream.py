@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 import h5py
 import numpy as np
 
-from flowspec.io.hdf5 import describe, opened, text_rows
+from flowspec.io.hdf5 import check_version, describe, opened, text_rows
 from flowspec.io.source import blaming, sniff
-from flowspec.io.writing import FORMAT_VERSION, Appending
-from flowspec.lines import Lines, State
+from flowspec.io.writing import Appending
+from flowspec.lines import Lines, of_states
 
 _ARRAYS = {"flux": "f8", "err": "f8", "state": "i1"}
 
@@ -94,9 +94,7 @@ def stream_lines(path, rows: int = 65536) -> Iterator[Lines]:
 
 def _layout(file) -> tuple[list[str], int]:
     """Names of the lines, and the number of rows."""
-    version = file.attrs.get("flowspec_version", FORMAT_VERSION)
-    if version > FORMAT_VERSION:
-        raise ValueError(f"expected a file of version <= {FORMAT_VERSION}; got {version}")
+    check_version(file)
     if "lines" not in file.attrs or any(key not in file for key in _ARRAYS):
         raise ValueError(
             f"expected the attribute lines and datasets flux, err, state; got {describe(file)}"
@@ -115,11 +113,5 @@ def _layout(file) -> tuple[list[str], int]:
 def _chunk(file, lines, rows: slice, total: int) -> Lines:
     flux, err, state = (file[key][rows] for key in _ARRAYS)
     names = text_rows(file, ("names",), rows, total)
-    return Lines(
-        lines,
-        np.where(state == State.MEASURED, flux, np.nan),
-        err,
-        np.where(state == State.LIMIT, flux, np.nan),
-        names=names or [str(i) for i in range(rows.start, rows.stop)],
-        notes=text_rows(file, ("notes",), rows, total),
-    )
+    names = names or [str(i) for i in range(rows.start, rows.stop)]
+    return of_states(lines, flux, err, state, names, text_rows(file, ("notes",), rows, total))

@@ -49,6 +49,14 @@ def sniff(
     raise ValueError(f"expected FITS or HDF5 (or gzip of them); got a file that begins {head!r}")
 
 
+def is_hdf5(path) -> bool:
+    """Whether there is a file of that name that begins as HDF5 does: not gzipped."""
+    if not Path(path).is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
+
+
 def _gunzip(path) -> bytes:
     try:
         with gzip.open(path) as file:

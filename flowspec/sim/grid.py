@@ -60,30 +60,29 @@ class LineGrid(eqx.Module):
     def completed(self) -> "LineGrid":
         """A grid on every combination of its common nodes, where it is almost one.
 
-        A node is common if at least half as many models have it as have the commonest. Others are
-        left out, repeated models averaged, and missing ones filled in from their neighbours along
-        each parameter, linearly in log10 of the flux, the mean over the parameters.
+        A node is common if at least half as many models have it as have the median one. Others
+        are left out, of repeated models the last is kept, and missing ones are filled in from
+        their neighbours along each parameter, linearly in log10 of the flux, the mean over the
+        parameters.
 
         Raises:
             ValueError: where more than a twentieth of the models would be filled in.
         """
         counts = [np.unique(column, return_counts=True) for column in self.points.T]
-        axes = [nodes[count >= count.max() / 2] for nodes, count in counts]
+        axes = [nodes[count >= np.median(count) / 2] for nodes, count in counts]
         place = [np.searchsorted(a, c) for a, c in zip(axes, self.points.T, strict=True)]
         near = [a[np.minimum(p, len(a) - 1)] for a, p in zip(axes, place, strict=True)]
         on = (np.stack(near, axis=1) == self.points).all(axis=1)
         shape = tuple(len(a) for a in axes)
-        node = np.ravel_multi_index([p[on] for p in place], shape)
-        total = np.zeros((np.prod(shape), len(self.lines)))
-        np.add.at(total, node, np.log10(np.maximum(self.flux[on], self.floor / 2)))
-        count = np.bincount(node, minlength=len(total))
-        missing = count == 0
+        flux = np.full((*shape, len(self.lines)), np.nan)
+        flux[tuple(p[on] for p in place)] = self.flux[on]
+        missing = np.isnan(flux[..., 0])
         if missing.mean() > 0.05:
             raise ValueError(f"expected almost all of {shape} models; {missing.sum()} are missing")
-        log_flux = (total / np.maximum(count, 1)[:, None]).reshape(*shape, -1)
-        log_flux = _filled_in(axes, log_flux, missing.reshape(shape)).reshape(len(total), -1)
-        flux = np.where(log_flux < np.log10(self.floor) - 1e-9, 0.0, 10**log_flux)
-        points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(len(total), -1)
+        filled = 10 ** _filled_in(axes, np.log10(np.maximum(flux, self.floor / 2)), missing)
+        filled = np.where(filled < self.floor * (1 - 1e-6), 0.0, filled)
+        flux = np.where(missing[..., None], filled, flux).reshape(-1, len(self.lines))
+        points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(len(flux), -1)
         return LineGrid(points, flux, self.names, self.lines, self.floor, self.source)
 
     def select(self, lines: Iterable[str]) -> "LineGrid":

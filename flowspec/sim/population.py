@@ -71,7 +71,8 @@ class Population(eqx.Module):
     per_deg2: float = eqx.field(static=True)
 
     def __init__(self, prior: Prior | None = None, *, cosmology=Planck18):
-        self.prior = moons_prior() if prior is None else prior
+        prior = moons_prior() if prior is None else prior
+        self.prior = Prior(prior.distributions, prior.relative)  # limits only: not what is mixed in
         if set(self.prior.names) != set(FIXED):
             raise ValueError(f"expected a prior of {sorted(FIXED)}; got {self.prior.names}")
         limits = np.array([_support(self.prior, n) for n in ("z", "log_mstar")])
