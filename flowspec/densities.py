@@ -1,19 +1,22 @@
 """Conditional densities: bins for the modes of the redshift, a flow for all that is inside one."""
 
 import math
+from collections.abc import Callable
 
 import distrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flowjax.bijections import AbstractBijection, Chain, RationalQuadraticSpline
+from flowjax.bijections import AbstractBijection, Chain, RationalQuadraticSpline, Scan
 from flowjax.distributions import StandardNormal, Transformed
 from flowjax.flows import coupling_flow
 from jax.scipy.special import ndtr, ndtri
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from paramax import unwrap
+
+from flowspec.coupling import Layer, mixed, pushed
 
 _EDGE = 1e-6
 
@@ -85,10 +88,15 @@ class ConditionalAffine(AbstractBijection):
         )
 
     def _loc_and_triangle(self, condition):
+        return self.shaped(self.conditioner(condition))
+
+    def shaped(self, out: Float[Array, "outputs *n"]) -> tuple[Array, Array, Array]:
+        """Location [dim, n], lower triangle [dim, dim, n] and log scale [dim, n] from the output
+        of the conditioner."""
         dim = self.shape[0]
-        out = self.conditioner(condition)
         log_scale = 6 * jnp.tanh(out[dim : 2 * dim] / 6)
-        lower = jnp.zeros((dim, dim)).at[jnp.tril_indices(dim, -1)].set(out[2 * dim :])
+        empty = jnp.zeros((dim, dim, *out.shape[1:]))
+        lower = empty.at[jnp.tril_indices(dim, -1)].set(out[2 * dim :])
         return out[:dim], lower, log_scale
 
     def transform_and_log_det(self, x, condition=None):
@@ -114,6 +122,7 @@ class Flow(eqx.Module):
     """
 
     distribution: Transformed
+    interval: float = eqx.field(static=True)
 
     def __init__(
         self,
@@ -125,7 +134,9 @@ class Flow(eqx.Module):
         width: int = 64,
         knots: int = 8,
         interval: float = 4.0,
+        activation: Callable = jax.nn.gelu,
     ):
+        self.interval = interval
         spline_key, affine_key = jax.random.split(key)
         base = StandardNormal((dim,))
         affine = ConditionalAffine(affine_key, dim=dim, cond_dim=cond_dim, width=width)
@@ -140,7 +151,7 @@ class Flow(eqx.Module):
             flow_layers=layers,
             nn_width=width,
             nn_depth=1,
-            nn_activation=jax.nn.gelu,
+            nn_activation=activation,
             invert=False,
         ).bijection
         self.distribution = Transformed(base, Chain([splines, affine]))
@@ -158,3 +169,37 @@ class Flow(eqx.Module):
         bijection = unwrap(self.distribution).bijection
         transform = jnp.vectorize(bijection.transform, signature="(d),(c)->(d)")
         return transform(base, condition)
+
+    def push_many(
+        self,
+        base: Float[Array, "n dim"],
+        fixed: Float[Array, " fixed"],
+        varying: Float[Array, "n varying"],
+    ) -> Float[Array, "n dim"]:
+        """As `push`, of many draws of a condition whose first part they share: a third of the
+        time."""
+        parts = getattr(self.distribution.bijection, "bijections", None)
+        affine = parts[1] if parts else self.distribution.bijection
+        x, varying = base.T, varying.T
+        for layer in _layers(parts[0]) if parts else ():
+            x = pushed(layer, x, fixed, varying, self.interval)
+        first, second = affine.conditioner.layers
+        none = jnp.zeros((0, len(base)))
+        hidden = mixed((first.weight, first.bias), none, fixed, varying)
+        out = second.weight @ affine.conditioner.activation(hidden) + second.bias[:, None]
+        loc, lower, log_scale = affine.shaped(out)
+        return (loc + jnp.exp(log_scale) * (x + (lower * x).sum(1))).T
+
+
+def _layers(splines: Scan) -> list[Layer]:
+    """Of a flowjax coupling flow, whose parameters are stacked."""
+    coupling, permutation = splines.bijection.bijections
+    first, second = coupling.conditioner.layers
+    order = jnp.arange(coupling.dim)[::-1] if coupling.dim == 2 else permutation.permutation[0]
+    order = jnp.broadcast_to(order, (len(first.weight), coupling.dim))
+    activation = coupling.conditioner.activation
+    return [
+        Layer((first.weight[i], first.bias[i]), (second.weight[i], second.bias[i]), order[i],
+              activation)
+        for i in range(len(order))
+    ]  # fmt: skip

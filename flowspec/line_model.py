@@ -32,7 +32,7 @@ class LineArchitecture:
     blocks: int = 4
     condition: int = 64
     layers: int = 6
-    width: int = 96
+    width: int = 64
     knots: int = 8
 
 
@@ -84,7 +84,7 @@ class LineModel(eqx.Module):
         self.priors, self.sources, self.lines = tuple(priors), tuple(sources), tuple(lines)
         self.flow = Flow(
             keys[3], dim=len(priors[0].names), cond_dim=sizes.condition + len(sources),
-            layers=sizes.layers, width=sizes.width, knots=sizes.knots,
+            layers=sizes.layers, width=sizes.width, knots=sizes.knots, activation=jax.nn.relu,
         )  # fmt: skip
 
     @property
@@ -121,18 +121,21 @@ class LineModel(eqx.Module):
         self, theta: Float[Array, "*batch params"], source: Int[Array, "*batch"]
     ) -> tuple[Float[Array, "*batch params"], Float[Array, "*batch"]]:
         """Parameters to unconstrained reals by the prior of each source, and the log Jacobian."""
-        parts = [prior.to_unconstrained(theta) for prior in self.priors]
-        free, slope = (jnp.stack(p) for p in zip(*parts, strict=True))
-        chosen = source[None, ..., None]
-        free, slope = (jnp.take_along_axis(p, chosen, axis=0)[0] for p in (free, slope))
-        return free, slope.sum(-1)
+        free, slope = zip(*(prior.to_unconstrained(theta) for prior in self.priors), strict=True)
+        return _chosen(free, source[..., None]), _chosen(slope, source[..., None]).sum(-1)
 
     def decode(
         self, free: Float[Array, "*batch params"], source: Int[Array, "*batch"]
     ) -> Float[Array, "*batch params"]:
         """Inverse of `encode`: always inside the prior of the source."""
-        theta = jnp.stack([prior.to_constrained(free) for prior in self.priors])
-        return jnp.take_along_axis(theta, source[None, ..., None], axis=0)[0]
+        return _chosen([p.to_constrained(free) for p in self.priors], source[..., None])
+
+    def log_prior(
+        self, theta: Float[Array, "*batch params"], source: Int[Array, "*batch"]
+    ) -> Float[Array, "*batch"]:
+        """Log density before the data of parameters and source; sources are alike."""
+        given = _chosen([prior.log_prob(theta) for prior in self.priors], source)
+        return given - jnp.log(len(self.sources))
 
     def log_prob(
         self,
@@ -148,6 +151,11 @@ class LineModel(eqx.Module):
         discrete = jax.nn.log_softmax(self.logits(summary))[jnp.arange(len(source)), source]
         free, log_det = self.encode(theta, source)
         return discrete, self.flow.log_prob(free, self.condition(summary, source)) + log_det
+
+
+def _chosen(values, source: Int[Array, "*batch"]) -> Array:
+    """Of the values for each source [*batch] that of `source`."""
+    return jnp.take_along_axis(jnp.stack(values), source[None], axis=0)[0]
 
 
 def features(

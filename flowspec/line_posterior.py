@@ -17,7 +17,7 @@ from flowspec.line_model import LineArchitecture, LineModel
 from flowspec.lines import Lines, State
 from flowspec.reweight import normalised, resample
 from flowspec.screening import Flag, Screen
-from flowspec.sim.prior import Prior
+from flowspec.sim.mixed import read_prior
 from flowspec.storage import named_leaves, with_leaves, write_model
 from flowspec.summary import PERCENTILES, at_edge
 
@@ -67,6 +67,11 @@ class LinePosterior(eqx.Module):
         return self.model.sources
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Kinds of sources: what their names begin with, up to a hyphen."""
+        return tuple(dict.fromkeys(class_of(source) for source in self.sources))
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """Names of the lines that the model knows."""
         return self.model.lines
@@ -84,7 +89,7 @@ class LinePosterior(eqx.Module):
             n: Draws per row.
             seed: Random seed.
             first: Number of the first row, where `obs` is a part of something larger.
-            source: Name of the source to condition on.
+            source: Name of the source, or of the class of sources, to condition on.
             dereddened: Whether the fluxes are corrected for dust; ``av`` then is that of the prior.
 
         Raises:
@@ -98,15 +103,12 @@ class LinePosterior(eqx.Module):
         self, obs: Lines, n: int = 1000, *, seed: int = 0, first: int = 0,
         source: str | None = None, dereddened: bool = False,
     ) -> tuple[Float[np.ndarray, "n batch params"], Int[np.ndarray, "n batch"]]:  # fmt: skip
-        """As `sample`, with the number of each draw's source."""
-        if source is not None and source not in self.sources:
-            raise ValueError(f"expected a source among {self.sources}; got {source!r}")
-        given = -1 if source is None else self.sources.index(source)
+        """As `sample`, with the number of each draw's source [n, batch]."""
+        allowed = self._allowed(source)
         parts = []
         for rows, data in self._chunks(obs, dereddened):
             keys = jax.vmap(jr.fold_in, (None, 0))(jr.key(seed), first + rows)
-            summary, logits, _ = _embed(self.model, *data)
-            drawn = _draw(self.model, keys, summary, logits, n, given)
+            drawn = _draw(self.model, keys, *_embed(self.model, *data), allowed, n)
             parts.append([np.asarray(a)[:, : (rows < len(obs)).sum()] for a in drawn])
         return tuple(np.concatenate(p, axis=1) for p in zip(*parts, strict=True))
 
@@ -140,11 +142,9 @@ class LinePosterior(eqx.Module):
             each = [np.broadcast_to(source, stacked.shape[:2])]
         parts = []
         for rows, data in self._chunks(obs, dereddened):
-            summary, logits, _ = _embed(self.model, *data)
+            embedded = _embed(self.model, *data)
             at = np.minimum(rows, len(obs) - 1)
-            values = [
-                _density(self.model, stacked[:, at], k[:, at], summary, logits) for k in each
-            ]
+            values = [_density(self.model, stacked[:, at], k[:, at], *embedded) for k in each]
             total = jax.nn.logsumexp(jnp.stack(values), axis=0)
             parts.append(np.asarray(total)[:, : (rows < len(obs)).sum()])
         return np.concatenate(parts, axis=-1).reshape(np.shape(theta)[:-1])
@@ -159,10 +159,10 @@ class LinePosterior(eqx.Module):
         self, obs: Lines, *, n: int = 500, seed: int = 0, first: int = 0,
         dereddened: bool = False, with_samples: bool = False,
     ) -> QTable | tuple[QTable, Float[np.ndarray, "n batch params"]]:  # fmt: skip
-        """A row per object: ``name``; the most probable ``source`` and every ``p_<source>`` where
-        there are several; ``<parameter>_p16``, ``_p50``, ``_p84``; ``lines`` used and limits
-        among them; ``snr`` (median of the measured lines); ``p_value``; ``flags``,
-        ``flag_names`` and ``notes``.
+        """A row per object: ``name``; the most probable ``source``, every ``p_<class>`` and
+        ``p_<source>`` where there are several; ``<parameter>_p16``, ``_p50``, ``_p84``; ``lines``
+        used and limits among them; ``snr`` (median of the measured lines); ``p_value``;
+        ``flags``, ``flag_names`` and ``notes``.
 
         Args:
             obs: Rows of a catalogue.
@@ -177,10 +177,8 @@ class LinePosterior(eqx.Module):
         samples, source = self.sample_sources(known, n, **options)
         summary, log_share = self._of_rows(known, dereddened)
         table = QTable({"name": list(obs.names)})
-        if len(self.sources) > 1:
-            table["source"] = [self.sources[k] for k in log_share.argmax(1)]
-            for name, column in zip(self.sources, np.exp(log_share).T, strict=True):
-                table[f"p_{name}"] = column
+        for name, column in self._shares(np.exp(log_share)).items():
+            table[name] = column
         shown = [n for n in self.names if not (dereddened and n == "av")]
         for name in shown:
             levels = np.percentile(samples[..., self.names.index(name)], PERCENTILES, axis=0)
@@ -253,7 +251,7 @@ class LinePosterior(eqx.Module):
     @classmethod
     def restored(cls, config: dict, arrays: dict[str, np.ndarray]) -> "LinePosterior":
         """From what `save` wrote."""
-        priors = [Prior.from_config(c) for c in config["priors"]]
+        priors = [read_prior(c) for c in config["priors"]]
         sizes = LineArchitecture(**config["architecture"])
         model = LineModel(jr.key(0), priors, config["sources"], config["lines"], sizes)
         model, screen = with_leaves(model, arrays), Screen.restored(arrays)
@@ -274,9 +272,26 @@ class LinePosterior(eqx.Module):
         """Summaries [batch, features] and log probabilities of sources [batch, sources]."""
         parts = []
         for rows, data in self._chunks(obs, dereddened):
-            summary, _, log_share = _embed(self.model, *data)
-            parts.append([np.asarray(a)[: (rows < len(obs)).sum()] for a in (summary, log_share)])
+            embedded = _embed(self.model, *data)
+            parts.append([np.asarray(a)[: (rows < len(obs)).sum()] for a in embedded])
         return tuple(np.concatenate(p) for p in zip(*parts, strict=True))
+
+    def _allowed(self, source: str | None) -> np.ndarray:
+        """Which sources are of this name or class [sources]."""
+        kinds = {None, *self.sources, *self.classes}
+        if source not in kinds:
+            raise ValueError(f"expected a source among {self.sources} or a class among "
+                             f"{self.classes}; got {source!r}")
+        return np.array([source in (None, name, class_of(name)) for name in self.sources])
+
+    def _shares(self, share: Float[np.ndarray, "batch sources"]) -> dict[str, np.ndarray | list]:
+        """Columns of the table: the best source, and the probability of each and of each class."""
+        if len(self.sources) < 2:
+            return {}
+        columns = {"source": [self.sources[k] for k in share.argmax(1)]}
+        for kind in self.classes:
+            columns[f"p_{kind}"] = share[:, [class_of(s) == kind for s in self.sources]].sum(1)
+        return columns | {f"p_{s}": p for s, p in zip(self.sources, share.T, strict=True)}
 
     def _at_edge(self, samples, source, shown) -> np.ndarray:
         """Whether the draws of the commonest source pile up at a limit of one of `shown`."""
@@ -289,44 +304,46 @@ class LinePosterior(eqx.Module):
         return edge
 
 
+def class_of(source: str) -> str:
+    """Kind of a source: ``AGN`` of ``AGN-1.2``."""
+    return source.partition("-")[0]
+
+
 @eqx.filter_jit
 def _embed(model, flux, err, state, dereddened):
     summary = model.summary(flux, err, state, dereddened)
-    logits = model.logits(summary)
-    return summary, logits, jax.nn.log_softmax(logits)
+    return summary, jax.nn.log_softmax(model.logits(summary))
 
 
 @eqx.filter_jit
-def _draw(model, keys, summary, logits, n: int, given: int):
+def _draw(model, keys, summary, log_share, allowed, n: int):
     dims = len(model.priors[0].names)
+    log_share = jnp.where(allowed, log_share, -jnp.inf)
 
-    def one(key, summary, logits):
+    def one(key, summary, log_share):
         which, base = jr.split(key)
-        source = jr.categorical(which, logits, shape=(n,)) if given < 0 else jnp.full(n, given)
-        rows = jnp.broadcast_to(summary, (n, *summary.shape))
-        free = model.flow.push(jr.normal(base, (n, dims)), model.condition(rows, source))
+        source = jr.categorical(which, log_share, shape=(n,))
+        kind = jax.nn.one_hot(source, len(model.sources))
+        free = model.flow.push_many(jr.normal(base, (n, dims)), summary, kind)
         return model.decode(free, source), source
 
-    return jax.vmap(one, out_axes=1)(keys, summary, logits)
+    return jax.vmap(one, out_axes=1)(keys, summary, log_share)
 
 
 @eqx.filter_jit
-def _density(model, theta, source, summary, logits):
-    inside = jnp.stack([jnp.isfinite(p.log_prob(theta)) for p in model.priors])
-    inside = jnp.take_along_axis(inside, source[None], axis=0)[0]
+def _density(model, theta, source, summary, log_share):
+    inside = jnp.isfinite(model.log_prior(theta, source))
     free, log_det = model.encode(theta, source)
     rows = jnp.broadcast_to(summary, (*source.shape, summary.shape[-1]))
     log_flow = model.flow.log_prob(free, model.condition(rows, source))
-    log_share = jax.nn.log_softmax(logits)[jnp.arange(source.shape[1]), source]
+    log_share = log_share[jnp.arange(source.shape[1]), source]
     return jnp.where(inside, log_share + log_flow + log_det, -jnp.inf)
 
 
 @eqx.filter_jit
 def _targets(model, likelihood, samples, source, obs: Lines, dereddened) -> Array:
-    """``ln L + ln prior`` [n, batch], sources alike before the data."""
-    prior = jnp.stack([p.log_prob(samples) for p in model.priors])
-    prior = jnp.take_along_axis(prior, source[None], axis=0)[0] - np.log(len(model.sources))
+    """``ln L + ln prior`` [n, batch]."""
     rows = (jnp.asarray(a) for a in (obs.flux, obs.err, obs.state))
     of_draws = jax.vmap(likelihood, (0, 0, None, None, None, None))
     of_rows = jax.vmap(of_draws, (1, 1, 0, 0, 0, 0), out_axes=1)
-    return prior + of_rows(samples, source, *rows, dereddened)
+    return model.log_prior(samples, source) + of_rows(samples, source, *rows, dereddened)

@@ -13,6 +13,7 @@ import numpy as np
 import optax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, PRNGKeyArray
+from optax.contrib import MuonDimensionNumbers, muon
 from tqdm import tqdm
 
 from flowspec.checkpoint import fingerprint, load_checkpoint, save_checkpoint
@@ -26,8 +27,10 @@ class Training:
     Attributes:
         steps: Optimiser steps at most.
         batch: Spectra per step, a multiple of the number of devices.
-        learning_rate: Peak of AdamW's learning rate, after a linear warm-up and before a cosine
-            decay to a hundredth.
+        learning_rate: Peak of the learning rate, after a linear warm-up and before a cosine decay
+            to a hundredth.
+        optimiser: "adamw", or "muon" (Jordan et al. 2024): matrices move by the nearest orthogonal
+            matrix to their mean gradient, everything else by AdamW.
         trial_rate: Factor on the learning rate of the templates correlated at every redshift.
         rest_rate: Factor on that of the templates projected at one redshift; 0 keeps them the
             principal components that they start as, best for few simulations.
@@ -41,6 +44,7 @@ class Training:
     steps: int = 2000
     batch: int = 128
     learning_rate: float = 2e-3
+    optimiser: str = "adamw"
     trial_rate: float = 0.1
     rest_rate: float = 0.1
     weight_decay: float = 1e-4
@@ -225,7 +229,14 @@ def _run(step, state, count, bar):
 
 
 def make_optimiser(config: Training) -> optax.GradientTransformation:
-    """Clipped AdamW with its schedule, slower on the templates."""
+    """Clipped AdamW or Muon with its schedule, slower on the templates.
+
+    Raises:
+        ValueError: On another name.
+    """
+    if config.optimiser not in OPTIMISERS:
+        raise ValueError(f"expected an optimiser among {sorted(OPTIMISERS)}; "
+                         f"got {config.optimiser!r}")
     rates = {"trial": config.trial_rate, "rest": config.rest_rate}
 
     def slow_templates(updates, state, params=None):
@@ -246,9 +257,29 @@ def make_optimiser(config: Training) -> optax.GradientTransformation:
     )
     return optax.chain(
         optax.clip_by_global_norm(config.clip),
-        optax.adamw(schedule, weight_decay=config.weight_decay),
+        OPTIMISERS[config.optimiser](schedule, weight_decay=config.weight_decay),
         optax.GradientTransformation(lambda params: (), slow_templates),
     )
+
+
+def _muon(schedule, weight_decay: float) -> optax.GradientTransformation:
+    def matrices(params):
+        """Also those of a flow, which are stacked by layer."""
+        return jax.tree.map(
+            lambda p: MuonDimensionNumbers(p.ndim - 1, p.ndim - 2) if p.ndim in (2, 3) else None,
+            params,
+        )
+
+    return muon(
+        schedule,
+        weight_decay=weight_decay,
+        adam_weight_decay=weight_decay,
+        consistent_rms=0.2,  # steps as large as those of Adam (Liu et al. 2025, arXiv:2502.16982)
+        muon_weight_dimension_numbers=matrices,
+    )
+
+
+OPTIMISERS = {"adamw": optax.adamw, "muon": _muon}
 
 
 def _replace(state: State, **changes) -> State:

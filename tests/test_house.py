@@ -16,7 +16,8 @@ PACKAGE = ROOT / "flowspec"
 LAYERS = [
     {"spectra", "regrid", "lines", "line_names"},
     {"io", "sim"},
-    {"networks", "densities"},
+    {"networks", "coupling"},
+    {"densities"},
     {"model", "line_model", "redshift", "screening", "storage", "checkpoint"},
     {"losses", "train", "summary", "reweight"},
     {"posterior", "line_posterior"},

@@ -67,6 +67,22 @@ def test_draws_stay_in_the_box_of_their_source(posterior):
         posterior.sample(OBS, 10, source="star")
 
 
+def test_a_class_is_all_its_sources_in_proportion_to_their_odds():
+    names = ("AGN-1.2", "AGN-2.0", "HII")
+    model = LineModel(jr.key(0), (WIDE, WIDE, NARROW), names, NAMES, SIZES)
+    screen = Screen.from_summaries(np.random.default_rng(0).normal(size=(400, 8)))
+    three = LinePosterior(model, screen, SIZES, {"history": [[1, 0.0, 0.0]]})
+    _, source = three.sample_sources(OBS, 2000, seed=2, source="AGN")
+    share = three.source_probabilities(OBS)
+    assert (source < 2).all()
+    # 4 binomial errors of 2,000
+    want = share[:, 1] / share[:, :2].sum(1)
+    np.testing.assert_allclose((source == 1).mean(0), want, atol=4 * 0.5 / 2000**0.5)
+    table = three.summarize(OBS, n=50)
+    np.testing.assert_allclose(table["p_AGN"], table["p_AGN-1.2"] + table["p_AGN-2.0"])
+    assert three.classes == ("AGN", "HII") and "p_HII" in table.colnames
+
+
 def test_draws_do_not_depend_on_their_company(posterior):
     together = posterior.sample(OBS, 50, seed=3)
     apart = [posterior.sample(OBS[i], 50, seed=3, first=i) for i in range(3)]

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.stats import norm
 from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 from numpyro.infer import MCMC, NUTS
@@ -45,10 +46,10 @@ def exact_posterior(
 ) -> Exact:
     """Draws of the exact posterior of up to four or five parameters.
 
-    In the space in which the prior is uniform, a grid of cells finds where the posterior is, and
-    is laid anew around the cells that hold all but `LOST` of it. Cells in proportion to their mass
-    and places inside them at random are then a proposal, whose weights by the exact likelihood
-    leave no trace of the grid.
+    In the levels of the parameters, where a prior of independent ones is uniform, a grid of cells
+    finds where the posterior is, and is laid anew around the cells that hold all but `LOST` of it.
+    Cells in proportion to their mass and places inside them at random are then a proposal, whose
+    weights by the exact likelihood leave no trace of the grid.
 
     Args:
         log_likelihood: Of parameters, then `data`; traceable by JAX.
@@ -111,7 +112,10 @@ def nuts(
         The draws, and per parameter ``r_hat`` and ``n_eff`` (Gelman et al. 2013).
     """
     def potential(free):
-        return 0.5 * (free**2).sum() - log_likelihood(prior.to_constrained(free))
+        theta = prior.to_constrained(free)
+        # the density of the free parameters is the prior's over the slope of their map
+        slope = prior.to_unconstrained(theta)[1].sum()
+        return slope - prior.log_prob(theta) - log_likelihood(theta)
 
     sampler = MCMC(
         NUTS(potential_fn=potential), num_warmup=warmup, num_samples=draws,
@@ -132,8 +136,11 @@ def nuts(
 
 @eqx.filter_jit
 def _log_density(log_likelihood, prior, data, levels):
-    theta = prior.to_constrained(jax.scipy.special.ndtri(levels))
-    return jax.vmap(lambda t: log_likelihood(t, *data))(theta)
+    free = jax.scipy.special.ndtri(levels)
+    theta = prior.to_constrained(free)
+    # 0 for priors of independent parameters, which are flat in their levels
+    slope = (prior.to_unconstrained(theta)[1] + norm.logpdf(free)).sum(-1)
+    return jax.vmap(lambda t: log_likelihood(t, *data))(theta) + prior.log_prob(theta) - slope
 
 
 def _in_parts(density, levels: np.ndarray) -> np.ndarray:

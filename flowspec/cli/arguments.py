@@ -3,7 +3,7 @@
 import argparse
 from importlib.metadata import version
 
-from flowspec.train import Training
+from flowspec.train import OPTIMISERS, Training
 
 _START = """\
 start here:
@@ -187,6 +187,8 @@ def _fit(commands):
                              "'mappings', the one shipped with flowspec")
     c.add_argument("--lines", nargs="+", metavar="LINE",
                    help="with --grid: lines of the model (those that all grids have)")
+    c.add_argument("--model-error", type=positive, default=0.1, metavar="SHARE",
+                   help="with --grid: how wrong its fluxes may be, 1 sigma (%(default)s)")
     text = "observed spectra to take the noise from; their labels, if any, are not used"
     c.add_argument("observed", nargs="*", metavar="SPECTRA", help=text)
     c.add_argument("-o", "--output", required=True, metavar="MODEL", help="model file to write")
@@ -210,6 +212,8 @@ def _fit(commands):
                               metavar="N", help=f"{text} (%(default)s)")
     training.add_argument("--learning-rate", type=positive, default=Training.learning_rate,
                           metavar="RATE", help="its peak (%(default)s)")
+    training.add_argument("--optimiser", choices=sorted(OPTIMISERS), default=Training.optimiser,
+                          help="how steps are taken (%(default)s)")
     _add_reading(c)
 
 

@@ -15,7 +15,7 @@ def nebulae(args: Namespace) -> NebulaSimulator:
     """
     if not args.grid or args.observed or args.population or args.varied:
         raise ValueError("expected --lines only with --grid, and no options of spectra with it")
-    return NebulaSimulator(grids(args.grid), args.lines)
+    return NebulaSimulator(grids(args.grid), args.lines, error=args.model_error)
 
 
 def grids(words: list[str]) -> dict[str, LineGrid]:

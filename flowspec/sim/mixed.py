@@ -12,6 +12,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
+from flowspec.sim.nitrogen import NitrogenPrior
 from flowspec.sim.population import Population
 from flowspec.sim.prior import Prior
 
@@ -69,5 +70,6 @@ def read_prior(config: dict) -> Prior:
         ValueError: If a distribution is not one of numpyro's.
     """
     prior = Prior.from_config(config)
-    share = config.get("population_share")
-    return prior if share is None else MixedPrior(prior, share)
+    kinds = {"population_share": MixedPrior, "nitrogen_share": NitrogenPrior}
+    kind = next((key for key in kinds if key in config), None)
+    return prior if kind is None else kinds[kind](prior, config[kind])

@@ -17,6 +17,7 @@ from flowspec.sim.grid import LineGrid
 from flowspec.sim.interpolate import Regular, Scattered, interpolator, leave_one_out
 from flowspec.sim.line_likelihood import log_likelihood
 from flowspec.sim.line_noise import draw_noise, observe
+from flowspec.sim.nitrogen import NitrogenPrior
 from flowspec.sim.prior import Prior
 
 DEREDDENED = 0.3  # share of the simulated catalogues that are corrected for dust
@@ -50,7 +51,7 @@ class NebulaSimulator(eqx.Module):
     """Line fluxes of nebulae with gaps, limits and errors of catalogues.
 
     Parameters are those of the grids, then ``av``, the attenuation at 5500 angstrom in magnitudes
-    by a screen; all flat within the grids. Only ratios of lines count: the scale is free.
+    by a screen; flat within the grids, but for N/O. Only ratios of lines count: the scale is free.
 
     Args:
         grids: Of models, by the name of the source that ionises each; or one grid. Several need
@@ -64,6 +65,8 @@ class NebulaSimulator(eqx.Module):
         mixed: A second grid whose gas shines along the same line of sight: it adds the parameters
             ``mixing``, the share of H-beta (of the lines' reference) that comes from it, and its
             own ones but O/H and N/O under names that begin with ``mix_``. With one grid only.
+        tied: Share of the nebulae whose N/O goes with O/H (`flowspec.sim.nitrogen`), where the
+            grids have both; 0 for a flat prior.
 
     Raises:
         ValueError: On grids of different parameters, unknown lines or laws.
@@ -89,6 +92,7 @@ class NebulaSimulator(eqx.Module):
         law: str = "cardelli",
         error: float = 0.1,
         mixed: LineGrid | None = None,
+        tied: float = 0.5,
     ):
         grids = {"nebula": grids} if isinstance(grids, LineGrid) else dict(grids)
         if law not in LAWS:
@@ -112,7 +116,7 @@ class NebulaSimulator(eqx.Module):
         self.floor = jnp.asarray([g.floor for g in every[: len(grids)]], jnp.float32)
         curve = np.asarray(LAWS[law](np.append(every[0].wave, WAVES[REFERENCE])))
         self.curve = jnp.asarray(curve[:-1] - curve[-1], jnp.float32)
-        self.priors = tuple(_box(g, mixed, av) for g in every[: len(grids)])
+        self.priors = tuple(_prior(g, mixed, av, tied) for g in every[: len(grids)])
         self.count = len(every[0].names)
         self.own = _own(self.priors[0].names, every[0].names, mixed)
 
@@ -153,14 +157,15 @@ class NebulaSimulator(eqx.Module):
         return Catalogue(theta, source, *seen, dereddened)
 
 
-def _box(grid: LineGrid, mixed: LineGrid | None, av) -> Prior:
-    """Flat within a grid, and within the second one's own parameters."""
+def _prior(grid: LineGrid, mixed: LineGrid | None, av, tied: float) -> Prior:
+    """Flat within a grid, and within the second one's own parameters, but for a share of N/O."""
     ends = dict(zip(grid.names, _ends(grid), strict=True)) | {"av": av}
     if mixed is not None:
         ends["mixing"] = (0.0, 1.0)
         own = zip(mixed.names, _ends(mixed), strict=True)
         ends |= {f"mix_{n}": limits for n, limits in own if n not in COMMON}
-    return Prior({name: dist.Uniform(float(a), float(b)) for name, (a, b) in ends.items()})
+    flat = Prior({name: dist.Uniform(float(a), float(b)) for name, (a, b) in ends.items()})
+    return NitrogenPrior(flat, tied) if tied and {"oh", "no"} <= set(grid.names) else flat
 
 
 def _ends(grid: LineGrid) -> list[tuple[float, float]]:

@@ -125,6 +125,16 @@ def ionisation(oh: Values) -> Result:
     return np.log10(2.8e7 / 2.998e10) - 1.3 * log_z
 
 
+def nitrogen(oh: Values) -> Result:
+    """log10 N/O of stars and H II regions by their 12 + log10 O/H.
+
+    Nicholls et al. (2017, MNRAS 466, 4403): 10^-1.732 of primary nitrogen, and
+    10^(log O/H + 2.19) of secondary.
+    """
+    secondary = jnp.asarray(oh) - 12 + 2.19
+    return jnp.logaddexp(-1.732 * np.log(10), secondary * np.log(10)) / np.log(10)
+
+
 def dispersion(log_mstar: Values) -> Result:
     """log10 of the stellar velocity dispersion in km/s.
 
