@@ -48,8 +48,9 @@ def run(
         chains: Objects that NUTS is run on too, in "exact".
         seed: Of the mock objects.
     """
-    parts = {"exact": exact, "calibration": calibrated, "peer": nebulabayes.compare,
-             "speed": speed}
+    parts = {
+        "exact": exact, "calibration": calibrated, "peer": nebulabayes.compare, "speed": speed,
+    }  # fmt: skip
     if part not in parts:
         raise ValueError(f"expected a part among {sorted(parts)}; got {part!r}")
     posterior = fs.load(model)
