@@ -19,9 +19,10 @@ from flowspec.reweight import normalised, resample
 from flowspec.screening import Flag, Screen
 from flowspec.sim.mixed import read_prior
 from flowspec.storage import named_leaves, with_leaves, write_model
-from flowspec.summary import PERCENTILES, at_edge
+from flowspec.summary import add_percentiles, at_edge
 
-_ROWS = 1024  # embedded, and drawn for, at once
+_ROWS = 1024  # embedded at once
+_AT_ONCE = 4096  # draws pushed at once
 KIND = "lines"  # in the header of a model file
 
 
@@ -181,9 +182,7 @@ class LinePosterior(eqx.Module):
             table[name] = column
         shown = [n for n in self.names if not (dereddened and n == "av")]
         for name in shown:
-            levels = np.percentile(samples[..., self.names.index(name)], PERCENTILES, axis=0)
-            for level, column in zip(PERCENTILES, levels, strict=True):
-                table[f"{name}_p{level}"] = column.astype(samples.dtype)
+            add_percentiles(table, name, samples[..., self.names.index(name)])
         table["lines"] = (known.state != State.ABSENT).sum(1)
         table["limits"] = (known.state == State.LIMIT).sum(1)
         table["snr"] = known.snr.astype(samples.dtype)
@@ -192,7 +191,7 @@ class LinePosterior(eqx.Module):
         flags |= np.where(self._at_edge(samples, source, shown), Flag.AT_PRIOR_EDGE, 0)
         flags |= np.where(table["p_value"] < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
         table["flags"] = flags
-        table["flag_names"] = [Flag.describe(int(f)) for f in flags]
+        table["flag_names"] = Flag.describe_all(flags)
         table["notes"] = list(known.notes)
         return (table, samples) if with_samples else table
 
@@ -296,7 +295,7 @@ class LinePosterior(eqx.Module):
     def _at_edge(self, samples, source, shown) -> np.ndarray:
         """Whether the draws of the commonest source pile up at a limit of one of `shown`."""
         columns = [self.names.index(n) for n in shown]
-        common = np.array([np.bincount(s, minlength=len(self.sources)).argmax() for s in source.T])
+        common = np.stack([(source == k).sum(0) for k in range(len(self.sources))]).argmax(0)
         edge = np.zeros(samples.shape[1], bool)
         for k, prior in enumerate(self.model.priors):
             rows = common == k
@@ -327,7 +326,10 @@ def _draw(model, keys, summary, log_share, allowed, n: int):
         free = model.flow.push_many(jr.normal(base, (n, dims)), summary, kind)
         return model.decode(free, source), source
 
-    return jax.vmap(one, out_axes=1)(keys, summary, log_share)
+    # few rows at a time: what is in between then stays in the processor's cache
+    drawn = jax.lax.map(lambda row: one(*row), (keys, summary, log_share),
+                        batch_size=max(1, _AT_ONCE // n))
+    return jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), drawn)
 
 
 @eqx.filter_jit

@@ -4,7 +4,7 @@ from enum import IntFlag
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 _ARRAYS = ("mean", "whiten", "distances")
 
@@ -31,6 +31,12 @@ class Flag(IntFlag):
     def describe(cls, value: int) -> str:
         """Names of the bits set, comma separated, as in ``at_prior_edge,multimodal_redshift``."""
         return ",".join(flag.name.lower() for flag in cls if flag & value)
+
+    @classmethod
+    def describe_all(cls, values: Int[np.ndarray, " batch"]) -> list[str]:
+        """`describe` of many, which are mostly alike."""
+        names = {value: cls.describe(value) for value in np.unique(values).tolist()}
+        return [names[value] for value in values.tolist()]
 
 
 class Screen(eqx.Module):

@@ -47,17 +47,22 @@ def summary_table(
         flags |= np.where(found.second > 0.1, Flag.MULTIMODAL_REDSHIFT, 0)
         flags |= np.where(table["z_prob"] < 0.9, Flag.UNSURE_REDSHIFT, 0)
     for i, name in enumerate(names):
-        levels = np.percentile(samples[..., i], PERCENTILES, axis=0)
-        for level, column in zip(PERCENTILES, levels, strict=True):
-            table[f"{name}_p{level}"] = column.astype(samples.dtype)  # no digits that are not there
+        add_percentiles(table, name, samples[..., i])
     table["snr"] = obs.snr.astype(samples.dtype)
     table["p_value"] = p_value
     flags |= np.where(at_edge(prior, samples), Flag.AT_PRIOR_EDGE, 0)
     flags |= np.where(p_value < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
     table["flags"] = flags
-    table["flag_names"] = [Flag.describe(int(f)) for f in flags]
+    table["flag_names"] = Flag.describe_all(flags)
     table["notes"] = list(obs.notes)
     return table
+
+
+def add_percentiles(table: QTable, name: str, draws: Float[np.ndarray, "n batch"]):
+    """The columns of a parameter."""
+    levels = np.percentile(draws, PERCENTILES, axis=0)
+    for level, column in zip(PERCENTILES, levels, strict=True):
+        table[f"{name}_p{level}"] = column.astype(draws.dtype)  # no digits that are not there
 
 
 def best_redshift(
