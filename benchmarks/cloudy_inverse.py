@@ -2,8 +2,9 @@
 
 ``--part exact``: the flow and the exact posterior of mock objects with random subsets of lines
 (classifier two-sample test), and importance sampling. ``calibration``: PIT, SBC and TARP by number
-of lines and with limits. ``peer``: NebulaBayes on the same grid, lines and errors. ``speed``:
-objects per second, and spaxels from HDF5 to HDF5.
+of lines and with limits. ``sources``: the probabilities of `cloudy` that a source ionises, against
+the truth and against the evidence. ``peer``: NebulaBayes on the same grid, lines and errors.
+``speed``: objects per second, and spaxels from HDF5 to HDF5.
 """
 
 import resource
@@ -20,11 +21,12 @@ import numpy as np
 
 import flowspec as fs
 from benchmarks import calibration, harness, nebulabayes
+from benchmarks.cloudy_grids import simulator
 from flowspec.check.c2st import c2st
 from flowspec.check.reference import exact_posterior, nuts
 from flowspec.io import write_lines
+from flowspec.line_posterior import class_of
 from flowspec.lines import State, of_states
-from flowspec.sim.grid import mappings
 from flowspec.sim.nebula_lines import NebulaSimulator
 
 SNR = (3.0, 50.0)  # of the median measured line of a mock object
@@ -42,19 +44,21 @@ def run(
     """One part.
 
     Args:
-        part: "exact", "calibration", "peer" or "speed".
-        model: Name of a shipped model or a model file, of the MAPPINGS grid.
+        part: "exact", "calibration", "sources", "peer" or "speed".
+        model: Name of a shipped model or a model file: for "sources" of the Cloudy grids, else of
+            MAPPINGS.
         objects: Mock objects.
         chains: Objects that NUTS is run on too, in "exact".
         seed: Of the mock objects.
     """
     parts = {
-        "exact": exact, "calibration": calibrated, "peer": nebulabayes.compare, "speed": speed,
+        "exact": exact, "calibration": calibrated, "sources": sources,
+        "peer": nebulabayes.compare, "speed": speed,
     }  # fmt: skip
     if part not in parts:
         raise ValueError(f"expected a part among {sorted(parts)}; got {part!r}")
     posterior = fs.load(model)
-    sim = NebulaSimulator(mappings(), posterior.lines)
+    sim = simulator(posterior)
     extra = {"chains": chains} if part == "exact" else {}
     return parts[part](posterior, sim, objects, seed, **extra)
 
@@ -144,6 +148,37 @@ def calibrated(posterior, sim, objects, seed) -> dict:
         found = calibration.score(samples, theta, posterior.names, box, seed)
         results[name] = {"objects": len(theta), **found}
     return results
+
+
+def sources(posterior, sim, objects, seed) -> dict:
+    """Probabilities of the classes: right as often as promised, and as the evidence has them."""
+    drawn = eqx.filter_jit(NebulaSimulator.draw)(sim, jr.key(seed), objects)
+    _, source, flux, err, state, dereddened = (np.asarray(a) for a in drawn)
+    rows = np.flatnonzero(dereddened == 0)
+    obs, truth = of_states(sim.lines, flux, err, state)[rows], source[rows]
+    kinds = np.array([posterior.classes.index(class_of(s)) for s in posterior.sources])
+    member = np.eye(len(posterior.classes))[kinds]
+    share = posterior.source_probabilities(obs)
+    by_class = share @ member
+    best, right = by_class.max(1), by_class.argmax(1) == kinds[truth]
+    few = np.arange(min(200, len(obs)))
+    refined = posterior.refine(obs[few], sim.log_likelihood, 2000, draws=4000, seed=seed)
+    weighed = np.stack([(kinds[refined.source] == k).mean(0) for k in range(len(member.T))], axis=1)
+    ece, edges = 0.0, np.linspace(0, 1, 11)
+    for low, high in zip(edges, edges[1:], strict=False):
+        inside = (best > low) & (best <= high)
+        if inside.any():
+            ece += inside.mean() * abs(best[inside].mean() - right[inside].mean())
+    return {
+        "objects": len(obs),
+        "class right, promised": [float(right.mean()), float(best.mean())],
+        "expected calibration error": float(ece),
+        "mean ln probability of the true source":
+            float(np.log(share[np.arange(len(obs)), truth]).mean()),
+        "against refined: mean abs difference of class probabilities":
+            float(np.abs(weighed - by_class[few]).mean()),
+        "importance ESS over samples, median": float(np.median(refined.ess) / 4000),
+    }  # fmt: skip
 
 
 def speed(posterior, sim, objects, seed) -> dict:
