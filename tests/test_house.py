@@ -26,7 +26,7 @@ LAYERS = [
     {"fit"},
     {"line_fit"},
     {"__init__"},
-    {"plots", "plots_learned", "plots_survey", "demo", "cli"},
+    {"plots", "plots_learned", "plots_lines", "plots_survey", "demo", "cli"},
     {"__main__"},
 ]
 # One third-party library, one home.
@@ -122,7 +122,7 @@ def test_each_library_has_one_home(library):
 
 def test_only_the_command_line_draws():
     drawing = {m.split(".")[0] for m, to in graph().items() if "plots" in to}
-    assert drawing <= {"cli", "demo", "plots_learned", "plots_survey"}
+    assert drawing <= {"cli", "demo", "plots_learned", "plots_lines", "plots_survey"}
 
 
 @pytest.mark.parametrize("module", modules())

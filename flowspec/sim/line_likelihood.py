@@ -34,21 +34,40 @@ def log_likelihood(
         ratio: Fluxes of the model relative to its reference line.
         model_err: Standard deviation of these.
     """
+    return logsumexp(scales(flux, err, state, ratio, model_err)[1])
+
+
+def scales(
+    flux: Float[Array, " lines"],
+    err: Float[Array, " lines"],
+    state: Int[Array, " lines"],
+    ratio: Float[Array, " lines"],
+    model_err: Float[Array, " lines"],
+) -> tuple[Float[Array, " nodes"], Float[Array, " nodes"]]:
+    """Nodes of the scale A, and ln of what each adds to the integral of `log_likelihood`.
+
+    The softmax of the latter is the posterior of the scale given the ratios. Arguments are those
+    of `log_likelihood`.
+    """
     measured, limit = state == int(State.MEASURED), state == int(State.LIMIT)
-    least = AMPLITUDE[0] * jnp.where(measured | limit, err, jnp.inf).min()
-    err = jnp.where(measured | limit, err, 1.0)
+    least = jnp.where(measured | limit, err, jnp.inf).min()
+    # squares of fluxes in erg/s/cm2 are beyond single precision; a power of two rounds nothing
+    unit = jnp.ldexp(1.0, jnp.frexp(least)[1])
+    least = AMPLITUDE[0] * least / unit
+    flux, err = flux / unit, jnp.where(measured | limit, err / unit, 1.0)
     # where the nodes are placed does not change the integral, nor its derivative
     fixed = jax.lax.stop_gradient((ratio, model_err))
     best, width = _best_scale(flux, err, measured, measured | limit, *fixed)
     low = jnp.log(jnp.maximum(best - REACH * width, least))
     high = jnp.log(jnp.maximum(best, 0.0) + REACH * width + least)
-    scale = jnp.exp(low + (high - low) * jnp.linspace(0.0, 1.0, NODES))[:, None]
-    sigma = jnp.sqrt(err**2 + (scale * model_err) ** 2)
-    away = flux - scale * ratio
+    scale = jnp.exp(low + (high - low) * jnp.linspace(0.0, 1.0, NODES))
+    sigma = jnp.sqrt(err**2 + (scale[:, None] * model_err) ** 2)
+    away = flux - scale[:, None] * ratio
     terms = jnp.where(measured, norm.logpdf(away, scale=sigma), 0.0)
     terms += jnp.where(limit, log_ndtr(away / sigma), 0.0)
+    step = jnp.log((high - low) / (NODES - 1)) - measured.sum() * jnp.log(unit)
     ends = np.log(np.r_[0.5, np.ones(NODES - 2), 0.5])
-    return logsumexp(terms.sum(-1) + ends) + jnp.log((high - low) / (NODES - 1))
+    return scale * unit, terms.sum(-1) + ends + step
 
 
 def _best_scale(flux, err, measured, present, ratio, model_err):
