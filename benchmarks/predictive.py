@@ -5,42 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import harness
 from flowspec import plots, plots_lines
 from flowspec.check.predictive import Predictive, left_out, predict, report
 from flowspec.cli.outputs import save
-from flowspec.io import read_grid
 from flowspec.lines import Lines
-from flowspec.sim.grid import mappings
-from flowspec.sim.nebula_lines import NebulaSimulator
-
-GRIDS = "grids/hcm_cloudy17/optical/C17_{}.dat.gz"
-FILES = {  # of the sources of the `cloudy` model
-    "POPSTAR": "POPSTAR_1myr", "BPASS": "BPASS_IMF135_mup300_1myr",
-    "AGN08": "AGN_alpha08_efrac02_CNfix", "AGN12": "AGN_alpha12_efrac02_CNfix",
-    "AGN16": "AGN_alpha16_efrac02_CNfix", "AGN20": "AGN_alpha20_efrac02_CNfix",
-    "ADAF": "ADAF_efrac02_CNfix", "PAGB50": "PAGB_T50kk_efrac02_CNfix",
-    "PAGB100": "PAGB_T100kk_efrac02_CNfix", "PAGB150": "PAGB_T150kk_efrac02_CNfix",
-}  # fmt: skip
-
-
-def simulator(posterior) -> NebulaSimulator:
-    """What the shipped model was trained on.
-
-    Raises:
-        ValueError: On a model of other sources or parameters.
-    """
-    grids = {"nebula": mappings()}
-    if posterior.sources != ("nebula",):
-        unknown = set(posterior.sources) - set(FILES)
-        if unknown:
-            raise ValueError(f"expected sources among {sorted(FILES)}; got {sorted(unknown)}")
-        folder = harness.data_folder()
-        grids = {s: read_grid(folder / GRIDS.format(FILES[s])) for s in posterior.sources}
-    sim = NebulaSimulator(grids, posterior.lines)
-    if sim.names != posterior.names:
-        raise ValueError(f"expected parameters {sim.names}; got {posterior.names}")
-    return sim
 
 
 def check(draw, sim, obs: Lines, *, dereddened: bool) -> dict[str, Predictive]:

@@ -23,6 +23,7 @@ from astropy.table import Table
 
 import flowspec as fs
 from benchmarks import harness, predictive
+from benchmarks.cloudy_grids import simulator
 from flowspec import plots
 from flowspec.cli.outputs import save
 from flowspec.io import read_lines
@@ -31,7 +32,7 @@ from flowspec.screening import Flag
 
 HALPHA = 2.86  # over H-beta, case B at 10^4 K, to which the ratios were corrected
 ASSUMED = ("Hbeta", "Halpha")  # in the ratios free of dust
-STARS = ("POPSTAR", "BPASS")  # sources of which these galaxies may be
+STARS = "HII"  # class of the sources that these galaxies may have
 TOLD = 0.5  # dex, error of a direct abundance that was measured
 
 
@@ -73,7 +74,7 @@ def predict_lines(models, samples, draws: int, figures: str, seed: int) -> dict:
     """Residuals of each sample's lines under each model."""
     results, panels = {}, {}
     for name, posterior in models.items():
-        sim = predictive.simulator(posterior)
+        sim = simulator(posterior)
         for sample, (obs, dereddened) in samples.items():
             draw = partial(given_stars, posterior, draws=draws, seed=seed, dereddened=dereddened)
             found = predictive.check(draw, sim, obs, dereddened=dereddened)
@@ -123,17 +124,10 @@ def direct(posterior, folder: Path, draws: int, figures: str, seed: int) -> dict
 
 
 def given_stars(posterior, obs: Lines, draws: int, seed: int, *, dereddened: bool):
-    """Draws [draws, rows, params] under the sources that are stars, in proportion to their odds,
-    and the numbers of their sources [draws, rows]."""
-    stars = [s for s in posterior.sources if s in STARS] or list(posterior.sources)
-    share = posterior.source_probabilities(obs, dereddened=dereddened)
-    numbers = np.array([posterior.sources.index(s) for s in stars])
-    share = np.maximum(share[:, numbers], 1e-30)
-    share = share / share.sum(1, keepdims=True)
-    of = [posterior.sample(obs, draws, seed=seed, source=s, dereddened=dereddened) for s in stars]
-    level = np.random.default_rng(seed).uniform(size=(draws, len(obs)))
-    which = (level[..., None] > np.cumsum(share, 1)[:, :-1]).sum(-1)
-    return np.take_along_axis(np.stack(of), which[None, ..., None], 0)[0], numbers[which]
+    """Draws [draws, rows, params] under the sources that are stars, and the numbers of their
+    sources [draws, rows]."""
+    source = STARS if STARS in posterior.classes else None
+    return posterior.sample_sources(obs, draws, seed=seed, source=source, dereddened=dereddened)
 
 
 def from_ratios(t: Table) -> Lines:
@@ -198,7 +192,7 @@ def gradient(posterior, table, obs: Lines, rows, draws: int, figures: str, seed:
         "share of H II regions flagged": float(strange[rows].mean()),
     }  # fmt: skip
     if len(posterior.sources) > 1:
-        stars = sum(np.asarray(found[f"p_{s}"]) for s in posterior.sources if s in STARS)
+        stars = np.asarray(found[f"p_{STARS}"])
         results["mean probability of stars"] = {
             "H II regions": float(stars[rows].mean()),
             "AGN or shock-like by [N II]": float(stars[agn].mean())}
