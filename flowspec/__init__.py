@@ -16,6 +16,7 @@ from flowspec.posterior import Posterior as Posterior
 from flowspec.screening import Flag as Flag
 from flowspec.sim.galaxy import GalaxySimulator as GalaxySimulator
 from flowspec.sim.nebula_lines import NebulaSimulator as NebulaSimulator
+from flowspec.sim.nebula_spectra import NebulaSpectra as NebulaSpectra
 from flowspec.sim.population import Population as Population
 from flowspec.sim.prior import Prior as Prior
 from flowspec.sim.user import CallableSimulator as CallableSimulator

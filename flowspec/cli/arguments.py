@@ -163,7 +163,8 @@ def _demo(commands):
 
 def _simulate(commands):
     c = _command(commands, "simulate", "simulated spectra with their parameters", _SIMULATE)
-    c.add_argument("instrument", metavar="INSTRUMENT", help="sdss, vandels, moons or moons-coarse")
+    c.add_argument("instrument", metavar="INSTRUMENT",
+                   help="sdss, vandels, muse, moons or moons-coarse")
     c.add_argument("--n", type=whole(1), default=1000, metavar="N", help="how many (%(default)s)")
     c.add_argument("-o", "--output", required=True, metavar="FILE", help="HDF5 file to write")
     c.add_argument("--noise-from", nargs="+", default=[], metavar="SPECTRA",
@@ -179,7 +180,7 @@ def _simulate(commands):
 def _fit(commands):
     c = _command(commands, "fit", "train a model on simulations", _FIT)
     source = c.add_mutually_exclusive_group(required=True)
-    source.add_argument("--instrument", metavar="NAME", help="sdss, vandels or moons-coarse")
+    source.add_argument("--instrument", metavar="NAME", help="sdss, vandels, muse or moons-coarse")
     source.add_argument("--simulations", metavar="FILE", help="HDF5 file of simulations")
     source.add_argument("--grid", nargs="+", metavar="[SOURCE=]GRID",
                         help="photoionisation grids, for a model of emission lines: files that "

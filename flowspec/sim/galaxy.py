@@ -8,27 +8,25 @@ Everything below `draw` is a pure function of ``(key, theta)``, unbatched; `jax.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 from astropy.cosmology import Planck18
 from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
 
 from flowspec.sim import dust, igm, interstellar, nebula, stars
 from flowspec.sim.cosmos import Cosmos
-from flowspec.sim.detector import Detector
-from flowspec.sim.instrument import Instrument, PixelOperator
-from flowspec.sim.lattice import C_KMS, Lattice
-from flowspec.sim.noise import MixedNoise, Noise, add_noise, airglow
-from flowspec.sim.nuisance import NUISANCES, Draw, draw_nuisances, polynomial_basis, smooth_basis
-from flowspec.sim.presets import FIXED, INSTRUMENTS, PRIORS, sdss_prior
+from flowspec.sim.instrument import Instrument
+from flowspec.sim.lattice import C_KMS
+from flowspec.sim.nuisance import NUISANCES, Draw, draw_nuisances
+from flowspec.sim.presets import FIXED, PRIORS, instrument_of, sdss_prior
 from flowspec.sim.prior import Prior
+from flowspec.sim.spectrum import SpectrumSimulator
 from flowspec.spectra import Spectra
 
 TEMPLATE_DISPERSION = 64.0  # km/s: 2.51 A (FWHM) at 5000 A, what the stellar table already has
 _LOG_FLUX = nebula.LOG_LSUN - np.log10(4 * np.pi) - 2 * np.log10(3.0856775814913673e24) + 17
 
 
-class GalaxySimulator(eqx.Module):
+class GalaxySimulator(SpectrumSimulator):
     """Simulated galaxy spectra for one instrument.
 
     Parameters of `theta`, in the order of ``prior.names``:
@@ -45,7 +43,7 @@ class GalaxySimulator(eqx.Module):
     - ``dispersion``: velocity dispersion of the stars, km/s.
 
     Args:
-        instrument: "sdss", "vandels", "moons" or an `Instrument`.
+        instrument: "sdss", "vandels", "moons", "muse" or an `Instrument`.
         prior: Named parameters (`Prior`); by default that of the instrument. A parameter that it
             leaves out is held at its value in `FIXED`.
         noise: Observed `Spectra` to take the noise from, or None for the instrument's own curve.
@@ -57,15 +55,6 @@ class GalaxySimulator(eqx.Module):
             not bounded.
     """
 
-    prior: Prior = eqx.field(static=True)
-    nuisances: tuple[str, ...] = eqx.field(static=True)
-    lattice: Lattice
-    ln_frame: float = eqx.field(static=True)
-    wave: np.ndarray
-    pixels: PixelOperator
-    noise: eqx.Module
-    absolute_sky: bool = eqx.field(static=True)
-    detector: Detector | None
     line_dust: Float[Array, " lines"]
     star_table: Float[Array, "populations freqs2"]
     line_table: Float[Array, "lines freqs2"]
@@ -77,7 +66,6 @@ class GalaxySimulator(eqx.Module):
     groups: tuple[int, ...] = eqx.field(static=True)
     offsets: tuple[float, ...] = eqx.field(static=True)
     scatter: tuple[float, ...] = eqx.field(static=True)
-    sight: dict[str, Array]
     cosmos: Cosmos
 
     def __init__(
@@ -89,14 +77,10 @@ class GalaxySimulator(eqx.Module):
         nuisances: tuple[str, ...] = NUISANCES,
         cosmology=Planck18,
     ):
-        instrument, prior = _checked(instrument, prior, nuisances)
+        instrument, prior = _checked(instrument, prior)
         z_low, z_high = _redshifts(prior)
-        self.prior, self.nuisances, self.wave = prior, tuple(nuisances), instrument.wave
-        self.lattice = _lattice(instrument, z_low, z_high)
-        self.pixels = PixelOperator(instrument, self.lattice)
+        super().__init__(instrument, prior, (z_low, z_high), noise, nuisances, NUISANCES)
         self.cosmos = Cosmos(cosmology, z_high)
-        # the lattice's rest frame is that of the lowest redshift, which keeps it short
-        self.ln_frame = float(np.log1p(z_low))
         reach = self.lattice.wave[[0, -1]] / (1 + z_low)
         self.stars = stars.load_stars()
         power = self.stars.wave * self.stars.flux.astype(float)
@@ -111,56 +95,8 @@ class GalaxySimulator(eqx.Module):
         waves = interstellar.LINES[:, 0]
         self.absorbers = interstellar.LINES[(waves > reach[0]) & (waves < reach[1])]
         self.kinds = tuple(self.absorbers[:, 2].astype(int).tolist())
-        window = self.lattice.wave[self.pixels.first : self.pixels.last]
         # red of Lyman alpha at every redshift of the prior there is nothing to absorb
-        self.igm = igm.Opacity(window, self.lattice.step) if reach[0] < 1300 else None
-        self.absolute_sky = instrument.residual is not None
-        sky = instrument.residual if self.absolute_sky else airglow(self.wave, instrument.lsf)
-        sight = {
-            "wave": window,
-            "ln_wave": np.log(window),
-            "sky": sky * ("sky" in nuisances),
-            "calibration": polynomial_basis(instrument.wave),
-            "mismatch": smooth_basis(instrument.wave, 60),
-        }
-        self.sight = {k: jnp.asarray(v, jnp.float32) for k, v in sight.items()}
-        native = instrument.detector
-        self.detector = (
-            None if native is None else Detector(native, self.wave, instrument.correlation)
-        )
-        self.noise = instrument.exposure or Noise.preset(instrument.noise, instrument.snr)
-        if noise is not None:
-            self.noise = MixedNoise(Noise.from_observed(noise, self.wave), self.noise)
-
-    def with_noise(self, obs: Spectra) -> "GalaxySimulator":
-        """The same simulator with its noise drawn from observed spectra (`MixedNoise`)."""
-        typical = self.noise.typical if isinstance(self.noise, MixedNoise) else self.noise
-        noise = MixedNoise(Noise.from_observed(obs, self.wave), typical)
-        return eqx.tree_at(lambda s: s.noise, self, noise, is_leaf=lambda x: x is self.noise)
-
-    def draw(
-        self, key: PRNGKeyArray, n: int
-    ) -> tuple[Float[Array, "n params"], Float[Array, "n pixels"], Float[Array, "n pixels"]]:
-        """Draw `n` parameters from the prior and their noisy spectra.
-
-        Returns:
-            theta [n, params], flux [n, pixels] in 1e-17 erg/s/cm2/A and its inverse variance.
-        """
-        prior_key, flux_key, noise_key, pixel_key = jr.split(key, 4)
-        theta = self.prior.sample(prior_key, (n,))
-        flux = jax.vmap(self.flux)(jr.split(flux_key, n), theta)
-        ivar = jax.vmap(self.noise.draw)(jr.split(noise_key, n), flux)
-        noisy = jax.vmap(self.add_noise)(jr.split(pixel_key, n), flux, ivar)
-        return theta, noisy, ivar
-
-    def add_noise(
-        self, key: PRNGKeyArray, flux: Float[Array, " pixels"], ivar: Float[Array, " pixels"]
-    ) -> Float[Array, " pixels"]:
-        """A noiseless spectrum with noise of the given inverse variance, and what it leaves out."""
-        sky, knots = self.sight["sky"], self.sight["mismatch"]
-        sky = sky * jnp.sqrt(ivar) if self.absolute_sky else sky
-        blemished = "blemishes" in self.nuisances
-        return add_noise(key, flux, ivar, sky, knots, self.detector, blemished)
+        self.igm = igm.Opacity(self.window, self.lattice.step) if reach[0] < 1300 else None
 
     def flux(self, key: PRNGKeyArray, theta: Float[Array, " params"]) -> Float[Array, " pixels"]:
         """Noiseless spectrum in 1e-17 erg/s/cm2/A, nuisances drawn from `key`."""
@@ -222,8 +158,7 @@ class GalaxySimulator(eqx.Module):
         smooth = self.lattice.broaden(jnp.sqrt(excess + 1e-6))
         gas = self.lattice.broaden(p["dispersion"] * jnp.exp(draw.gas))
         total = starlight.reshape(2, -1) * smooth + lines.reshape(2, -1) * gas
-        light = self.lattice.shifted(total, jnp.log1p(p["z"]) - self.ln_frame)
-        return light[self.pixels.first : self.pixels.last]
+        return self.seen_at(total, p["z"])
 
     def line_power(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " lines"]:
         """L_sun per M_sun of each line, with its attenuation relative to the stars' there."""
@@ -265,19 +200,11 @@ def _gas_rich(p):
     return jax.nn.sigmoid((p["log_sfr"] - p["log_mstar"] + 10.5) / 0.3)
 
 
-def _checked(instrument, prior, nuisances):
-    if isinstance(instrument, str):
-        if instrument not in INSTRUMENTS:
-            raise ValueError(
-                f"expected an instrument among {sorted(INSTRUMENTS)}; got {instrument!r}"
-            )
-        instrument = INSTRUMENTS[instrument]()
-    if prior is None:
-        prior = PRIORS.get(instrument.name, sdss_prior)()
+def _checked(instrument, prior):
+    instrument = instrument_of(instrument)
+    prior = PRIORS.get(instrument.name, sdss_prior)() if prior is None else prior
     if set(prior.names) - set(FIXED):
         raise ValueError(f"expected parameters among {sorted(FIXED)}; got {list(prior.names)}")
-    if set(nuisances) - set(NUISANCES):
-        raise ValueError(f"expected nuisances among {NUISANCES}; got {tuple(nuisances)}")
     return instrument, prior
 
 
@@ -288,16 +215,6 @@ def _redshifts(prior) -> tuple[float, float]:
     if not (0 <= low <= high < 20):
         raise ValueError(f"expected redshifts within 0 to 20; got {low} to {high}")
     return low, high
-
-
-def _lattice(instrument: Instrument, z_low: float, z_high: float) -> Lattice:
-    """Lattice through the instrument's pixels, long enough that nothing wraps into view."""
-    margin = int(np.ceil(5 * instrument.lsf.max() / C_KMS / instrument.step)) + 64
-    first = np.log(instrument.wave[0]) - instrument.step * (
-        np.ceil(np.log((1 + z_high) / (1 + z_low)) / instrument.step) + margin
-    )
-    last = np.log(instrument.wave[-1]) + margin * instrument.step
-    return Lattice.covering(first, last, instrument.step)
 
 
 def _multiplets(table: nebula.NebularTable) -> tuple[tuple[int | float, ...], ...]:

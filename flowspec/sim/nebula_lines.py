@@ -64,12 +64,14 @@ class NebulaSimulator(eqx.Module):
             flux that the grid can tell.
         mixed: A second grid whose gas shines along the same line of sight: it adds the parameters
             ``mixing``, the share of H-beta (of the lines' reference) that comes from it, and its
-            own ones but O/H and N/O under names that begin with ``mix_``. With one grid only.
+            own ones but O/H and N/O under names that begin with ``mix_``. O/H and N/O stay within
+            both grids. With one grid only.
         tied: Share of the nebulae whose N/O goes with O/H (`flowspec.sim.nitrogen`), where the
             grids have both; 0 for a flat prior.
 
     Raises:
-        ValueError: On grids of different parameters, unknown lines or laws.
+        ValueError: On grids of different parameters, unknown lines or laws; where a mixed one has
+            an O/H or N/O that the first has not, or none of its range.
     """
 
     tables: tuple[Regular | Scattered, ...]
@@ -113,12 +115,13 @@ class NebulaSimulator(eqx.Module):
         errors = np.hypot(error, errors if mixed is None else errors.max(0, keepdims=True))
         errors[:, [name == REFERENCE for name in self.lines]] = 0
         self.model_err = jnp.asarray(errors, jnp.float32)
-        self.floor = jnp.asarray([g.floor for g in every[: len(grids)]], jnp.float32)
+        floors = [g.floor for g in every]
+        self.floor = jnp.asarray(floors if mixed is None else [max(floors)], jnp.float32)
         curve = np.asarray(LAWS[law](np.append(every[0].wave, WAVES[REFERENCE])))
         self.curve = jnp.asarray(curve[:-1] - curve[-1], jnp.float32)
         self.priors = tuple(_prior(g, mixed, av, tied) for g in every[: len(grids)])
         self.count = len(every[0].names)
-        self.own = _own(self.priors[0].names, every[0].names, mixed)
+        self.own = _own(self.priors[0].names, mixed)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -162,8 +165,13 @@ def _prior(grid: LineGrid, mixed: LineGrid | None, av, tied: float) -> Prior:
     ends = dict(zip(grid.names, _ends(grid), strict=True)) | {"av": av}
     if mixed is not None:
         ends["mixing"] = (0.0, 1.0)
-        own = zip(mixed.names, _ends(mixed), strict=True)
-        ends |= {f"mix_{n}": limits for n, limits in own if n not in COMMON}
+        for name, (low, high) in zip(mixed.names, _ends(mixed), strict=True):
+            if name not in COMMON:
+                ends[f"mix_{name}"] = (low, high)
+                continue
+            if name not in grid.names or not low < ends[name][1] or not ends[name][0] < high:
+                raise ValueError(f"expected a first grid with {name} from {low:g} to {high:g}")
+            ends[name] = (max(low, ends[name][0]), min(high, ends[name][1]))
     flat = Prior({name: dist.Uniform(float(a), float(b)) for name, (a, b) in ends.items()})
     return NitrogenPrior(flat, tied) if tied and {"oh", "no"} <= set(grid.names) else flat
 
@@ -172,11 +180,7 @@ def _ends(grid: LineGrid) -> list[tuple[float, float]]:
     return list(zip(grid.points.min(0), grid.points.max(0), strict=True))
 
 
-def _own(names, first, mixed) -> tuple[int, ...]:
+def _own(names, mixed) -> tuple[int, ...]:
     """Columns of theta that are the parameters of the second grid."""
-    if mixed is None:
-        return ()
-    absent = [n for n in mixed.names if n in COMMON and n not in first]
-    if absent:
-        raise ValueError(f"expected the first grid to have {absent} as the mixed one does")
-    return tuple(names.index(n if n in COMMON else f"mix_{n}") for n in mixed.names)
+    second = () if mixed is None else mixed.names
+    return tuple(names.index(n if n in COMMON else f"mix_{n}") for n in second)

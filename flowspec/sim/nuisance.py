@@ -118,10 +118,30 @@ def draw_nuisances(
         column=column,
         lya=lya,
         igm=on["igm"] * _clipped(keys["igm"], 0.12),
-        curve=jnp.exp(
-            on["calibration"] * _calibration(keys["calibration"], calibration)
-            + on["mismatch"] * _clipped(keys["mismatch"], 0.015, (len(mismatch),)) @ mismatch
-        ),
+        curve=draw_curve(keys["calibration"], keys["mismatch"], active, calibration, mismatch),
+    )
+
+
+def draw_curve(
+    overall: PRNGKeyArray,
+    local: PRNGKeyArray,
+    active: tuple[str, ...],
+    calibration: Float[Array, "5 pixels"],
+    mismatch: Float[Array, "knots pixels"],
+) -> Float[Array, " pixels"]:
+    """`Draw.curve`: a smooth factor on the flux, 1 where neither of its two parts is active.
+
+    Args:
+        overall: Key of the calibration error.
+        local: Key of the mismatch.
+        active: Names among `NUISANCES`.
+        calibration: `polynomial_basis` of the pixels.
+        mismatch: `smooth_basis` of the pixels.
+    """
+    on = {name: 1.0 * (name in active) for name in ("calibration", "mismatch")}
+    return jnp.exp(
+        on["calibration"] * _calibration(overall, calibration)
+        + on["mismatch"] * _clipped(local, 0.015, (len(mismatch),)) @ mismatch
     )
 
 

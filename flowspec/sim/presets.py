@@ -4,7 +4,7 @@ from functools import partial
 
 import numpyro.distributions as dist
 
-from flowspec.sim.instrument import sdss, vandels
+from flowspec.sim.instrument import Instrument, muse, sdss, vandels
 from flowspec.sim.moons import moons
 from flowspec.sim.prior import Prior
 
@@ -12,6 +12,7 @@ from flowspec.sim.prior import Prior
 # "moons-coarse" is their coaddition to such, in fours.
 INSTRUMENTS = {
     "sdss": sdss, "vandels": vandels, "moons": moons, "moons-coarse": partial(moons, 4),
+    "muse": muse,
 }  # fmt: skip
 
 # Value of a parameter that a user's prior leaves out.
@@ -19,6 +20,19 @@ FIXED = {
     "z": 0.0, "log_mstar": 10.0, "log_sfr": 0.0, "log_age": 0.5, "log_zstar": -0.2, "av": 0.3,
     "log_u": -3.0, "oh": 8.6, "dispersion": 120.0,
 }  # fmt: skip
+
+
+def instrument_of(instrument: str | Instrument) -> Instrument:
+    """The instrument of a name in `INSTRUMENTS`; one that is no name is itself.
+
+    Raises:
+        ValueError: On an unknown name.
+    """
+    if isinstance(instrument, Instrument):
+        return instrument
+    if instrument not in INSTRUMENTS:
+        raise ValueError(f"expected an instrument among {sorted(INSTRUMENTS)}; got {instrument!r}")
+    return INSTRUMENTS[instrument]()
 
 
 def sdss_prior() -> Prior:

@@ -1,0 +1,137 @@
+"""What simulators of spectra share: from light on a lattice to noisy pixels of an instrument."""
+
+from abc import abstractmethod
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
+
+from flowspec.sim.detector import Detector
+from flowspec.sim.instrument import Instrument, PixelOperator
+from flowspec.sim.lattice import C_KMS, Lattice
+from flowspec.sim.noise import MixedNoise, Noise, add_noise, airglow
+from flowspec.sim.nuisance import polynomial_basis, smooth_basis
+from flowspec.sim.prior import Prior
+from flowspec.spectra import Spectra
+
+
+class SpectrumSimulator(eqx.Module):
+    """Simulated spectra of one instrument; what shines is the matter of each kind (`flux`).
+
+    Args:
+        instrument: Whose pixels, line-spread function and noise.
+        prior: Named parameters.
+        limits: Lowest and highest redshift.
+        noise: Observed `Spectra` to take the noise from, or None for the instrument's own.
+        nuisances: Names among `known` to draw.
+        known: Names of the nuisances that there are for spectra of this kind.
+
+    Raises:
+        ValueError: On an unknown nuisance.
+    """
+
+    prior: Prior = eqx.field(static=True)
+    nuisances: tuple[str, ...] = eqx.field(static=True)
+    lattice: Lattice
+    ln_frame: float = eqx.field(static=True)
+    wave: np.ndarray
+    pixels: PixelOperator
+    noise: eqx.Module
+    absolute_sky: bool = eqx.field(static=True)
+    detector: Detector | None
+    sight: dict[str, Array]
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        prior: Prior,
+        limits: tuple[float, float],
+        noise: Spectra | None,
+        nuisances: tuple[str, ...],
+        known: tuple[str, ...],
+    ):
+        if set(nuisances) - set(known):
+            raise ValueError(f"expected nuisances among {known}; got {tuple(nuisances)}")
+        self.prior, self.nuisances, self.wave = prior, tuple(nuisances), instrument.wave
+        self.lattice = _lattice(instrument, *limits)
+        self.pixels = PixelOperator(instrument, self.lattice)
+        # the lattice's rest frame is that of the lowest redshift, which keeps it short
+        self.ln_frame = float(np.log1p(limits[0]))
+        self.absolute_sky = instrument.residual is not None
+        sky = instrument.residual if self.absolute_sky else airglow(self.wave, instrument.lsf)
+        sight = {
+            "wave": self.window,
+            "ln_wave": np.log(self.window),
+            "sky": sky * ("sky" in nuisances),
+            "calibration": polynomial_basis(instrument.wave),
+            "mismatch": smooth_basis(instrument.wave, 60),
+        }
+        self.sight = {k: jnp.asarray(v, jnp.float32) for k, v in sight.items()}
+        native = instrument.detector
+        self.detector = (
+            None if native is None else Detector(native, self.wave, instrument.correlation)
+        )
+        self.noise = instrument.exposure or Noise.preset(instrument.noise, instrument.snr)
+        if noise is not None:
+            self.noise = self._noise_of(noise)
+
+    @property
+    def window(self) -> np.ndarray:
+        """Wavelengths of the lattice that the instrument sees, in angstrom [window]."""
+        return self.lattice.wave[self.pixels.first : self.pixels.last]
+
+    def with_noise(self, obs: Spectra) -> "SpectrumSimulator":
+        """The same simulator with its noise drawn from observed spectra (`MixedNoise`)."""
+        noise = self._noise_of(obs)
+        return eqx.tree_at(lambda s: s.noise, self, noise, is_leaf=lambda x: x is self.noise)
+
+    def _noise_of(self, obs):
+        typical = self.noise.typical if isinstance(self.noise, MixedNoise) else self.noise
+        return MixedNoise(Noise.from_observed(obs, self.wave), typical)
+
+    @abstractmethod
+    def flux(self, key: PRNGKeyArray, theta: Float[Array, " params"]) -> Float[Array, " pixels"]:
+        """Noiseless spectrum in 1e-17 erg/s/cm2/A, nuisances drawn from `key`."""
+
+    def draw(
+        self, key: PRNGKeyArray, n: int
+    ) -> tuple[Float[Array, "n params"], Float[Array, "n pixels"], Float[Array, "n pixels"]]:
+        """Draw `n` parameters from the prior and their noisy spectra.
+
+        Returns:
+            theta [n, params], flux [n, pixels] in 1e-17 erg/s/cm2/A and its inverse variance.
+        """
+        prior_key, flux_key, noise_key, pixel_key = jr.split(key, 4)
+        theta = self.prior.sample(prior_key, (n,))
+        flux = jax.vmap(self.flux)(jr.split(flux_key, n), theta)
+        ivar = jax.vmap(self.noise.draw)(jr.split(noise_key, n), flux)
+        noisy = jax.vmap(self.add_noise)(jr.split(pixel_key, n), flux, ivar)
+        return theta, noisy, ivar
+
+    def add_noise(
+        self, key: PRNGKeyArray, flux: Float[Array, " pixels"], ivar: Float[Array, " pixels"]
+    ) -> Float[Array, " pixels"]:
+        """A noiseless spectrum with noise of the given inverse variance, and what it leaves out."""
+        sky, knots = self.sight["sky"], self.sight["mismatch"]
+        sky = sky * jnp.sqrt(ivar) if self.absolute_sky else sky
+        blemished = "blemishes" in self.nuisances
+        return add_noise(key, flux, ivar, sky, knots, self.detector, blemished)
+
+    def seen_at(self, pairs: Float[Array, "2 freqs"], z: ScalarLike) -> Float[Array, " window"]:
+        """What `pairs`, Fourier coefficients in the lattice's rest frame, are at a redshift, where
+        the instrument sees it; per unit ln(wavelength)."""
+        light = self.lattice.shifted(pairs, jnp.log1p(z) - self.ln_frame)
+        return light[self.pixels.first : self.pixels.last]
+
+
+def _lattice(instrument: Instrument, z_low: float, z_high: float) -> Lattice:
+    """Lattice through the instrument's pixels, long enough that nothing wraps into view."""
+    margin = int(np.ceil(5 * instrument.lsf.max() / C_KMS / instrument.step)) + 64
+    first = np.log(instrument.wave[0]) - instrument.step * (
+        np.ceil(np.log((1 + z_high) / (1 + z_low)) / instrument.step) + margin
+    )
+    last = np.log(instrument.wave[-1]) + margin * instrument.step
+    return Lattice.covering(first, last, instrument.step)
