@@ -15,6 +15,7 @@ from flowspec.sim.grid import mappings
 from flowspec.sim.instrument import Instrument
 from flowspec.sim.nebula import PRESSURE
 from flowspec.sim.nebula_lines import REFERENCE, NebulaSimulator
+from flowspec.sim.nitrogen import NitrogenPrior
 from flowspec.sim.nuisance import draw_curve
 from flowspec.sim.presets import FIXED, instrument_of
 from flowspec.sim.prior import Prior
@@ -138,7 +139,8 @@ class NebulaSpectra(SpectrumSimulator):
 
 
 def _prior(nebula: NebulaSimulator, limits: dict[str, tuple[float, float]]) -> Prior:
-    """z, then the parameters of the nebula, then the others; flat but for the dispersion."""
+    """z, then the parameters of the nebula, as it has them, then the others; log-uniform in the
+    dispersion, else flat."""
     taken = set(nebula.names) & set(limits)
     if taken:
         raise ValueError(f"expected a nebula without parameters named {sorted(taken)}")
@@ -148,7 +150,9 @@ def _prior(nebula: NebulaSimulator, limits: dict[str, tuple[float, float]]) -> P
             raise ValueError(f"expected limits of {name} {least}low to high; got {low}, {high}")
     kinds = {name: dist.Uniform for name in limits} | {"dispersion": dist.LogUniform}
     own = {name: kinds[name](*map(float, ends)) for name, ends in limits.items()}
-    return Prior({"z": own["z"]} | nebula.priors[0].distributions | own)
+    known = nebula.priors[0]
+    flat = Prior({"z": own["z"]} | known.distributions | own)
+    return NitrogenPrior(flat, known.share) if isinstance(known, NitrogenPrior) else flat
 
 
 def painted(
