@@ -22,7 +22,8 @@ from flowspec.storage import named_leaves, with_leaves, write_model
 from flowspec.summary import add_percentiles, at_edge
 
 _ROWS = 1024  # embedded at once
-_AT_ONCE = 4096  # draws pushed at once
+_AT_ONCE = 16384  # draws pushed at once
+_WEIGHED = 1 << 17  # draws whose likelihood is worked out at once
 KIND = "lines"  # in the header of a model file
 
 
@@ -110,7 +111,8 @@ class LinePosterior(eqx.Module):
         for rows, data in self._chunks(obs, dereddened):
             keys = jax.vmap(jr.fold_in, (None, 0))(jr.key(seed), first + rows)
             drawn = _draw(self.model, keys, *_embed(self.model, *data), allowed, n)
-            parts.append([np.asarray(a)[:, : (rows < len(obs)).sum()] for a in drawn])
+            parts.append([a[:, : (rows < len(obs)).sum()] for a in drawn])
+        # not before all are on their way: the host prepares the next while the device draws
         return tuple(np.concatenate(p, axis=1) for p in zip(*parts, strict=True))
 
     def source_probabilities(
@@ -214,9 +216,22 @@ class LinePosterior(eqx.Module):
             first: Number of the first row.
             dereddened: Whether the fluxes are corrected for dust.
         """
-        obs = obs.select(self.lines)
-        options = {"seed": seed, "first": first, "dereddened": dereddened}
+        obs, parts = obs.select(self.lines), []
+        size = min(len(obs), max(1, _WEIGHED // draws))
+        for start in range(0, len(obs), size):
+            rows = np.arange(start, start + size)
+            part = self._refined(
+                obs[np.minimum(rows, len(obs) - 1)], likelihood, n, draws, seed=seed,
+                first=first + start, dereddened=dereddened,
+            )  # fmt: skip
+            parts.append([a[..., rows < len(obs)] for a in part])
+        samples, *others = (np.concatenate(p, axis=-1) for p in zip(*parts, strict=True))
+        return Refined(np.moveaxis(samples, 0, -1), *others)
+
+    def _refined(self, obs: Lines, likelihood, n: int, draws: int, **options) -> tuple:
+        """As `Refined` of few rows, but for the samples: [params, n, batch]."""
         samples, source = self.sample_sources(obs, draws, **options)
+        dereddened = options["dereddened"]
         proposal = self.log_prob(samples, obs, source, dereddened=dereddened)
         bit = jnp.full(len(obs), float(dereddened))
         target = _targets(self.model, likelihood, samples, source, obs, bit)
@@ -224,9 +239,9 @@ class LinePosterior(eqx.Module):
         log_weight = np.where(np.isfinite(log_weight), log_weight, -np.inf)
         weight, ess = normalised(log_weight)
         both = np.concatenate([samples, source[..., None]], axis=-1)
-        drawn = resample(both, weight, n, seed)
+        *drawn, kind = np.moveaxis(resample(both, weight, n, options["seed"]), -1, 0)
         evidence = np.logaddexp.reduce(log_weight, axis=0) - np.log(draws)
-        return Refined(drawn[..., :-1], drawn[..., -1].astype(int), ess, evidence)
+        return np.stack(drawn), kind.astype(int), ess, evidence
 
     def save(self, path: str | Path, *, half: bool = False) -> None:
         """Write a model file (safetensors: a JSON header and arrays), atomically.

@@ -151,3 +151,12 @@ def test_the_log_jacobian_is_that_of_the_map(posterior):
     jacobian = jax.jacfwd(lambda t: posterior.model.encode(t[None], source)[0][0])(theta[0])
     assert float(log_det[0]) == pytest.approx(float(jnp.linalg.slogdet(jacobian)[1]), abs=1e-4)
     np.testing.assert_allclose(posterior.model.decode(free, source), theta, rtol=1e-5)
+
+
+def test_refined_a_few_rows_at_a_time_is_refined_together(posterior, monkeypatch):
+    gaussian = lambda theta, source, *data: -50 * (theta[0] - 8.2) ** 2  # noqa: E731
+    together = posterior.refine(OBS, gaussian, 50, draws=200)
+    monkeypatch.setattr("flowspec.line_posterior._WEIGHED", 400)  # two rows, then one
+    apart = posterior.refine(OBS, gaussian, 50, draws=200)
+    for one, other in zip(together, apart, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4)
