@@ -182,12 +182,13 @@ def sources(posterior, sim, objects, seed) -> dict:
 
 
 def speed(posterior, sim, objects, seed) -> dict:
-    """Objects per second with 1,000 draws each, once compiled; and as many spaxels as `objects`
-    from HDF5 to HDF5 by ``flowspec predict``, with its largest memory."""
+    """Objects per second with 1,000 draws each, once compiled, and tables of 100 draws; and as many
+    spaxels as `objects` from HDF5 to HDF5 by ``flowspec predict``, with its largest memory."""
     _, obs, _ = mocks(sim, 4096, seed, lambda s: (s > 0).any(1))
     posterior.sample(obs, 1000)
     _, wall, cpu = harness.clocked(posterior.sample, obs, 1000)
     results = {"per second": len(obs) / wall, "per CPU second": len(obs) / cpu}
+    results["objects per second, 100 draws"] = nebulabayes.our_rate(posterior, obs, 100)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "spaxels.h5", Path(folder) / "out.h5"
         model = Path(folder) / "model"
