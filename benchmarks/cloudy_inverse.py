@@ -23,6 +23,7 @@ import flowspec as fs
 from benchmarks import calibration, harness, nebulabayes
 from benchmarks.cloudy_grids import simulator
 from flowspec.check.c2st import c2st
+from flowspec.check.redshift import reliability
 from flowspec.check.reference import exact_posterior, nuts
 from flowspec.io import write_lines
 from flowspec.line_posterior import class_of
@@ -164,15 +165,10 @@ def sources(posterior, sim, objects, seed) -> dict:
     few = np.arange(min(200, len(obs)))
     refined = posterior.refine(obs[few], sim.log_likelihood, 2000, draws=4000, seed=seed)
     weighed = np.stack([(kinds[refined.source] == k).mean(0) for k in range(len(member.T))], axis=1)
-    ece, edges = 0.0, np.linspace(0, 1, 11)
-    for low, high in zip(edges, edges[1:], strict=False):
-        inside = (best > low) & (best <= high)
-        if inside.any():
-            ece += inside.mean() * abs(best[inside].mean() - right[inside].mean())
     return {
         "objects": len(obs),
         "class right, promised": [float(right.mean()), float(best.mean())],
-        "expected calibration error": float(ece),
+        "expected calibration error": reliability(best, right, np.linspace(0, 1, 11)).error,
         "mean ln probability of the true source":
             float(np.log(share[np.arange(len(obs)), truth]).mean()),
         "against refined: mean abs difference of class probabilities":

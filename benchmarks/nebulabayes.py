@@ -69,6 +69,7 @@ def compare(posterior, sim: NebulaSimulator, objects: int, seed: int) -> dict:
         "flow": posterior.sample(obs, 4000, **options),
         "refined": posterior.refine(obs, sim.log_likelihood, 4000, draws=16000, **options).samples,
     }
+    rates = {f"{draws} draws": our_rate(posterior, obs, draws) for draws in (100, 1000)}
     results = {"objects": objects, "nodes of NebulaBayes": int(np.prod(SHAPE))}
     for title, peer in (("same fluxes", nebulabayes_model(fine_grid(grid), 1)),
                         ("own interpolation", nebulabayes_model(grid, 3))):
@@ -76,11 +77,8 @@ def compare(posterior, sim: NebulaSimulator, objects: int, seed: int) -> dict:
         results[title] = {
             name: agreement(theirs, samples[..., columns], grid) for name, samples in ours.items()
         } | {"seconds per object": seconds}
-        for draws in (100, 1000):
-            rate = our_rate(posterior, obs, draws)
-            results[title][f"ratio of speeds, {draws} draws"] = rate * seconds
-    return results | {f"objects per second, {n} draws": our_rate(posterior, obs, n)
-                      for n in (100, 1000)}
+        results[title] |= {f"ratio of speeds, {n}": rate * seconds for n, rate in rates.items()}
+    return results | {f"objects per second, {n}": rate for n, rate in rates.items()}
 
 
 def their_percentiles(peer, sim, obs: Lines, names) -> tuple[np.ndarray, float]:

@@ -61,23 +61,24 @@ def run(
     folder = harness.data_folder() / "lines"
     galaxies, nebulae = folder / "direct_te", ngc628(folder / "phangs_ngc628")
     models = {name: fs.load(name) for name in (model, tied)}
+    sims = {name: simulator(posterior) for name, posterior in models.items()}
     results = {
         "direct method": direct(models[model], galaxies, draws, figures, seed),
-        f"NGC 628, {tied}": gradient(models[tied], *nebulae, draws, figures, seed),
-        f"NGC 628, {model}": gradient(models[model], *nebulae, draws, "", seed),
+        f"NGC 628, {tied}": gradient(models[tied], sims[tied], *nebulae, draws, figures, seed),
+        f"NGC 628, {model}": gradient(models[model], sims[model], *nebulae, draws, "", seed),
     }
     if predicted:
         ratios = from_ratios(Table.read(galaxies / "scholte2025_desi_ratios.fits"))
         samples = {"DESI": (ratios, True), "NGC 628": (nebulae[1][nebulae[2]], False)}
-        results["predicted lines"] = predict_lines(models, samples, predicted, figures, seed)
+        results["predicted lines"] = predict_lines(models, sims, samples, predicted, figures, seed)
     return results
 
 
-def predict_lines(models, samples, draws: int, figures: str, seed: int) -> dict:
+def predict_lines(models, sims, samples, draws: int, figures: str, seed: int) -> dict:
     """Residuals of each sample's lines under each model."""
     results, panels = {}, {}
     for name, posterior in models.items():
-        sim = simulator(posterior)
+        sim = sims[name]
         for sample, (obs, dereddened) in samples.items():
             draw = partial(given_stars, posterior, draws=draws, seed=seed, dereddened=dereddened)
             found = predictive.check(draw, sim, obs, dereddened=dereddened)
@@ -168,7 +169,7 @@ def ngc628(folder: Path) -> tuple[Table, Lines, np.ndarray]:
     return table, obs, np.flatnonzero(hii)
 
 
-def gradient(posterior, table, obs: Lines, rows, draws: int, figures: str, seed: int) -> dict:
+def gradient(posterior, sim, table, obs: Lines, rows, draws: int, figures: str, seed: int) -> dict:
     """O/H along the radius of NGC 628, from its H II regions."""
     found = posterior.summarize(obs, n=draws, seed=seed)
     known = np.asarray(table["met_scal"], float)
@@ -183,7 +184,7 @@ def gradient(posterior, table, obs: Lines, rows, draws: int, figures: str, seed:
         draw_gradient(figures, radius[rows], oh[1], known[rows], lines)
     known_lines = (("refined", ()), ("refined, without [SIII]", ("[SIII]9069",)))
     for title, absent in known_lines if len(posterior.sources) == 1 else ():
-        values, worth = refined(posterior, obs[rows], absent, seed)
+        values, worth = refined(posterior, sim, obs[rows], absent, seed)
         lines[title] = slope(radius[rows], values, seed)
         lines[f"{title}: effective draws of {WEIGHED}, median"] = worth
     strange = (np.asarray(found["flags"]) & Flag.OUT_OF_DISTRIBUTION) > 0
@@ -207,12 +208,12 @@ def gradient(posterior, table, obs: Lines, rows, draws: int, figures: str, seed:
     return results
 
 
-def refined(posterior, obs: Lines, absent, seed: int) -> tuple[np.ndarray, float]:
+def refined(posterior, sim, obs: Lines, absent, seed: int) -> tuple[np.ndarray, float]:
     """Median O/H of each row by the exact posterior without some lines, and how many draws it is
     worth."""
     names = [line for line in obs.lines if line not in absent]
     found = posterior.refine(
-        obs.select(names), simulator(posterior).log_likelihood, 500, draws=WEIGHED, seed=seed
+        obs.select(names), sim.log_likelihood, 500, draws=WEIGHED, seed=seed
     )
     oh = np.median(found.samples[..., posterior.names.index("oh")], axis=0)
     return oh, float(np.median(found.ess))

@@ -17,58 +17,64 @@ LEAST = 1e-3  # least width and height of a bin, and least slope at a knot: flow
 _NO_SLOPE = math.log(math.expm1(1 - LEAST))  # a raw slope of 0 is a slope of 1
 
 
-class Layer(NamedTuple):
-    """One coupling layer: a network of the first half moves the second; then all are permuted.
+class Network(NamedTuple):
+    """What gives parameters of a map from draws and conditions: one hidden layer.
 
     Attributes:
-        first: Weight [width, half + conditions] and bias of the hidden layer.
+        first: Weight [width, inputs] and bias of the hidden layer.
         second: Weight [outputs, width] and bias of the last one.
-        order: Of the parameters after it [dim].
         activation: Of the hidden layer.
     """
 
     first: tuple[Array, Array]
     second: tuple[Array, Array]
-    order: Int[Array, " dim"]
     activation: Callable
 
 
+def outputs(
+    network: Network,
+    x: Float[Array, "half n"],
+    fixed: Float[Array, " fixed"],
+    varying: Float[Array, "varying n"],
+) -> Float[Array, "outputs n"]:
+    """Of a network of ``x, fixed, varying`` one after the other: the fixed part only once.
+
+    Args:
+        network: The network.
+        x: Of each draw.
+        fixed: Part of the condition that all draws share.
+        varying: The rest of it, of each draw.
+    """
+    weight, bias = network.first
+    start, stop = len(x), len(x) + len(fixed)
+    once = weight[:, start:stop] @ fixed + bias
+    hidden = weight[:, :start] @ x + weight[:, stop:] @ varying + once[:, None]
+    weight, bias = network.second
+    return weight @ network.activation(hidden) + bias[:, None]
+
+
 def pushed(
-    layer: Layer,
+    network: Network,
+    order: Int[Array, " dim"],
     x: Float[Array, "dim n"],
     fixed: Float[Array, " fixed"],
     varying: Float[Array, "varying n"],
     interval: float,
 ) -> Float[Array, "dim n"]:
-    """Draws through one layer.
+    """Draws through one coupling layer: the first half moves the second, then all are permuted.
 
     Args:
-        layer: The layer.
+        network: From the first half and the condition to the splines of the second.
+        order: Of the parameters after it.
         x: Draws.
-        fixed: Part of the condition that all draws share.
-        varying: The rest of it, of each draw.
+        fixed: As of `outputs`.
+        varying: As of `outputs`.
         interval: Splines reach from minus this to this, beyond which they are the identity.
     """
     half = len(x) // 2
-    hidden = mixed(layer.first, x[:half], fixed, varying)
-    weight, bias = layer.second
-    raw = weight @ layer.activation(hidden) + bias[:, None]
-    raw = raw.reshape(len(x) - half, -1, x.shape[1])
+    raw = outputs(network, x[:half], fixed, varying).reshape(len(x) - half, -1, x.shape[1])
     moved = spline(x[half:], [raw[:, i] for i in range(raw.shape[1])], interval)
-    return jnp.concatenate([x[:half], moved])[layer.order]
-
-
-def mixed(
-    linear: tuple[Array, Array],
-    x: Float[Array, "half n"],
-    fixed: Float[Array, " fixed"],
-    varying: Float[Array, "varying n"],
-) -> Float[Array, "width n"]:
-    """A linear layer of ``x, fixed, varying`` one after the other: the fixed part only once."""
-    weight, bias = linear
-    start, stop = len(x), len(x) + len(fixed)
-    once = weight[:, start:stop] @ fixed + bias
-    return weight[:, :start] @ x + weight[:, stop:] @ varying + once[:, None]
+    return jnp.concatenate([x[:half], moved])[order]
 
 
 def spline(

@@ -1,7 +1,7 @@
 """Conditional densities: bins for the modes of the redshift, a flow for all that is inside one."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import distrax
 import equinox as eqx
@@ -16,7 +16,7 @@ from jax.scipy.stats import norm
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from paramax import unwrap
 
-from flowspec.coupling import Layer, mixed, pushed
+from flowspec.coupling import Network, outputs, pushed
 
 _EDGE = 1e-6
 
@@ -181,25 +181,25 @@ class Flow(eqx.Module):
         parts = getattr(self.distribution.bijection, "bijections", None)
         affine = parts[1] if parts else self.distribution.bijection
         x, varying = base.T, varying.T
-        for layer in _layers(parts[0]) if parts else ():
-            x = pushed(layer, x, fixed, varying, self.interval)
-        first, second = affine.conditioner.layers
+        for network, order in _layers(parts[0]) if parts else ():
+            x = pushed(network, order, x, fixed, varying, self.interval)
         none = jnp.zeros((0, len(base)))
-        hidden = mixed((first.weight, first.bias), none, fixed, varying)
-        out = second.weight @ affine.conditioner.activation(hidden) + second.bias[:, None]
+        out = outputs(_network(affine.conditioner), none, fixed, varying)
         loc, lower, log_scale = affine.shaped(out)
         return (loc + jnp.exp(log_scale) * (x + (lower * x).sum(1))).T
 
 
-def _layers(splines: Scan) -> list[Layer]:
-    """Of a flowjax coupling flow, whose parameters are stacked."""
+def _network(mlp: eqx.nn.MLP) -> Network:
+    first, second = mlp.layers
+    return Network((first.weight, first.bias), (second.weight, second.bias), mlp.activation)
+
+
+def _layers(splines: Scan) -> Iterator[tuple[Network, Array]]:
+    """Network and order of each layer of a flowjax coupling flow, whose parameters are stacked."""
     coupling, permutation = splines.bijection.bijections
-    first, second = coupling.conditioner.layers
+    *stacked, activation = _network(coupling.conditioner)
+    count = len(stacked[0][1])
     order = jnp.arange(coupling.dim)[::-1] if coupling.dim == 2 else permutation.permutation[0]
-    order = jnp.broadcast_to(order, (len(first.weight), coupling.dim))
-    activation = coupling.conditioner.activation
-    return [
-        Layer((first.weight[i], first.bias[i]), (second.weight[i], second.bias[i]), order[i],
-              activation)
-        for i in range(len(order))
-    ]  # fmt: skip
+    order = jnp.broadcast_to(order, (count, coupling.dim))
+    for i in range(count):
+        yield Network(*jax.tree.map(lambda a, i=i: a[i], stacked), activation), order[i]

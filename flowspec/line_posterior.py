@@ -14,7 +14,7 @@ from astropy.table import QTable
 from jaxtyping import Array, Float, Int
 
 from flowspec.line_model import LineArchitecture, LineModel
-from flowspec.lines import Lines, State
+from flowspec.lines import Lines, State, blocks
 from flowspec.reweight import normalised, resample
 from flowspec.screening import Flag, Screen
 from flowspec.sim.mixed import read_prior
@@ -111,9 +111,9 @@ class LinePosterior(eqx.Module):
         for rows, data in self._chunks(obs, dereddened):
             keys = jax.vmap(jr.fold_in, (None, 0))(jr.key(seed), first + rows)
             drawn = _draw(self.model, keys, *_embed(self.model, *data), allowed, n)
-            parts.append([a[:, : (rows < len(obs)).sum()] for a in drawn])
+            parts.append(drawn)
         # not before all are on their way: the host prepares the next while the device draws
-        return tuple(np.concatenate(p, axis=1) for p in zip(*parts, strict=True))
+        return tuple(np.concatenate(p, axis=1)[:, : len(obs)] for p in zip(*parts, strict=True))
 
     def source_probabilities(
         self, obs: Lines, *, dereddened: bool = False
@@ -146,11 +146,9 @@ class LinePosterior(eqx.Module):
         parts = []
         for rows, data in self._chunks(obs, dereddened):
             embedded = _embed(self.model, *data)
-            at = np.minimum(rows, len(obs) - 1)
-            values = [_density(self.model, stacked[:, at], k[:, at], *embedded) for k in each]
-            total = jax.nn.logsumexp(jnp.stack(values), axis=0)
-            parts.append(np.asarray(total)[:, : (rows < len(obs)).sum()])
-        return np.concatenate(parts, axis=-1).reshape(np.shape(theta)[:-1])
+            values = [_density(self.model, stacked[:, rows], k[:, rows], *embedded) for k in each]
+            parts.append(np.asarray(jax.nn.logsumexp(jnp.stack(values), axis=0)))
+        return np.concatenate(parts, axis=1)[:, : len(obs)].reshape(np.shape(theta)[:-1])
 
     def summaries(
         self, obs: Lines, *, dereddened: bool = False
@@ -216,22 +214,26 @@ class LinePosterior(eqx.Module):
             first: Number of the first row.
             dereddened: Whether the fluxes are corrected for dust.
         """
-        obs, parts = obs.select(self.lines), []
-        size = min(len(obs), max(1, _WEIGHED // draws))
-        for start in range(0, len(obs), size):
-            rows = np.arange(start, start + size)
-            part = self._refined(
-                obs[np.minimum(rows, len(obs) - 1)], likelihood, n, draws, seed=seed,
-                first=first + start, dereddened=dereddened,
-            )  # fmt: skip
-            parts.append([a[..., rows < len(obs)] for a in part])
-        samples, *others = (np.concatenate(p, axis=-1) for p in zip(*parts, strict=True))
-        return Refined(np.moveaxis(samples, 0, -1), *others)
+        obs = obs.select(self.lines)
+        parts = [
+            self._refined(
+                obs[rows], likelihood, n, draws, seed=seed, first=first + int(rows[0]),
+                dereddened=dereddened,
+            )
+            for rows in blocks(len(obs), max(1, _WEIGHED // draws))
+        ]  # fmt: skip
+        samples, source, *of_rows = zip(*parts, strict=True)
+        of_draws = (np.concatenate(p, axis=1)[:, : len(obs)] for p in (samples, source))
+        return Refined(*of_draws, *(np.concatenate(p)[: len(obs)] for p in of_rows))
 
-    def _refined(self, obs: Lines, likelihood, n: int, draws: int, **options) -> tuple:
-        """As `Refined` of few rows, but for the samples: [params, n, batch]."""
-        samples, source = self.sample_sources(obs, draws, **options)
-        dereddened = options["dereddened"]
+    def _refined(
+        self, obs: Lines, likelihood, n: int, draws: int, *, seed: int, first: int,
+        dereddened: bool,
+    ) -> Refined:  # fmt: skip
+        """`refine` of few rows."""
+        samples, source = self.sample_sources(
+            obs, draws, seed=seed, first=first, dereddened=dereddened
+        )
         proposal = self.log_prob(samples, obs, source, dereddened=dereddened)
         bit = jnp.full(len(obs), float(dereddened))
         target = _targets(self.model, likelihood, samples, source, obs, bit)
@@ -239,9 +241,9 @@ class LinePosterior(eqx.Module):
         log_weight = np.where(np.isfinite(log_weight), log_weight, -np.inf)
         weight, ess = normalised(log_weight)
         both = np.concatenate([samples, source[..., None]], axis=-1)
-        *drawn, kind = np.moveaxis(resample(both, weight, n, options["seed"]), -1, 0)
+        drawn = resample(both, weight, n, seed)
         evidence = np.logaddexp.reduce(log_weight, axis=0) - np.log(draws)
-        return np.stack(drawn), kind.astype(int), ess, evidence
+        return Refined(drawn[..., :-1], drawn[..., -1].astype(int), ess, evidence)
 
     def save(self, path: str | Path, *, half: bool = False) -> None:
         """Write a model file (safetensors: a JSON header and arrays), atomically.
@@ -272,23 +274,16 @@ class LinePosterior(eqx.Module):
         return cls(model, screen, sizes, config["provenance"])
 
     def _chunks(self, obs: Lines, dereddened: bool) -> Iterator[tuple[np.ndarray, tuple]]:
-        """Numbers of rows, padded by the last to a fixed size, and their data."""
-        if len(obs) == 0:
-            raise ValueError("expected at least one row; got none")
+        """Numbers of rows (`blocks`), and their data."""
         obs = obs.select(self.lines)
-        size = min(_ROWS, 1 << (len(obs) - 1).bit_length())
-        for start in range(0, len(obs), size):
-            rows = np.arange(start, start + size)
-            at = np.minimum(rows, len(obs) - 1)
-            yield rows, (obs.flux[at], obs.err[at], obs.state[at], np.full(size, float(dereddened)))
+        for rows in blocks(len(obs), _ROWS):
+            bit = np.full(len(rows), float(dereddened))
+            yield rows, (obs.flux[rows], obs.err[rows], obs.state[rows], bit)
 
     def _of_rows(self, obs: Lines, dereddened: bool) -> tuple[np.ndarray, np.ndarray]:
         """Summaries [batch, features] and log probabilities of sources [batch, sources]."""
-        parts = []
-        for rows, data in self._chunks(obs, dereddened):
-            embedded = _embed(self.model, *data)
-            parts.append([np.asarray(a)[: (rows < len(obs)).sum()] for a in embedded])
-        return tuple(np.concatenate(p) for p in zip(*parts, strict=True))
+        parts = [_embed(self.model, *data) for _, data in self._chunks(obs, dereddened)]
+        return tuple(np.concatenate(p)[: len(obs)] for p in zip(*parts, strict=True))
 
     def _allowed(self, source: str | None) -> np.ndarray:
         """Which sources are of this name or class [sources]."""

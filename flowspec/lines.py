@@ -1,7 +1,7 @@
 """`Lines`: a batch of emission-line fluxes, as `Spectra` is one of spectra."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 import equinox as eqx
@@ -200,6 +200,22 @@ class Lines(eqx.Module):
             [name for p in pieces for name in p.names],
             [note for p in pieces for note in p.notes],
         )
+
+
+def blocks(rows: int, most: int) -> Iterator[np.ndarray]:
+    """Numbers of all rows, at most so many at a time.
+
+    All blocks are of one size, for one compiled program: the last row stands in for those that the
+    last block lacks, so that results want to be cut to the number of rows.
+
+    Raises:
+        ValueError: If there is no row.
+    """
+    if rows == 0:
+        raise ValueError("expected at least one row; got none")
+    size = min(most, 1 << (rows - 1).bit_length())
+    for start in range(0, rows, size):
+        yield np.minimum(np.arange(start, start + size), rows - 1)
 
 
 def of_states(lines, flux, err, state, names=(), notes=()) -> Lines:

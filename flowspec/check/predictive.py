@@ -13,7 +13,7 @@ variance 1 and its p-values are uniform, if models, errors and posterior are rig
 the models do not give spoils the predictions of others from it: look at both.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -25,7 +25,7 @@ from jax.scipy.stats import norm
 from jaxtyping import Array, Float, Int
 
 from flowspec.line_names import parts
-from flowspec.lines import Lines, State, of_states
+from flowspec.lines import Lines, State, blocks, of_states
 from flowspec.sim.line_likelihood import NODES, scales
 from flowspec.sim.nebula_lines import NebulaSimulator
 
@@ -89,7 +89,8 @@ def predict(
     err = np.where(present, obs.err, np.nan)
     unit = np.nanmedian(np.where(present.any(1, keepdims=True), err, 1), axis=1)[:, None]
     bit, found = jnp.float32(dereddened), []
-    for rows in _chunks(*theta.shape[:2], len(sim.lines)):
+    # the numbers of one array: draws, nodes of the scale and lines of each row
+    for rows in blocks(len(obs), max(_MOST // (len(theta) * len(sim.lines) * NODES), 1)):
         data = [(a / unit)[rows] for a in (obs.flux, err, used.flux, used.err)]
         values = _moments(sim, theta[:, rows], source[:, rows], *data, used.state[rows], bit)
         found.append(np.asarray(values, float))
@@ -180,14 +181,6 @@ def _median(x: np.ndarray) -> float:
 
 def _nmad(x: np.ndarray) -> float:
     return 1.4826 * _median(np.abs(x - _median(x)))
-
-
-def _chunks(draws: int, batch: int, lines: int) -> Iterator[np.ndarray]:
-    """Numbers of rows, padded by the last to a fixed size that fits in memory."""
-    most = max(_MOST // (draws * lines * NODES), 1)
-    size = min(most, 1 << (batch - 1).bit_length())
-    for start in range(0, batch, size):
-        yield np.minimum(np.arange(start, start + size), batch - 1)
 
 
 @eqx.filter_jit
