@@ -12,18 +12,20 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
+from flowspec.adapt import Adaptation
+from flowspec.choose import DRAWS, MOST, adapted
+from flowspec.injection import Injected
 from flowspec.losses import negative_log_likelihood
 from flowspec.model import Architecture, Model, build
 from flowspec.networks import principal_templates
-from flowspec.posterior import Posterior
+from flowspec.posterior import Posterior, on_grid
 from flowspec.redshift import LIMIT, Recalibration, peaks
 from flowspec.screening import Screen
 from flowspec.spectra import Spectra
-from flowspec.train import Training, train
+from flowspec.train import Training, draw_many, train
 
 _TEMPLATE_SPECTRA = 1024
 _SCREEN_SPECTRA = 4096
-_AT_ONCE = 256
 
 
 def fit(
@@ -37,8 +39,10 @@ def fit(
     checkpoint: str | Path | None = None,
     progress: bool = True,
     loss: Callable = negative_log_likelihood,
+    adapt: str = "none",
+    adaptation: Adaptation = Adaptation(),  # noqa: B008 - frozen
 ) -> Posterior:
-    """Train a posterior on simulations, with the noise of the observations.
+    """Train a posterior on simulations, with the noise of the observations, adapted to them.
 
     Args:
         sim: A simulator (`GalaxySimulator`, `CallableSimulator`) or a set of `Simulations`.
@@ -51,13 +55,21 @@ def fit(
         checkpoint: File to resume from if it exists, and to write while training.
         progress: Whether to show a progress bar.
         loss: Of training, as of `flowspec.train.train`.
+        adapt: "none"; or how to make summaries of simulations and of `obs` alike: "dann", "mmd",
+            "coral"; or "auto", which chooses among all of these (`flowspec.choose`) and leaves the
+            model as it is where there is nothing to gain. What was measured and chosen is in
+            ``provenance["adaptation"]``.
+        adaptation: Steps and the like of that.
 
     Raises:
-        ValueError: If `start` is of another grid or other parameters, if the simulator's grid is
-            not logarithmic though it has a redshift, if the loss is not finite, or if the
-            checkpoint belongs to another run.
+        ValueError: If there is nothing to adapt to, fewer than `flowspec.choose.FEWEST` spectra, or
+            they cover less than half of the grid; if `start` is of another grid or other
+            parameters, if the simulator's grid is not logarithmic though it has a redshift, if the
+            loss is not finite, or if the checkpoint belongs to another run.
     """
     began = time.process_time()
+    if adapt != "none" and obs is None:
+        raise ValueError(f"expected observations to adapt to; got none with adapt={adapt!r}")
     if obs is not None and hasattr(sim, "with_noise"):
         sim = sim.with_noise(obs)
     keys = jr.split(jr.key(seed), 5)
@@ -74,9 +86,22 @@ def fit(
         model, training_set, validation, training, keys[3],
         checkpoint=checkpoint, progress=progress, loss=loss,
     )  # fmt: skip
-    provenance = account(sim, seed, training, began, start, history)
     wave, blank = np.asarray(sim.wave), Screen.blank(architecture.condition)
-    posterior = Posterior(model, wave, blank, Recalibration.identity(), architecture, provenance)
+    posterior = Posterior(model, wave, blank, Recalibration.identity(), architecture, {})
+    record = {}
+    if adapt != "none":
+        seen = on_grid(obs, wave)
+        judged = Spectra(wave, seen.flux[:MOST], seen.ivar[:MOST])
+        model, simulator, record = adapted(
+            model, training_set, (seen.flux, seen.ivar), validation, jr.fold_in(keys[3], 1),
+            lambda model: replace(posterior, model=model).sample(judged, DRAWS),
+            method=adapt, training=training, adaptation=adaptation, progress=progress,
+        )  # fmt: skip
+        posterior = replace(posterior, model=model)
+        if isinstance(simulator, Injected):
+            held_out = replace(simulator, simulator=held_out)
+    provenance = account(sim, seed, training, began, start, history) | {"adaptation": record}
+    posterior = replace(posterior, provenance=provenance)
     drawn = draw_many(held_out, keys[4], _SCREEN_SPECTRA)
     screen = Screen.from_summaries(posterior.summaries(Spectra(wave, *drawn[1:])))
     # of a fixed set every row once; a simulator's fresh draws are more than its validation
@@ -132,19 +157,6 @@ def continued(start: Posterior, sim) -> Model:
             f"{new.names} of the simulator; got {old.names} on {len(start.wave)} pixels"
         )
     return replace(start.model, prior=new)
-
-
-def draw_many(sim, key, n: int) -> tuple[np.ndarray, ...]:
-    """``sim.draw`` to the host, in jitted parts: theta [n, params] and, of spectra, flux and ivar
-    [n, pixels]."""
-    parts = [_draw(sim, jr.fold_in(key, i)) for i in range(-(-n // _AT_ONCE))]
-    columns = zip(*parts, strict=True)
-    return tuple(np.concatenate([np.asarray(part) for part in c])[:n] for c in columns)
-
-
-@eqx.filter_jit
-def _draw(sim, key):
-    return sim.draw(key, _AT_ONCE)
 
 
 def initialise(model: Model, simulated) -> Model:

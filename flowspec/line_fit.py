@@ -1,19 +1,22 @@
 """`fit_lines`: a simulator of line catalogues in, a posterior out. Wiring only."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
-import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from flowspec.fit import account, draw_many
+from flowspec.adapt import Adaptation
+from flowspec.choose import DRAWS, MOST, adapted, features
+from flowspec.fit import account
 from flowspec.line_model import LineArchitecture, LineModel
-from flowspec.line_posterior import LinePosterior
+from flowspec.line_posterior import LinePosterior, data_of
+from flowspec.lines import Lines
 from flowspec.screening import Screen
 from flowspec.sim.nebula_lines import NebulaSimulator
-from flowspec.train import Training, train
+from flowspec.train import Training, draw_many, train
 
 TRAINING = Training(
     steps=20000, batch=512, learning_rate=1e-3, validation=8192, evaluate=500, patience=100
@@ -23,6 +26,7 @@ _SCREEN_ROWS = 8192
 
 def fit_lines(
     sim: NebulaSimulator,
+    obs: Lines | None = None,
     *,
     seed: int = 0,
     training: Training = TRAINING,
@@ -30,23 +34,33 @@ def fit_lines(
     start: LinePosterior | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
+    adapt: str = "none",
+    adaptation: Adaptation = Adaptation(),  # noqa: B008 - frozen
+    dereddened: bool = False,
 ) -> LinePosterior:
     """Train a posterior of nebular parameters on simulated line catalogues.
 
     Args:
         sim: Of catalogues; every training step sees fresh rows.
+        obs: Unlabelled rows of a catalogue to adapt to.
         seed: Random seed of everything.
         training: Number of steps and the like.
         architecture: Sizes of the network and the flow.
         start: A posterior of the same lines, sources and priors to start from.
         checkpoint: File to resume from if it exists, and to write while training.
         progress: Whether to show a progress bar.
+        adapt: As of `flowspec.fit`.
+        adaptation: Likewise.
+        dereddened: Whether the fluxes of `obs` are corrected for dust.
 
     Raises:
-        ValueError: If `start` is of other lines, sources or priors, the loss is not finite, or the
-            checkpoint belongs to another run.
+        ValueError: If there is nothing to adapt to or fewer than `flowspec.choose.FEWEST` rows, if
+            `start` is of other lines, sources or priors, the loss is not finite, or the checkpoint
+            belongs to another run.
     """
     began = time.process_time()
+    if adapt != "none" and obs is None:
+        raise ValueError(f"expected observations to adapt to; got none with adapt={adapt!r}")
     keys = jr.split(jr.key(seed), 4)
     validation = tuple(map(jnp.asarray, draw_many(sim, keys[0], training.validation)))
     model = LineModel(keys[1], sim.priors, sim.sources, sim.lines, architecture)
@@ -58,9 +72,23 @@ def fit_lines(
     model, history = train(
         model, sim, validation, training, keys[2], checkpoint=checkpoint, progress=progress
     )
-    provenance = account(sim, seed, training, began, start, history)
-    blank = Screen.blank(architecture.condition)
-    posterior = LinePosterior(model, blank, architecture, provenance)
-    _, _, *drawn, dereddened = draw_many(sim, keys[3], _SCREEN_ROWS)
-    summaries = np.asarray(eqx.filter_jit(LineModel.summary)(model, *drawn, dereddened))
-    return eqx.tree_at(lambda p: p.screen, posterior, Screen.from_summaries(summaries))
+    posterior = LinePosterior(model, Screen.blank(architecture.condition), architecture, {})
+    record = {}
+    if adapt != "none":
+        known = obs.select(sim.lines)
+        known = known[np.flatnonzero(known.usable)]
+        model, sim, record = adapted(
+            model, sim, data_of(known, dereddened), validation, jr.fold_in(keys[2], 1),
+            lambda model: _draws(replace(posterior, model=model), known[:MOST], dereddened),
+            method=adapt, training=training, adaptation=adaptation, progress=progress,
+        )  # fmt: skip
+    provenance = account(sim, seed, training, began, start, history) | {"adaptation": record}
+    _, _, *drawn = draw_many(sim, keys[3], _SCREEN_ROWS)
+    screen = Screen.from_summaries(features(model, tuple(drawn)))
+    return LinePosterior(model, screen, architecture, provenance)
+
+
+def _draws(posterior: LinePosterior, obs: Lines, dereddened: bool):
+    """Parameters and source of posterior draws of every row [n, batch, params + 1]."""
+    theta, source = posterior.sample_sources(obs, DRAWS, dereddened=dereddened)
+    return np.concatenate([theta, source[..., None]], axis=-1)

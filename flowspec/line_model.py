@@ -75,9 +75,9 @@ class LineModel(eqx.Module):
 
     def __init__(self, key: PRNGKeyArray, priors, sources, lines, sizes: LineArchitecture):
         keys = jr.split(key, sizes.blocks + 4)
-        inputs = FEATURES * len(lines) + 1
+        count = FEATURES * len(lines) + 1
         blocks = [Residual(k, sizes.hidden) for k in keys[4:]]
-        first = eqx.nn.Linear(inputs, sizes.hidden, key=keys[0])
+        first = eqx.nn.Linear(count, sizes.hidden, key=keys[0])
         last = eqx.nn.Linear(sizes.hidden, sizes.condition, key=keys[1])
         self.embedding = [first, *blocks, last]
         self.head = eqx.nn.Linear(sizes.condition, len(sources), key=keys[2])
@@ -100,10 +100,13 @@ class LineModel(eqx.Module):
         dereddened: Float[Array, " batch"],
     ) -> Float[Array, "batch condition"]:
         """Features of every row."""
-        x = jnp.concatenate([features(flux, err, state), dereddened[:, None]], axis=-1)
+        x = jnp.concatenate([inputs(flux, err, state), dereddened[:, None]], axis=-1)
         for layer in self.embedding:
             x = jax.vmap(layer)(x)
         return x
+
+    features = summary
+    """What simulations and observations should have alike: it feeds both factors."""
 
     def logits(
         self, summary: Float[Array, "batch condition"]
@@ -158,7 +161,7 @@ def _chosen(values, source: Int[Array, "*batch"]) -> Array:
     return jnp.take_along_axis(jnp.stack(values), source[None], axis=0)[0]
 
 
-def features(
+def inputs(
     flux: Float[Array, "batch lines"],
     err: Float[Array, "batch lines"],
     state: Int[Array, "batch lines"],

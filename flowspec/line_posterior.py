@@ -275,10 +275,9 @@ class LinePosterior(eqx.Module):
 
     def _chunks(self, obs: Lines, dereddened: bool) -> Iterator[tuple[np.ndarray, tuple]]:
         """Numbers of rows (`blocks`), and their data."""
-        obs = obs.select(self.lines)
+        data = data_of(obs.select(self.lines), dereddened)
         for rows in blocks(len(obs), _ROWS):
-            bit = np.full(len(rows), float(dereddened))
-            yield rows, (obs.flux[rows], obs.err[rows], obs.state[rows], bit)
+            yield rows, tuple(a[rows] for a in data)
 
     def _of_rows(self, obs: Lines, dereddened: bool) -> tuple[np.ndarray, np.ndarray]:
         """Summaries [batch, features] and log probabilities of sources [batch, sources]."""
@@ -311,6 +310,11 @@ class LinePosterior(eqx.Module):
             rows = common == k
             edge[rows] = at_edge(prior, samples[:, rows], columns)
         return edge
+
+
+def data_of(obs: Lines, dereddened: bool) -> tuple[np.ndarray, ...]:
+    """Rows as `LineModel` takes them: flux, err, state, and whether corrected for dust."""
+    return obs.flux, obs.err, obs.state, np.full(len(obs), float(dereddened))
 
 
 def class_of(source: str) -> str:

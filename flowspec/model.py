@@ -72,6 +72,24 @@ class Model(eqx.Module):
         """Condition of the flow from projections at one redshift bin for each spectrum."""
         return self.network.apply(self.variables, lines, summary, bins, method="condition_of")
 
+    def features(
+        self, flux: Float[Array, "batch pixels"], ivar: Float[Array, "batch pixels"]
+    ) -> Float[Array, "batch features"]:
+        """What simulations and observations should have alike: of the flow its condition at the
+        most probable bin, of the bins their largest log probability and their entropy."""
+        embedding = self.embed(flux, ivar)
+        condition = self.condition(
+            embedding.channels, embedding.summary, embedding.logits.argmax(-1)
+        )
+        log_share = jax.nn.log_softmax(embedding.logits)
+        entropy = -(jnp.exp(log_share) * log_share).sum(-1)
+        of_bins = jnp.stack([log_share.max(-1), entropy], axis=-1)
+        return jnp.concatenate([condition, of_bins], axis=-1)
+
+    def log_prior(self, theta: Float[Array, "*batch params"]) -> Float[Array, "*batch"]:
+        """Log density before the data."""
+        return self.prior.log_prob(theta)
+
     def encode(
         self, theta: Float[Array, "*batch params"]
     ) -> tuple[Int[Array, "*batch"], Float[Array, "*batch params"], Float[Array, "*batch"]]:
@@ -104,7 +122,6 @@ class Model(eqx.Module):
         condition = self.condition(embedding.channels, embedding.summary, bins)
         inside = self.flow.log_prob(free, condition)
         return discrete, inside + log_det
-
 
 
 @dataclass(frozen=True)

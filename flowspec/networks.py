@@ -130,6 +130,18 @@ class ChannelCNN(nn.Module):
         return x.reshape(batch, -1, self.channels)[:, :pixels].swapaxes(1, 2)
 
 
+class DomainClassifier(nn.Module):
+    """Logit of a summary being that of an observation, not of a simulation."""
+
+    width: int = 64
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch features"]) -> Float[Array, " batch"]:
+        for _ in range(2):
+            x = nn.gelu(nn.Dense(self.width)(x))
+        return nn.Dense(1)(x)[..., 0]
+
+
 class RedshiftNetwork(nn.Module):
     """Shift-equivariant redshift logits and features aligned at a redshift bin.
 
@@ -166,7 +178,7 @@ class RedshiftNetwork(nn.Module):
             self.learn = ChannelCNN(self.learned)
             shape = (self.learned, *self.trial.shape[1:])
             self.learned_trial = self.param("learned_trial", small, shape)
-        self.cnn = PatchCNN(32, 32, self.summary)
+        self.cnn = PatchCNN(32, min(32, self.pixels), self.summary)
         self.quality = nn.Dense(32)
         self.logit = [nn.Dense(32), nn.Dense(32), nn.Dense(1)]
         self.mix = [nn.Dense(128), nn.Dense(128), nn.Dense(self.condition)]

@@ -19,6 +19,8 @@ from tqdm import tqdm
 from flowspec.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from flowspec.losses import negative_log_likelihood
 
+_DRAWN = 256  # simulations drawn at once outside of training
+
 
 @dataclass(frozen=True)
 class Training:
@@ -76,6 +78,7 @@ def train(
     checkpoint: str | Path | None = None,
     progress: bool = True,
     loss: Callable = negative_log_likelihood,
+    last: bool = False,
 ) -> tuple[eqx.Module, Float[np.ndarray, "evaluations 3"]]:
     """Train a model; the result is the one with the best loss on the validation set.
 
@@ -94,6 +97,7 @@ def train(
         progress: Whether to show a progress bar with the loss and the time left.
         loss: Of ``model, theta, *data``; on the validation set it is always the negative log
             likelihood.
+        last: Return the last model instead of the best on the validation set.
 
     Returns:
         The model, and per evaluation the step, the training and the validation loss.
@@ -126,7 +130,8 @@ def train(
             if checkpoint is not None:
                 save_checkpoint(checkpoint, state, digest)
     history = np.asarray(state.history)
-    return eqx.combine(state.best, static), history[np.isfinite(history[:, 0])]
+    params = state.params if last else state.best
+    return eqx.combine(params, static), history[np.isfinite(history[:, 0])]
 
 
 def first_state(params: eqx.Module, optimiser: optax.GradientTransformation, rows: int) -> State:
@@ -157,16 +162,18 @@ def make_step(
     """Jitted ``state -> state, loss``: simulate, differentiate, update, wherever the data lie.
 
     The batch is sharded over the mesh and the state replicated; the compiler inserts the
-    reductions. Arrays of the simulator are arguments, not constants of the compiled program.
+    reductions. Arrays of the simulator and the key are arguments, not constants of the compiled
+    program, which serves any seed.
     """
-    arrays, rest = eqx.partition(simulator, eqx.is_array)
+    arrays, rest = eqx.partition((simulator, key), eqx.is_array)
     sharded = NamedSharding(mesh, PartitionSpec("data"))
 
     def loss_of(params, batch):
         return loss(eqx.combine(params, static), *batch)
 
     def step(state, arrays):
-        batch = draw_batch(eqx.combine(arrays, rest), key, state.step, config.batch)
+        simulator, key = eqx.combine(arrays, rest)
+        batch = draw_batch(simulator, key, state.step, config.batch)
         batch = jax.lax.with_sharding_constraint(batch, sharded)
         value, gradient = jax.value_and_grad(loss_of)(state.params, batch)
         updates, opt_state = optimiser.update(gradient, state.optimiser, state.params)
@@ -183,6 +190,19 @@ def draw_batch(simulator, key: PRNGKeyArray, step: Array, n: int):
     if hasattr(simulator, "batch"):
         return simulator.batch(key, step, n)
     return simulator.draw(jr.fold_in(key, step), n)
+
+
+def draw_many(sim, key, n: int) -> tuple[np.ndarray, ...]:
+    """``sim.draw`` to the host, in jitted parts: theta [n, params] and, of spectra, flux and ivar
+    [n, pixels]."""
+    parts = [_draw(sim, jr.fold_in(key, i)) for i in range(-(-n // _DRAWN))]
+    columns = zip(*parts, strict=True)
+    return tuple(np.concatenate([np.asarray(part) for part in c])[:n] for c in columns)
+
+
+@eqx.filter_jit
+def _draw(sim, key):
+    return sim.draw(key, _DRAWN)
 
 
 def make_evaluate(static, config: Training, mesh) -> Callable:

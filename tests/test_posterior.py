@@ -8,12 +8,12 @@ import pytest
 
 import flowspec as fs
 from flowspec.check.redshift import reliability
-from flowspec.fit import draw_many
 from flowspec.redshift import Recalibration, peaks
 from flowspec.reweight import OVERSAMPLE
 from flowspec.screening import Screen
 from flowspec.storage import read_model, write_model
 from flowspec.summary import summary_table
+from flowspec.train import draw_many
 from tests.problems import WAVE, line_simulator
 
 SIZES = fs.Architecture(templates=3, aligned=6, window=21, condition=16, layers=2, width=16)

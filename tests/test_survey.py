@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 import flowspec as fs
-from flowspec.fit import draw_many
 from flowspec.io.parts import write_in_parts
 from flowspec.sim.galaxy import GalaxySimulator
 from flowspec.sim.moons import moons
 from flowspec.sim.photometry import h_magnitudes
 from flowspec.sim.survey import EXTRA, Survey
 from flowspec.spectra import Spectra
+from flowspec.train import draw_many
 
 WAVE = np.linspace(4000.0, 5000, 50)
 SETTINGS = {"seed": 3, "hours": (2.0, 4.0)}

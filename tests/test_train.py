@@ -11,10 +11,10 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from flowspec.fit import draw_many, fit
+from flowspec.fit import fit
 from flowspec.model import Architecture
 from flowspec.spectra import Spectra
-from flowspec.train import Training, make_optimiser
+from flowspec.train import Training, draw_many, make_optimiser
 from tests.problems import SIGMA, WAVE, line_simulator, linear_posterior, linear_simulator
 
 SIZES = Architecture(templates=3, learned=0, aligned=4, window=21, condition=8, layers=2, width=16)
@@ -40,7 +40,7 @@ RUN = """
 import os, signal, sys
 import jax, jax.random as jr, numpy as np
 from flowspec import train
-from flowspec.fit import draw_many
+from flowspec.train import draw_many
 from flowspec.model import build
 from tests.test_train import SIZES, WAVE, line_simulator
 

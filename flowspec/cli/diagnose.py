@@ -12,13 +12,13 @@ from flowspec.cli import survey
 from flowspec.cli.fit import simulations
 from flowspec.cli.inputs import reading
 from flowspec.cli.outputs import make_folder, save, write_table
-from flowspec.fit import draw_many
 from flowspec.io import read
 from flowspec.load import load
 from flowspec.posterior import Posterior
 from flowspec.sim.galaxy import GalaxySimulator
 from flowspec.sim.presets import INSTRUMENTS
 from flowspec.spectra import Spectra
+from flowspec.train import draw_many
 
 LEVELS = np.linspace(0, 1, 51)
 

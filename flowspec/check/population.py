@@ -1,0 +1,115 @@
+"""The population of observations, when it is not that of the simulations.
+
+With ``q(theta | x)`` the posterior under the simulated population ``p0``, the observed one is the
+fixed point of ``p(theta) <- mean over x of q(theta | x) p(theta) / p0(theta)``, normalised for each
+``x``: expectation-maximisation of the likelihood of a population (Saerens et al. 2002 for classes;
+Leja et al. 2022 and Hogg et al. 2010, arXiv:1008.4146, for posterior draws). Here the ratio
+``p / p0`` is a product over parameters of histograms with bins of equal simulated mass.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+BINS = 8
+_ROUNDS = 30
+_PRIOR = 10.0  # observations' worth of the simulated population in every histogram
+
+
+class PopulationRatio(eqx.Module):
+    """Density of observed over simulated labels, a product over the labels.
+
+    Attributes:
+        edges: Inner edges of the bins of each label, which are equally filled [labels, bins - 1].
+        log_share: Natural log of the ratio in each bin [labels, bins].
+    """
+
+    edges: Float[Array, "labels inner"]
+    log_share: Float[Array, "labels bins"]
+
+    @classmethod
+    def flat(cls, labels: Float[np.ndarray, "simulations labels"]) -> "PopulationRatio":
+        """That of observations with the population of these simulations."""
+        inner = np.quantile(labels, np.arange(1, BINS) / BINS, axis=0).T
+        inner = [_distinct(row, column) for row, column in zip(inner, labels.T, strict=True)]
+        edges = jnp.asarray(np.stack(inner), jnp.float32)
+        return cls(edges, jnp.zeros((labels.shape[1], BINS)))
+
+    def log_ratio(self, *labels: Array) -> Float[Array, "*n"]:
+        """Natural log of the ratio, at parameters [*n, params] and, of lines, sources [*n]."""
+        columns = as_labels(*labels)
+        each = [self.log_share[k][jnp.searchsorted(self.edges[k], columns[..., k], side="right")]
+                for k in range(len(self.edges))]
+        return sum(each)
+
+
+def _distinct(inner: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Half-integer edges for a label that is a number of a class."""
+    values = np.unique(column)
+    if len(values) > BINS or len(values) < 2:
+        return inner
+    return np.pad(0.5 * (values[1:] + values[:-1]), (0, BINS - len(values)),
+                  constant_values=np.inf)
+
+
+def as_labels(theta: Array, *source: Array) -> Float[Array, "*n labels"]:
+    """Parameters, and the source where there is one, as columns."""
+    return jnp.concatenate([theta, *(s[..., None] for s in source)], axis=-1)
+
+
+def estimate_population(
+    simulated: Float[np.ndarray, "simulations labels"],
+    draws: Float[np.ndarray, "n observations labels"],
+) -> PopulationRatio:
+    """Observed over simulated population, from posterior draws of every observation.
+
+    Expectation: each draw gets the ratio as its weight, normalised for each observation.
+    Maximisation: one label after another, the histogram of draws over that of simulations, both
+    weighted (iterative proportional fitting: labels of simulations may be correlated).
+
+    Args:
+        simulated: Labels of simulations (`as_labels`), as they were trained on.
+        draws: Of posteriors of observations, under the simulated population.
+    """
+    ratio = PopulationRatio.flat(simulated)
+    places = [_places(ratio.edges, x) for x in (simulated, draws)]
+    log_share = np.zeros(ratio.log_share.shape)
+    count = draws.shape[1]
+    for _ in range(_ROUNDS):
+        for k in range(len(log_share)):
+            own, theirs = (_total(log_share, place) for place in places)
+            theirs = np.exp(theirs - theirs.max(0))
+            theirs = theirs / theirs.sum(0)
+            own = np.exp(own - own.max())
+            seen = np.bincount(places[1][k].ravel(), theirs.ravel(), BINS)
+            base = np.bincount(places[0][k].ravel(), own.ravel() / own.sum(), BINS)
+            wanted = (seen + _PRIOR * base) / (count + _PRIOR)
+            filled = base > 0
+            log_share[k, filled] += np.log(wanted[filled] / base[filled])
+    return eqx.tree_at(lambda r: r.log_share, ratio, jnp.asarray(log_share, jnp.float32))
+
+
+def _places(edges, labels):
+    """Numbers of the bins [labels, ...]."""
+    return [np.searchsorted(np.asarray(e), labels[..., k], side="right")
+            for k, e in enumerate(edges)]
+
+
+def _total(log_share, places):
+    return sum(share[place] for share, place in zip(log_share, places, strict=True))
+
+
+def marginals(
+    ratio: PopulationRatio, simulated: Float[np.ndarray, "simulations labels"]
+) -> Float[np.ndarray, "labels bins"]:
+    """Shares of the estimated population in the bins of each label.
+
+    Args:
+        ratio: Estimated.
+        simulated: Labels of simulations.
+    """
+    places = _places(ratio.edges, simulated)
+    weight = np.exp(_total(np.asarray(ratio.log_share, float), places))
+    weight /= weight.sum()
+    return np.stack([np.bincount(place, weight, BINS) for place in places])
