@@ -17,7 +17,7 @@ def observe(shift: str, rows: int, seed: int) -> tuple[np.ndarray, Spectra]:
         seed: Random seed.
 
     "noise": correlated noise (a Gaussian of 3 pixels) as strong as the white noise, and residuals
-    of 40 sky lines, 4 times as strong. "calibration": a smooth random factor, 15 % rms. "physics":
+    of 40 sky lines, 8 times as strong. "calibration": a smooth random factor, 15 % rms. "physics":
     lines twice as broad, [N II] and [S II] stronger where [O III] is weak. "labels": Beta-shaped
     populations. "together": all four.
     """
@@ -71,4 +71,4 @@ def _sky(rng, rows: int) -> np.ndarray:
     """Residuals of lines at fixed wavelengths, each spectrum its own amplitudes."""
     places = np.random.default_rng(7).choice(len(toy.WAVE), 40, replace=False)
     offset = np.arange(len(toy.WAVE)) - places[:, None]
-    return (4.0 * rng.standard_normal((rows, 40))) @ np.exp(-0.5 * (offset / 1.5) ** 2)
+    return (8.0 * rng.standard_normal((rows, 40))) @ np.exp(-0.5 * (offset / 1.5) ** 2)

@@ -20,6 +20,7 @@ from flowspec.train import Training, draw_batch, train
 METHODS = ("none", "dann", "mmd", "coral", "auto")
 # So that gradients on the summaries are alike in size at a weight of 1.
 _SCALE = {"mmd": 30.0, "coral": 10.0}
+_HEAVIEST = 30.0  # weight of a simulation of the observed population
 _STEEP = 10.0  # of the schedule
 
 
@@ -28,7 +29,8 @@ class Adaptation:
     """How to adapt.
 
     Attributes:
-        steps: Training steps of each method, after those without observations.
+        steps: Training steps of each method of alignment.
+        injected: Training steps on simulations with injection, before these.
         weights: Of the alignment against the likelihood, of which one is chosen.
         stages: Models of each run to choose from: after every such part of the steps.
         learning_rate: Peak of the learning rate.
@@ -38,9 +40,10 @@ class Adaptation:
     """
 
     steps: int = 600
+    injected: int = 2000
     weights: tuple[float, ...] = (1.0,)
     stages: int = 2
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     share: float = 0.5
     inject: bool = True
 
@@ -132,10 +135,11 @@ class Paired(eqx.Module):
 
 
 def population_weight(population, labels: tuple[Array, ...]) -> Float[Array, " n"]:
-    """Observed over simulated population, of mean one; between a twentieth and twenty."""
+    """Observed over simulated population, of mean one, at most about `_HEAVIEST`."""
     if population is None:
         return jnp.ones(len(labels[0]))
-    ratio = jnp.exp(jnp.clip(population.log_ratio(*labels), -3.0, 3.0))
+    log_ratio = population.log_ratio(*labels)
+    ratio = jnp.minimum(len(log_ratio) * jax.nn.softmax(log_ratio), _HEAVIEST)
     return ratio / ratio.mean()
 
 
@@ -176,26 +180,28 @@ def adapt(
         observed: Arrays of observations, as the model takes them: flux and inverse variance.
         validation: Held-out simulations.
         key: Random key.
-        method: "none" goes on without alignment.
+        method: "none" goes on without alignment, for `injected` steps in one stage.
         weight: Of the alignment.
         population: Has ``log_ratio(*labels)``, the weight of simulations in the alignment; or None.
         training: Batch and the like; steps and rate are those of `adaptation`.
         adaptation: How to adapt.
         progress: Whether to show progress bars.
     """
-    part = -(-adaptation.steps // adaptation.stages)
+    aligned = method != "none"
+    stages = adaptation.stages if aligned else 1
+    part = -(-adaptation.steps // stages) if aligned else adaptation.injected
     config = replace(
         training, steps=part, evaluate=part, learning_rate=adaptation.learning_rate, patience=2
     )
     observed = tuple(jnp.asarray(a) for a in observed)
     models, loss = [], adapted_loss
     state = Adapted.of(jr.fold_in(key, 3), model, method, observed)
-    for stage in range(adaptation.stages):
+    for stage in range(stages):
         source = Paired(
             simulator, observed, population, jnp.float32(weight), jnp.int32(stage * part),
             adaptation.share, adaptation.steps,
         )  # fmt: skip
-        if method == "none":
+        if not aligned:
             source, loss = simulator, negative_log_likelihood
         state, _ = train(
             state, source, validation, config, jr.fold_in(key, stage),

@@ -13,7 +13,8 @@ import jax.random as jr
 import numpy as np
 
 from flowspec.adapt import Adaptation
-from flowspec.choose import DRAWS, MOST, adapted
+from flowspec.check.domain import broad_features
+from flowspec.choose import DRAWS, MOST, Task, adapted, check_request
 from flowspec.injection import Injected
 from flowspec.losses import negative_log_likelihood
 from flowspec.model import Architecture, Model, build
@@ -68,8 +69,7 @@ def fit(
             loss is not finite, or if the checkpoint belongs to another run.
     """
     began = time.process_time()
-    if adapt != "none" and obs is None:
-        raise ValueError(f"expected observations to adapt to; got none with adapt={adapt!r}")
+    check_request(adapt, None if obs is None else len(obs))
     if obs is not None and hasattr(sim, "with_noise"):
         sim = sim.with_noise(obs)
     keys = jr.split(jr.key(seed), 5)
@@ -92,11 +92,12 @@ def fit(
     if adapt != "none":
         seen = on_grid(obs, wave)
         judged = Spectra(wave, seen.flux[:MOST], seen.ivar[:MOST])
-        model, simulator, record = adapted(
-            model, training_set, (seen.flux, seen.ivar), validation, jr.fold_in(keys[3], 1),
-            lambda model: replace(posterior, model=model).sample(judged, DRAWS),
-            method=adapt, training=training, adaptation=adaptation, progress=progress,
+        task = Task(
+            training_set, validation, (seen.flux, seen.ivar), jr.fold_in(keys[3], 1),
+            lambda model: replace(posterior, model=model).sample(judged, DRAWS), broad_features,
+            Injected.measured, training, adaptation, progress,
         )  # fmt: skip
+        model, simulator, record = adapted(model, task, adapt)
         posterior = replace(posterior, model=model)
         if isinstance(simulator, Injected):
             held_out = replace(simulator, simulator=held_out)

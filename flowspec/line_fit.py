@@ -9,9 +9,9 @@ import jax.random as jr
 import numpy as np
 
 from flowspec.adapt import Adaptation
-from flowspec.choose import DRAWS, MOST, adapted, features
+from flowspec.choose import DRAWS, MOST, Task, adapted, check_request, features
 from flowspec.fit import account
-from flowspec.line_model import LineArchitecture, LineModel
+from flowspec.line_model import LineArchitecture, LineModel, inputs
 from flowspec.line_posterior import LinePosterior, data_of
 from flowspec.lines import Lines
 from flowspec.screening import Screen
@@ -59,8 +59,7 @@ def fit_lines(
             belongs to another run.
     """
     began = time.process_time()
-    if adapt != "none" and obs is None:
-        raise ValueError(f"expected observations to adapt to; got none with adapt={adapt!r}")
+    check_request(adapt, None if obs is None else len(obs))
     keys = jr.split(jr.key(seed), 4)
     validation = tuple(map(jnp.asarray, draw_many(sim, keys[0], training.validation)))
     model = LineModel(keys[1], sim.priors, sim.sources, sim.lines, architecture)
@@ -77,15 +76,20 @@ def fit_lines(
     if adapt != "none":
         known = obs.select(sim.lines)
         known = known[np.flatnonzero(known.usable)]
-        model, sim, record = adapted(
-            model, sim, data_of(known, dereddened), validation, jr.fold_in(keys[2], 1),
+        task = Task(
+            sim, validation, data_of(known, dereddened), jr.fold_in(keys[2], 1),
             lambda model: _draws(replace(posterior, model=model), known[:MOST], dereddened),
-            method=adapt, training=training, adaptation=adaptation, progress=progress,
+            _described, None, training, adaptation, progress,
         )  # fmt: skip
+        model, sim, record = adapted(model, task, adapt)
     provenance = account(sim, seed, training, began, start, history) | {"adaptation": record}
     _, _, *drawn = draw_many(sim, keys[3], _SCREEN_ROWS)
     screen = Screen.from_summaries(features(model, tuple(drawn)))
     return LinePosterior(model, screen, architecture, provenance)
+
+
+def _described(flux, err, state, dereddened) -> np.ndarray:
+    return np.asarray(inputs(*map(jnp.asarray, (flux, err, state))))
 
 
 def _draws(posterior: LinePosterior, obs: Lines, dereddened: bool):

@@ -3,6 +3,7 @@
 import argparse
 from importlib.metadata import version
 
+from flowspec.adapt import METHODS, Adaptation
 from flowspec.train import OPTIMISERS, Training
 
 _START = """\
@@ -61,6 +62,7 @@ the attribute param_names, wave, flux and ivar. The model file holds no code and
 examples:
   flowspec fit --instrument sdss -o my-model
   flowspec fit --instrument sdss spec-*.fits -o my-model --steps 5000 --checkpoint run.ckpt
+  flowspec fit --instrument sdss spec-*.fits --start sdss --steps 0 --adapt auto -o my-model
   flowspec fit --simulations sims.h5 -o my-model
   flowspec fit --grid HII=stars.dat.gz AGN=agn.dat.gz --steps 20000 --batch 512 -o my-lines
 
@@ -74,10 +76,15 @@ the central 68 % and 95 % intervals; jointly: TARP. Figures and table go to the 
 With --survey: share of right redshifts, purity and completeness above thresholds of z_prob, error
 of masses and star-formation rates, and the hours of exposure needed for a completeness.
 
+With --gap: how well a classifier tells observed spectra from simulations (area under the curve, 0.5
+where it cannot), in the data and in the model's summaries, with the population as simulated and as
+estimated; which wavelengths carry the gap; and the estimated population.
+
 examples:
   flowspec diagnose --model sdss -o report
   flowspec diagnose --model my-model --simulations held-out.h5 -o report
   flowspec diagnose --model my-model --survey held-out.h5 --n 15000 -o report
+  flowspec diagnose --model sdss --gap spec-*.fits -o report
 """
 _MODELS = """\
 examples:
@@ -190,7 +197,8 @@ def _fit(commands):
                    help="with --grid: lines of the model (those that all grids have)")
     c.add_argument("--model-error", type=positive, default=0.1, metavar="SHARE",
                    help="with --grid: how wrong its fluxes may be, 1 sigma (%(default)s)")
-    text = "observed spectra to take the noise from; their labels, if any, are not used"
+    text = ("observed spectra to take the noise from and, also of line catalogues, to adapt to; "
+            "their labels, if any, are not used")
     c.add_argument("observed", nargs="*", metavar="SPECTRA", help=text)
     c.add_argument("-o", "--output", required=True, metavar="MODEL", help="model file to write")
     c.add_argument("--population", type=float, default=0.0, metavar="SHARE",
@@ -209,12 +217,19 @@ def _fit(commands):
         ("evaluate", "steps between looks at these, and checkpoints"),
         ("patience", "looks without progress before it stops"),
     ):
-        training.add_argument(f"--{name}", type=whole(1), default=getattr(Training, name),
+        least = 0 if name == "steps" else 1
+        training.add_argument(f"--{name}", type=whole(least), default=getattr(Training, name),
                               metavar="N", help=f"{text} (%(default)s)")
     training.add_argument("--learning-rate", type=positive, default=Training.learning_rate,
                           metavar="RATE", help="its peak (%(default)s)")
     training.add_argument("--optimiser", choices=sorted(OPTIMISERS), default=Training.optimiser,
                           help="how steps are taken (%(default)s)")
+    group = c.add_argument_group("domain adaptation")
+    group.add_argument("--adapt", choices=METHODS, default="none",
+                       help="make summaries of simulations and observations alike, if that helps "
+                            "(%(default)s)")
+    group.add_argument("--adapt-steps", type=whole(1), default=Adaptation.steps, metavar="N",
+                       help="steps of each method (%(default)s)")
     _add_reading(c)
 
 
@@ -230,6 +245,8 @@ def _diagnose(commands):
     source.add_argument("--survey", metavar="FILE",
                         help="HDF5 file of 'flowspec simulate moons': report by magnitude, "
                              "exposure time, redshift, strength of lines and type")
+    source.add_argument("--gap", nargs="+", metavar="SPECTRA",
+                        help="observed spectra, without labels: how they differ from simulations")
     c.add_argument("--noise-from", nargs="+", default=[], metavar="SPECTRA",
                    help="observed spectra to take the noise from, as in the training")
     c.add_argument("--num-samples", type=whole(100), default=300, metavar="N",

@@ -8,7 +8,7 @@ import numpy as np
 
 from flowspec import plots
 from flowspec.check import calibration
-from flowspec.cli import survey
+from flowspec.cli import gap, survey
 from flowspec.cli.fit import simulations
 from flowspec.cli.inputs import reading
 from flowspec.cli.outputs import make_folder, save, write_table
@@ -32,6 +32,9 @@ def run(args: Namespace) -> None:
     """
     if args.survey:
         survey.run(args)
+        return
+    if args.gap:
+        gap.run(args, partial(_like, args))
         return
     posterior = load(args.model)
     theta, obs = _truths(args, posterior)
@@ -62,6 +65,12 @@ def _truths(args: Namespace, posterior: Posterior) -> tuple[np.ndarray, Spectra]
     sim = simulator_of(posterior, args.model)
     if args.noise_from:
         sim = sim.with_noise(read(args.noise_from, **reading(args)))
+    return simulated(sim, args.n, args.seed)
+
+
+def _like(args: Namespace, posterior: Posterior, obs: Spectra) -> tuple[np.ndarray, Spectra]:
+    """Simulations with the noise of observations."""
+    sim = simulator_of(posterior, args.model).with_noise(obs)
     return simulated(sim, args.n, args.seed)
 
 

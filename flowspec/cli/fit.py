@@ -8,19 +8,22 @@ from dataclasses import fields
 import numpy as np
 import numpyro.distributions as dist
 
+from flowspec.adapt import Adaptation
 from flowspec.cli.grids import nebulae
 from flowspec.cli.inputs import expanded, reading
 from flowspec.cli.outputs import check_file
 from flowspec.cli.simulate import galaxies
 from flowspec.fit import fit
-from flowspec.io import read_simulations
+from flowspec.io import read, read_lines, read_simulations
 from flowspec.io.hdf5 import opened
 from flowspec.io.source import blaming
 from flowspec.line_fit import fit_lines
+from flowspec.lines import Lines
 from flowspec.load import load
 from flowspec.sim.prior import Prior
 from flowspec.sim.user import Simulations
 from flowspec.sim.varied import Varied
+from flowspec.spectra import Spectra
 from flowspec.train import Training
 
 log = logging.getLogger("flowspec")
@@ -47,17 +50,30 @@ def run(args: Namespace) -> None:
         sim = Varied(sim) if args.varied else sim
     else:
         sim = simulations(args.simulations, reading(args))
-    if args.observed and not args.instrument:
-        raise ValueError("expected observed spectra only with --instrument: a file of simulations "
-                         "has its noise in it")
+    if args.observed and not args.instrument and args.adapt == "none":
+        raise ValueError("expected observed spectra only with --instrument or --adapt: a file of "
+                         "simulations has its noise in it")
     given = {f.name: getattr(args, f.name) for f in fields(Training) if hasattr(args, f.name)}
     training = Training(**given)
     start = load(args.start) if args.start else None
     options = {"training": training, "start": start, "checkpoint": args.checkpoint}
+    if args.adapt != "none":
+        options |= {"obs": _observed(args), "adapt": args.adapt,
+                    "adaptation": Adaptation(steps=args.adapt_steps)}
     posterior = make(sim, seed=args.seed, **options)
     posterior.save(args.output)
-    best = posterior.provenance["history"]
-    log.info("%s: best validation loss %.3f", args.output, min(row[-1] for row in best))
+    if best := posterior.provenance["history"]:
+        log.info("%s: best validation loss %.3f", args.output, min(row[-1] for row in best))
+    if record := posterior.provenance["adaptation"]:
+        log.info("%s: adaptation %s (%s)", args.output, record["method"], record["reason"])
+
+
+def _observed(args: Namespace) -> Spectra | Lines | None:
+    if not args.observed:
+        return None
+    if not (args.grid or args.lines):
+        return read(args.observed, **reading(args))
+    return Lines.concatenate([read_lines(path) for path in expanded(args.observed)])
 
 
 def simulations(path: str, options: dict) -> Simulations:

@@ -34,13 +34,13 @@ class Noise(eqx.Module):
         snr: Mean signal-to-noise ratio per good pixel that each curve came with [curves]; unused
             by a preset.
         range: Limits of log10 of the wanted ratio: of the ratio itself for a preset, of its
-            factor on `snr` for observed curves.
+            factor on `snr` for observed curves; None to take the curves as they are.
         observed: Whether the curves come from observations.
     """
 
     ivar: Float[Array, "curves pixels"]
     snr: Float[Array, " curves"]
-    range: tuple[float, float] = eqx.field(static=True)
+    range: tuple[float, float] | None = eqx.field(static=True)
     observed: bool = eqx.field(static=True)
 
     @classmethod
@@ -51,9 +51,11 @@ class Noise(eqx.Module):
 
     @classmethod
     def from_observed(
-        cls, obs: Spectra, wave: np.ndarray, range: tuple[float, float] = (-0.5, 0.3)
+        cls, obs: Spectra, wave: np.ndarray, range: tuple[float, float] | None = (-0.5, 0.3)
     ) -> "Noise":
         """The curves of observed spectra, resampled to `wave`, each with its signal-to-noise ratio.
+
+        With a range of None they are inverse variances in the unit of the simulated flux.
 
         Raises:
             ValueError: If no row of `obs` has a good pixel on `wave`.
@@ -75,7 +77,7 @@ class Noise(eqx.Module):
         ivar = np.where(good, ivar, 0)
         snr = (flux * np.sqrt(ivar)).sum(1) / good.sum(1)
         return cls(
-            jnp.asarray(ivar / scale[:, None], jnp.float32),
+            jnp.asarray(ivar if range is None else ivar / scale[:, None], jnp.float32),
             jnp.asarray(np.clip(snr, 0.1, 1e3), jnp.float32),
             range,
             True,
@@ -86,6 +88,8 @@ class Noise(eqx.Module):
         which, level = jr.split(key)
         row = jr.randint(which, (), 0, self.ivar.shape[0])
         shape = self.ivar[row]
+        if self.range is None:
+            return shape
         low, high = self.range
         wanted = 10 ** jr.uniform(level, minval=low, maxval=high)
         wanted = wanted * self.snr[row] if self.observed else wanted

@@ -140,7 +140,7 @@ def draw_curve(
     """
     on = {name: 1.0 * (name in active) for name in ("calibration", "mismatch")}
     return jnp.exp(
-        on["calibration"] * calibration_error(overall, calibration)
+        on["calibration"] * _calibration(overall, calibration)
         + on["mismatch"] * _clipped(local, 0.015, (len(mismatch),)) @ mismatch
     )
 
@@ -166,7 +166,7 @@ def _neutral_hydrogen(key, on):
     return 10.0 + on * (column - 10.0), lya
 
 
-def calibration_error(key, basis):
+def _calibration(key, basis):
     """ln of the factor on the flux: overall, slope, and three further degrees."""
     sizes = jnp.array([0.05, 0.08, 0.05, 0.03, 0.02])
     return (_clipped(key, 1.0, (len(basis),)) * sizes) @ basis

@@ -63,8 +63,16 @@ class CallableSimulator(eqx.Module):
             self.noise, self.sigma = None, jnp.asarray(sigma, jnp.float32)
 
     def with_noise(self, obs: Spectra) -> "CallableSimulator":
-        """The same simulator with its noise drawn from observed spectra."""
-        return CallableSimulator(self.function, self.prior, self.wave, obs)
+        """The same simulator with its noise drawn from observed spectra.
+
+        One made with a standard deviation, so in the unit of the observations, takes their inverse
+        variances as they are; any other their signal-to-noise ratios.
+        """
+        new = CallableSimulator(self.function, self.prior, self.wave, obs)
+        if self.noise is None:
+            noise = Noise.from_observed(obs, self.wave, range=None)
+            new = eqx.tree_at(lambda s: s.noise, new, noise)
+        return new
 
     def flux(self, key: PRNGKeyArray, theta: Float[Array, " params"]) -> Float[Array, " pixels"]:
         """Noiseless spectrum [pixels]."""
