@@ -38,5 +38,5 @@ def summary(runs: list[dict]) -> dict:
     out = {}
     for key in numbers:
         values = np.array([run[key] for run in runs])
-        out[key], out[key + "_sd"] = float(values.mean()), float(values.std(ddof=1 * (len(runs) > 1)))
+        out[key], out[f"{key}_sd"] = float(values.mean()), float(values.std(ddof=len(runs) > 1))
     return out

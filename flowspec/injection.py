@@ -97,7 +97,7 @@ class Injected(eqx.Module):
         """One spectrum with more noise than its inverse variance says."""
         amount, white, shape = jr.split(key, 3)
         noise = jnp.convolve(jr.normal(white, flux.shape), self.kernel, mode="same")
-        noise = jnp.exp(_SCATTER * jr.normal(amount)) * self.excess * noise
+        noise = jnp.exp(_SCATTER * (jr.normal(amount) - _SCATTER)) * self.excess * noise
         factor = jnp.exp(self.size * jr.normal(shape, (len(self.basis),)) @ self.basis)
         sigma = jnp.where(ivar > 0, jnp.maximum(ivar, 1e-30) ** -0.5, 0.0)
         return flux + (factor - 1) * signal(flux, ivar) + sigma * noise
