@@ -24,6 +24,7 @@ BENCHMARKS = {
     "cloudy_inverse": 0,
     "real_nebulae": 0,
     "shift_toy": 1,
+    "shift_real": 0,
 }
 
 

@@ -1,7 +1,8 @@
 """The toy problem under controlled shifts: no adaptation, each method, and the choice by `auto`.
 
-Shifts are those of `benchmarks.shifted`. For every seed a model is trained on simulations; then each
-shift gives 1,000 unlabelled spectra to adapt to and 1,000 others whose labels enter the scores only.
+Shifts are those of `benchmarks.shifted`. For every seed a model is trained on simulations; then
+each shift gives 1,000 unlabelled spectra to adapt to and 1,000 others whose labels enter the scores
+only.
 All methods start from that model; columns of methods are what `fit(adapt=...)` gives by their name,
 from one exploration, as `auto` picks from it.
 """
@@ -35,8 +36,8 @@ def run(
     shifts: str = ",".join(shifted.SHIFTS),
     steps: int = 3000,
     batch: int = 64,
-    injected: int = 1500,
-    aligned: int = 400,
+    injected: int = 2500,
+    aligned: int = 300,
     rows: int = 1000,
 ) -> dict:
     """Scores per shift and method, mean and spread over seeds.
@@ -51,7 +52,7 @@ def run(
         aligned: Steps of each alignment.
         rows: Spectra to adapt to.
     """
-    adaptation = Adaptation(steps=aligned, injected=injected)
+    adaptation = Adaptation(steps=aligned, injected=injected, stages=1)
     training = fs.Training(steps=steps, batch=batch, evaluate=max(1, steps // 6))
     found = {shift: {} for shift in shifts.split(",")}
     for seed in range(first, first + seeds):
@@ -88,6 +89,7 @@ def adapted_to(post, shift: str, seed: int, rows: int, training, adaptation) -> 
         best, reason = pick(candidates, data, method)
         row = scored(post, best, truth, test)
         out["injection" if method == "none" else method] = row | {"picked": f"{best.name} {reason}"}
+    out["unadapted"] |= simulated_calibration(post, candidates[0], task)
     out["auto"] |= simulated_calibration(post, best, task) | {"seconds": seconds}
     return out
 

@@ -143,7 +143,7 @@ def population_weight(population, labels: tuple[Array, ...]) -> Float[Array, " n
     return ratio / ratio.mean()
 
 
-def ramp(progress: Float[Array, ""]) -> Float[Array, ""]:
+def ramp(progress: Float[Array, "*n"]) -> Float[Array, "*n"]:
     """Schedule of Ganin et al. (2016), section 5.2.2: ``2 / (1 + exp(-10 p)) - 1``."""
     return 2 / (1 + jnp.exp(-_STEEP * progress)) - 1
 

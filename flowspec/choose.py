@@ -296,7 +296,7 @@ def input_gap(simulator, population, task: Task) -> Gap:
 
 
 def _seen(task: Task) -> tuple[Array, ...]:
-    return tuple(a[:MOST] for a in task.observed)
+    return tuple(jnp.asarray(a[:MOST]) for a in task.observed)
 
 
 def _drawn(simulator, task: Task) -> tuple[tuple, tuple]:

@@ -92,6 +92,8 @@ def fit(
     if adapt != "none":
         seen = on_grid(obs, wave)
         judged = Spectra(wave, seen.flux[:MOST], seen.ivar[:MOST])
+        if hasattr(sim, "with_noise"):
+            training_set = held_out = sim.with_noise(obs, exact=True)
         task = Task(
             training_set, validation, (seen.flux, seen.ivar), jr.fold_in(keys[3], 1),
             lambda model: replace(posterior, model=model).sample(judged, DRAWS), broad_features,

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from flowspec.sim.detector import Detector
 from flowspec.spectra import Spectra
 
+EXACT = (0.0, 0.0)  # range of `Noise` for the signal-to-noise ratios of observations as they are
 # Strongest night-sky features (vacuum angstrom): [O I], Na D and the heads of the OH bands
 # (Rousselot et al. 2000; Osterbrock et al. 1996), for residuals of their subtraction.
 AIRGLOW = np.array([

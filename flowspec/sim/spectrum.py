@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
 from flowspec.sim.detector import Detector
 from flowspec.sim.instrument import Instrument, PixelOperator
 from flowspec.sim.lattice import C_KMS, Lattice
-from flowspec.sim.noise import MixedNoise, Noise, add_noise, airglow
+from flowspec.sim.noise import EXACT, MixedNoise, Noise, add_noise, airglow
 from flowspec.sim.nuisance import polynomial_basis, smooth_basis
 from flowspec.sim.prior import Prior
 from flowspec.spectra import Spectra
@@ -83,9 +83,15 @@ class SpectrumSimulator(eqx.Module):
         """Wavelengths of the lattice that the instrument sees, in angstrom [window]."""
         return self.lattice.wave[self.pixels.first : self.pixels.last]
 
-    def with_noise(self, obs: Spectra) -> "SpectrumSimulator":
-        """The same simulator with its noise drawn from observed spectra (`MixedNoise`)."""
-        noise = self._noise_of(obs)
+    def with_noise(self, obs: Spectra, *, exact: bool = False) -> "SpectrumSimulator":
+        """The same simulator with its noise drawn from observed spectra.
+
+        Args:
+            obs: The spectra.
+            exact: At their signal-to-noise ratios alone, instead of a wider range and a share of
+                the instrument's own noise (`MixedNoise`).
+        """
+        noise = Noise.from_observed(obs, self.wave, EXACT) if exact else self._noise_of(obs)
         return eqx.tree_at(lambda s: s.noise, self, noise, is_leaf=lambda x: x is self.noise)
 
     def _noise_of(self, obs):

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from flowspec.io.hdf5 import read_simulations
-from flowspec.sim.noise import Noise
+from flowspec.sim.noise import EXACT, Noise
 from flowspec.sim.prior import Prior
 from flowspec.spectra import Spectra
 
@@ -62,15 +62,20 @@ class CallableSimulator(eqx.Module):
                 raise ValueError(f"expected noise above zero; got {sigma.min():g}")
             self.noise, self.sigma = None, jnp.asarray(sigma, jnp.float32)
 
-    def with_noise(self, obs: Spectra) -> "CallableSimulator":
+    def with_noise(self, obs: Spectra, *, exact: bool = False) -> "CallableSimulator":
         """The same simulator with its noise drawn from observed spectra.
 
         One made with a standard deviation, so in the unit of the observations, takes their inverse
         variances as they are; any other their signal-to-noise ratios.
+
+        Args:
+            obs: The spectra.
+            exact: At their signal-to-noise ratios alone, instead of a wider range.
         """
         new = CallableSimulator(self.function, self.prior, self.wave, obs)
-        if self.noise is None:
-            noise = Noise.from_observed(obs, self.wave, range=None)
+        if self.noise is None or exact:
+            limits = None if self.noise is None else EXACT
+            noise = Noise.from_observed(obs, self.wave, limits)
             new = eqx.tree_at(lambda s: s.noise, new, noise)
         return new
 

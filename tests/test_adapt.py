@@ -1,0 +1,222 @@
+"""Adaptation: what it finds where the answer is known, when it stands aside, what it never sees."""
+
+import ast
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import flowspec
+from flowspec import Spectra, Training, fit
+from flowspec.adapt import Adaptation, Adapted, Paired, adapted_loss, population_weight, ramp
+from flowspec.check.domain import Gap
+from flowspec.check.population import PopulationRatio
+from flowspec.choose import Candidate, Judgement, pick
+from flowspec.losses import negative_log_likelihood
+from flowspec.model import build
+from tests.problems import SIGMA, WAVE, linear_simulator, shapes
+from tests.test_train import SIZES
+
+TRAINING = Training(steps=500, batch=64, evaluate=250, validation=256, learning_rate=5e-3)
+ADAPTATION = Adaptation(steps=40, injected=400, stages=1, learning_rate=5e-3)
+
+
+def observations(rows: int, noise: float, seed: int = 0) -> tuple[np.ndarray, Spectra]:
+    """Of the linear problem, their noise so many times what their errors say."""
+    rng = np.random.default_rng(seed)
+    theta = rng.standard_normal((rows, 2))
+    flux = theta @ np.asarray(shapes()) + noise * SIGMA * rng.standard_normal((rows, len(WAVE)))
+    return theta, Spectra(WAVE, flux, np.full(flux.shape, SIGMA**-2))
+
+
+def leaves(post) -> list[np.ndarray]:
+    return [np.asarray(a) for a in jax.tree.leaves(post.model) if hasattr(a, "shape")]
+
+
+def test_unknown_noise_gives_the_posterior_of_the_noisier_problem():
+    """Twice the noise: the exact covariance is (1 + S S^T / 4 sigma^2)^-1."""
+    _, obs = observations(400, 2.0)
+    theta, test = observations(400, 2.0, seed=1)
+    post = fit(linear_simulator(), obs, adapt="auto", training=TRAINING, architecture=SIZES,
+               adaptation=ADAPTATION, progress=False)  # fmt: skip
+    record = post.provenance["adaptation"]
+    assert record["before"]["auc"] > 0.8 and record["closed"]
+    s = np.asarray(shapes())
+    exact = np.sqrt(np.diag(np.linalg.inv(np.eye(2) + s @ s.T / (2 * SIGMA) ** 2)))
+    samples = post.sample(test, 300)
+    # a short training: the width to a fifth; ignorant of the noise it would be half
+    np.testing.assert_allclose(np.median(samples.std(0), axis=0), exact, rtol=0.2)
+    low, high = np.percentile(samples, [16, 84], axis=0)
+    assert ((low < theta) & (theta < high)).mean() == pytest.approx(0.68, abs=0.06)
+
+
+def test_it_stands_aside_where_there_is_no_gap():
+    _, obs = observations(300, 1.0)
+    options = {"training": TRAINING, "architecture": SIZES, "progress": False}
+    post = fit(linear_simulator(), obs, adapt="auto", adaptation=ADAPTATION, **options)
+    record = post.provenance["adaptation"]
+    assert (record["method"], record["inject"]) == ("none", 0)
+    assert record["reason"] == "no gap beyond the population"
+    for a, b in zip(leaves(post), leaves(fit(linear_simulator(), obs, **options)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_names_and_notes_change_nothing():
+    """Labels can only come with spectra as what `Spectra` has beside numbers."""
+    _, obs = observations(80, 2.0)
+    labelled = Spectra(obs.wave, obs.flux, obs.ivar, names=[f"z={i}" for i in range(80)],
+                       notes=["log_mstar=10"] * 80)  # fmt: skip
+    brief = replace(TRAINING, steps=4, evaluate=4, batch=16, validation=64)
+    options = {"adapt": "dann", "training": brief, "architecture": SIZES, "progress": False,
+               "adaptation": Adaptation(steps=4, injected=4, stages=1)}  # fmt: skip
+    pair = [fit(linear_simulator(), o, **options) for o in (obs, labelled)]
+    for a, b in zip(*map(leaves, pair), strict=True):
+        np.testing.assert_array_equal(a, b)
+    records = [post.provenance["adaptation"] for post in pair]
+    assert records[0] == records[1] and records[0]["method"] == "dann"
+
+
+def test_nothing_that_adapts_reads_files_or_names():
+    """Only arrays of data go in: no reader, no name and no note of a spectrum."""
+    folder = Path(flowspec.__file__).parent
+    files = ["adapt.py", "choose.py", "injection.py", "losses.py", "check/domain.py",
+             "check/population.py"]  # fmt: skip
+    for file in files:
+        tree = ast.parse((folder / file).read_text())
+        used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+        assert not used & {"names", "notes", "table", "meta"}, file
+        modules = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+        assert not {m for m in modules if m.startswith(("flowspec.io", "astropy", "h5py"))}, file
+
+
+def test_requests_that_cannot_be_met():
+    _, obs = observations(30, 1.0)
+    with pytest.raises(ValueError, match="expected observations to adapt to; got none"):
+        fit(linear_simulator(), adapt="auto")
+    with pytest.raises(ValueError, match="at least 50 observations to adapt to; got 30"):
+        fit(linear_simulator(), obs, adapt="mmd")
+    with pytest.raises(ValueError, match="expected a method of adaptation among"):
+        fit(linear_simulator(), obs, adapt="magic")
+    elsewhere = Spectra(3 * WAVE, obs.flux, obs.ivar)
+    with pytest.raises(ValueError, match="good pixels between 4000 and 8000"):
+        fit(linear_simulator(), elsewhere, adapt="auto")
+
+
+def test_few_observations_are_left_alone(caplog):
+    _, obs = observations(30, 1.0)
+    brief = replace(TRAINING, steps=2, evaluate=2, batch=16, validation=64)
+    post = fit(linear_simulator(), obs, adapt="auto", training=brief, architecture=SIZES,
+               progress=False)  # fmt: skip
+    assert post.provenance["adaptation"]["reason"] == "fewer than 50 observations"
+    assert "30 observations, of which at least 50" in caplog.text
+
+
+def paired(method: str):
+    sim = linear_simulator()
+    model = build(jr.key(0), sim.prior, WAVE, SIZES)
+    _, obs = observations(64, 2.0)
+    observed = jnp.asarray(obs.flux, jnp.float32), jnp.asarray(obs.ivar, jnp.float32)
+    state = Adapted.of(jr.key(1), model, method, observed)
+    source = Paired(sim, observed, None, jnp.float32(1), jnp.int32(0), 0.5, 10)
+    return state, source.batch(jr.key(2), jnp.int32(0), 32)
+
+
+@pytest.mark.parametrize("method", ["dann", "mmd", "coral"])
+def test_without_strength_the_model_learns_from_simulations_alone(method):
+    state, (simulated, weight, observed, strength) = paired(method)
+    assert len(observed[0]) == 16 and len(simulated[0]) == 32
+
+    @eqx.filter_jit
+    def gradients(state, strength):
+        ours = eqx.filter_grad(adapted_loss)(state, simulated, weight, observed, strength)
+        return ours.model.variables, eqx.filter_grad(negative_log_likelihood)(
+            state.model, *simulated
+        ).variables
+
+    ours, alone = gradients(state, 0 * strength)
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(alone), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    aligned, _ = gradients(state, strength)
+    pairs = zip(jax.tree.leaves(aligned), jax.tree.leaves(alone), strict=True)
+    assert max(float(jnp.abs(a - b).max()) for a, b in pairs) > 1e-3
+
+
+def test_schedule():
+    """Ganin et al. (2016): 0 at the start, 0.987 half way, 1 at the end."""
+    np.testing.assert_allclose(ramp(jnp.array([0.0, 0.5, 1.0])), [0, 0.98661, 0.99991], atol=1e-5)
+
+
+def test_weights_of_a_population_have_a_mean_of_one():
+    """Two equal halves, of which the second is three times as common among observations."""
+    labels = np.random.default_rng(0).uniform(size=(4000, 1))
+    ratio = PopulationRatio.flat(labels)
+    upper = jnp.where(jnp.arange(ratio.log_share.shape[1]) >= 4, jnp.log(3.0), 0.0)
+    ratio = PopulationRatio(ratio.edges, upper[None] + 7.0)  # of any normalisation
+    weight = population_weight(ratio, (jnp.asarray(labels),))
+    assert float(weight.mean()) == pytest.approx(1)
+    expected = np.where(labels[:, 0] < float(ratio.edges[0, 3]), 0.5, 1.5)
+    np.testing.assert_allclose(weight, expected, atol=0.01)
+
+
+def candidate(method, auc, score, error=0.1):
+    gap = Gap(auc, 0.01, np.zeros(2), 0.5)
+    judgement = Judgement(gap, 1.0, score, error, None, np.zeros((1, 8)))
+    return Candidate({"method": method, "inject": 0.0}, None, None, judgement)
+
+
+def test_the_choice():
+    none, mmd = candidate("none", 0.9, 1.0), candidate("mmd", 0.55, 2.0)
+    dann, weak = candidate("dann", 0.7, 1.5), candidate("coral", 0.8, 1.1)
+    open_, closed = Gap(0.9, 0.01, np.zeros(2), 0.5), Gap(0.55, 0.01, np.zeros(2), 0.9)
+    assert pick([none, dann, mmd], open_, "auto")[0] is mmd
+    assert pick([none, dann, mmd], open_, "dann")[0] is dann
+    assert pick([none, weak], open_, "auto") == (none, "nothing significantly better")
+    alike = candidate("none", 0.55, 1.0)
+    assert pick([alike, mmd], closed, "auto") == (alike, "no gap beyond the population")
+    assert pick([none, alike, mmd], open_, "auto") == (alike, "closed without alignment")
+
+
+RUN = """
+import sys
+import jax, jax.numpy as jnp, jax.random as jr, numpy as np
+from flowspec.adapt import Adaptation, adapt
+from flowspec.train import Training
+from tests.problems import linear_simulator
+from tests.test_adapt import WAVE, SIZES, build, observations
+
+sim = linear_simulator()
+_, obs = observations(64, 2.0)
+data = jnp.asarray(obs.flux, jnp.float32), jnp.asarray(obs.ivar, jnp.float32)
+model, = adapt(
+    build(jr.key(0), sim.prior, WAVE, SIZES), sim, data, sim.draw(jr.key(1), 32), jr.key(2),
+    method="mmd", weight=1.0, population=None, training=Training(batch=16),
+    adaptation=Adaptation(steps=5, stages=1), progress=False,
+)
+leaves = [np.asarray(a).ravel() for a in jax.tree.leaves(model) if hasattr(a, "shape")]
+np.save(sys.argv[1], np.concatenate(leaves))
+print(jax.device_count())
+"""
+
+
+@pytest.mark.slow
+def test_four_devices_adapt_as_one(tmp_path):
+    root, models = str(Path(__file__).resolve().parents[1]), []
+    for count in "14":
+        flags = f"--xla_force_host_platform_device_count={count}"
+        out = tmp_path / f"{count}.npy"
+        run = subprocess.run(
+            [sys.executable, "-c", RUN, str(out)], capture_output=True, text=True, cwd=root,
+            env=os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": root},
+        )  # fmt: skip
+        assert run.returncode == 0, run.stderr
+        assert run.stdout.split()[-1] == count
+        models.append(np.load(out))
+    np.testing.assert_allclose(*models, rtol=0, atol=2e-5)
