@@ -25,6 +25,7 @@ BENCHMARKS = {
     "real_nebulae": 0,
     "shift_toy": 1,
     "shift_real": 0,
+    "shift_ages": 0,
 }
 
 

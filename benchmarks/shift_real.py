@@ -1,7 +1,7 @@
-"""Simulations to real spectra: a shipped model as it is, and adapted to the spectra without labels.
+"""Simulations to real spectra: a shipped model as it is, and adapted to them without labels.
 
-For every seed the shipped model of the survey is adapted (`fit(start=..., adapt=...)`) to all spectra
-of the survey, and both are scored as in `real_sdss` and `real_vandels`.
+For every seed the shipped model of the survey is adapted (`fit(start=..., adapt=...)`) to all
+spectra of the survey, and both are scored as in `real_sdss` and `real_vandels`.
 """
 
 import tempfile
@@ -21,8 +21,8 @@ SURVEYS = {
 
 
 def run(
-    *, survey: str = "vandels", method: str = "auto", seeds: int = 5, injected: int = 1000,
-    aligned: int = 400, batch: int = 64, rate: float = 3e-4, draws: int = 300,
+    *, survey: str = "vandels", method: str = "auto", seeds: int = 5, injected: int = 400,
+    aligned: int = 150, batch: int = 64, rate: float = 3e-4, draws: int = 300,
 ) -> dict:  # fmt: skip
     """Figures before and after, and what was measured and chosen.
 
@@ -38,7 +38,7 @@ def run(
     """
     module, read, group = SURVEYS[survey]
     obs = read()
-    adaptation = Adaptation(steps=aligned, injected=injected, learning_rate=rate)
+    adaptation = Adaptation(steps=aligned, injected=injected, learning_rate=rate, stages=1)
     before = flat(module.run(model=survey, draws=draws)[group])
     after, records = [], []
     for seed in range(seeds):
@@ -57,6 +57,6 @@ def run(
         "before": before,
         "after": {k: float(v.mean()) for k, v in numbers.items()},
         "spread": {k: float(v.std(ddof=seeds > 1)) for k, v in numbers.items()},
-        "chosen": [f"{r['method']} {r.get('inject')} {r['reason']}" for r in records],
+        "chosen": [f"{r['method']} {r.get('injected')} {r['reason']}" for r in records],
         "records": records,
     }

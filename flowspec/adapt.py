@@ -20,7 +20,7 @@ from flowspec.train import Training, draw_batch, train
 METHODS = ("none", "dann", "mmd", "coral", "auto")
 # So that gradients on the summaries are alike in size at a weight of 1.
 _SCALE = {"mmd": 30.0, "coral": 10.0}
-_HEAVIEST = 30.0  # weight of a simulation of the observed population
+_WEIGHTS = (0.02, 30.0)  # of a simulation: one alone must not stand for the population
 _STEEP = 10.0  # of the schedule
 
 
@@ -35,6 +35,7 @@ class Adaptation:
         stages: Models of each run to choose from: after every such part of the steps.
         learning_rate: Peak of the learning rate.
         share: Observations per simulation in a batch.
+        weighted: Whether alignment gives simulations the estimated population of the observations.
         inject: Whether simulations get the excess noise of the observations and calibration
             errors first (`flowspec.injection`).
     """
@@ -45,6 +46,7 @@ class Adaptation:
     stages: int = 2
     learning_rate: float = 1e-3
     share: float = 0.5
+    weighted: bool = True
     inject: bool = True
 
 
@@ -135,11 +137,11 @@ class Paired(eqx.Module):
 
 
 def population_weight(population, labels: tuple[Array, ...]) -> Float[Array, " n"]:
-    """Observed over simulated population, of mean one, at most about `_HEAVIEST`."""
+    """Observed over simulated population, of mean one and within about `_WEIGHTS`."""
     if population is None:
         return jnp.ones(len(labels[0]))
     log_ratio = population.log_ratio(*labels)
-    ratio = jnp.minimum(len(log_ratio) * jax.nn.softmax(log_ratio), _HEAVIEST)
+    ratio = jnp.clip(len(log_ratio) * jax.nn.softmax(log_ratio), *_WEIGHTS)
     return ratio / ratio.mean()
 
 

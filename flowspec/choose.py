@@ -39,6 +39,7 @@ DRAWS = 32  # of the posterior of each
 _ROWS = 2048  # simulations judged on
 SIZES = (0.0, 0.7, 1.0, 1.4)  # of the measured calibration error that are tried
 _AT_ONCE = 256
+SHARED = 0.5  # least overlap of a candidate: a score must speak for most observations
 _SIGNIFICANT = 2.0  # standard errors by which a score must exceed that of standing aside
 
 
@@ -185,7 +186,7 @@ def explore(
         methods: Of alignment, to try.
         aside: Whether to try none of them where there is no gap.
     """
-    name = {"method": "none", "inject": 0.0}
+    name = {"method": "none", "injected": False}
     candidates = [Candidate(name, *judged(model, task.simulator, task))]
     population = candidates[0].judgement.population
     data = input_gap(task.simulator, population, task)
@@ -200,7 +201,7 @@ def explore(
                 method="none", weight=0.0, population=None, training=task.training,
                 adaptation=task.adaptation, progress=task.progress,
             )  # fmt: skip
-            name = {"method": "none", "inject": float(injected.size)}
+            name = {"method": "none", "injected": True, "size": float(injected.size)}
             candidates.append(Candidate(name, *judged(model, injected, task)))
     start = candidates[-1]
     if aside and start.judgement.gap.closed:
@@ -213,10 +214,11 @@ def explore(
 def _aligned(start: Candidate, method: str, task: Task) -> list[Candidate]:
     """Candidates of one method: every weight, every stage."""
     found = []
+    population = start.judgement.population if task.adaptation.weighted else None
     for weight in task.adaptation.weights:
         stages = adapt(
             start.model, start.simulator, task.observed, task.validation, jr.fold_in(task.key, 6),
-            method=method, weight=weight, population=start.judgement.population,
+            method=method, weight=weight, population=population,
             training=task.training, adaptation=task.adaptation, progress=task.progress,
         )  # fmt: skip
         for i, stage in enumerate(stages):
@@ -242,7 +244,10 @@ def pick(candidates: list[Candidate], data: Gap, method: str) -> tuple[Candidate
     start = [c for c in candidates if c.name["method"] == "none"][-1]
     if start.judgement.gap.closed:
         return start, "closed without alignment"
-    best = max([start, *(c for c in candidates if c.name["method"] != "none")], key=_score)
+    able = [c for c in candidates if c.judgement.gap.overlap >= SHARED]
+    if not able:
+        return start, "simulations cover too little of the observations"
+    best = max([start, *(c for c in able if c.name["method"] != "none")], key=_score)
     rise = _score(best) - _score(start)
     if rise <= _SIGNIFICANT * np.hypot(best.judgement.error, start.judgement.error):
         return start, "nothing significantly better"
@@ -292,7 +297,8 @@ def input_gap(simulator, population, task: Task) -> Gap:
     """Between what simulations and observations look like, at the observed population."""
     labels, inputs = _drawn(simulator, task)
     weight = np.asarray(population_weight(population, labels))
-    return domain_gap(task.describe(*inputs), task.describe(*_seen(task)), weight)
+    described = (task.describe(*map(np.asarray, data)) for data in (inputs, _seen(task)))
+    return domain_gap(*described, weight)
 
 
 def _seen(task: Task) -> tuple[Array, ...]:

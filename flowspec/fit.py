@@ -90,7 +90,7 @@ def fit(
     posterior = Posterior(model, wave, blank, Recalibration.identity(), architecture, {})
     record = {}
     if adapt != "none":
-        seen = on_grid(obs, wave)
+        seen = on_grid(obs, wave)[np.random.default_rng(0).permutation(len(obs))]
         judged = Spectra(wave, seen.flux[:MOST], seen.ivar[:MOST])
         if hasattr(sim, "with_noise"):
             training_set = held_out = sim.with_noise(obs, exact=True)

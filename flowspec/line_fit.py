@@ -75,7 +75,7 @@ def fit_lines(
     record = {}
     if adapt != "none":
         known = obs.select(sim.lines)
-        known = known[np.flatnonzero(known.usable)]
+        known = known[np.random.default_rng(0).permutation(np.flatnonzero(known.usable))]
         task = Task(
             sim, validation, data_of(known, dereddened), jr.fold_in(keys[2], 1),
             lambda model: _draws(replace(posterior, model=model), known[:MOST], dereddened),

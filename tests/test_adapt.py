@@ -63,7 +63,7 @@ def test_it_stands_aside_where_there_is_no_gap():
     options = {"training": TRAINING, "architecture": SIZES, "progress": False}
     post = fit(linear_simulator(), obs, adapt="auto", adaptation=ADAPTATION, **options)
     record = post.provenance["adaptation"]
-    assert (record["method"], record["inject"]) == ("none", 0)
+    assert (record["method"], record["injected"]) == ("none", False)
     assert record["reason"] == "no gap beyond the population"
     for a, b in zip(leaves(post), leaves(fit(linear_simulator(), obs, **options)), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -169,7 +169,7 @@ def test_weights_of_a_population_have_a_mean_of_one():
 def candidate(method, auc, score, error=0.1):
     gap = Gap(auc, 0.01, np.zeros(2), 0.5)
     judgement = Judgement(gap, 1.0, score, error, None, np.zeros((1, 8)))
-    return Candidate({"method": method, "inject": 0.0}, None, None, judgement)
+    return Candidate({"method": method, "injected": False}, None, None, judgement)
 
 
 def test_the_choice():
