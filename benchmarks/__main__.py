@@ -23,6 +23,7 @@ BENCHMARKS = {
     "learned": 0,
     "cloudy_inverse": 0,
     "real_nebulae": 0,
+    "shift_photometry": 0,
 }
 
 

@@ -143,6 +143,7 @@ def adapted(
                           method="none", weight=0.0, population=None, **options)
         name = {"method": "none", "inject": True}
         candidates.append(Candidate(name, model, simulator, judge(model, simulator)))
+        log.info("%s: %s", name, candidates[-1].judgement.record())
     start = candidates[-1]
     tried = [m for m in METHODS if m not in ("none", "auto")] if method == "auto" else [method]
     tried = [] if method == "none" else tried

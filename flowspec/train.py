@@ -135,9 +135,12 @@ def train(
 
 
 def first_state(params: eqx.Module, optimiser: optax.GradientTransformation, rows: int) -> State:
-    """State before the first step, with room for `rows` evaluations."""
+    """State before the first step, with room for `rows` evaluations.
+
+    Copies: a step donates its state, and with it would take the arrays of the model given.
+    """
     return State(
-        params, optimiser.init(params), jax.tree.map(jnp.copy, params),
+        jax.tree.map(jnp.copy, params), optimiser.init(params), jax.tree.map(jnp.copy, params),
         jnp.float32(jnp.inf), jnp.int32(0), jnp.int32(0),
         jnp.full((rows, 3), jnp.nan),
     )  # fmt: skip
