@@ -27,14 +27,12 @@ from flowspec.train import Training
 SIZES = Architecture(aligned=16, summary=16, condition=32, learned=0, layers=3, width=32)
 TRAINING = Training(learning_rate=1e-3, weight_decay=0.1, evaluate=100, patience=4)
 HELD_OUT = {"simba": 512, "tng": 1024}
-MOST = 2000  # observations
-DRAWS = 400
 _LEVELS = {"68": (0.16, 0.84), "95": (0.025, 0.975)}
 
 
 def run(
     seeds: int = 5, steps: int = 900, adapt_steps: int = 600, targets: str = "tng simba",
-    methods: str = " ".join(METHODS),
+    methods: str = " ".join(METHODS), rows: int = 2000, draws: int = 200,
 ) -> dict:  # fmt: skip
     """Scores by target, method and quantity: mean over seeds, and their standard deviation.
 
@@ -44,28 +42,32 @@ def run(
         adapt_steps: Of each adaptation.
         targets: "tng", "simba" or both.
         methods: Of adaptation; "none" is always run, the others start from it.
+        rows: Observations at most.
+        draws: Of the posterior of each.
     """
-    every = {target: [] for target in targets.split()}
-    for target, rows in every.items():
-        for seed in range(seeds):
-            rows.append(one(target, seed, steps, adapt_steps, methods.split()))
-    return {target: spread(rows) for target, rows in every.items()} | {"runs": every}
+    options = (steps, adapt_steps, methods.split(), rows, draws)
+    every = {
+        target: [one(target, seed, *options) for seed in range(seeds)] for target in targets.split()
+    }
+    return {target: spread(runs) for target, runs in every.items()} | {"runs": every}
 
 
-def one(target: str, seed: int, steps: int, adapt_steps: int, methods: list[str]) -> dict:
-    """Scores of all methods on one target with one seed."""
+def one(
+    target: str, seed: int, steps: int, adapt_steps: int, methods: list[str], most: int, draws: int
+) -> dict:
+    """Scores of all methods on one target with one seed; arguments as of `run`."""
     source = "simba" if target == "tng" else "tng"
     folder = data_folder() / "uda/simba_tng"
     sim = simulations(*galaxies(folder, source), seed)
     truth, log_flux = galaxies(folder, target)
-    rows = np.random.default_rng(seed).permutation(len(truth))[:MOST]
+    rows = np.random.default_rng(seed).permutation(len(truth))[:most]
     truth, obs = truth[rows], observe(log_flux[rows], seed + 1000)
     training = replace(TRAINING, steps=steps, validation=HELD_OUT[source])
     options = {"seed": seed, "progress": False, "architecture": SIZES}
     none = fs.fit(sim, training=training, **options)
     own = sim.split(HELD_OUT[source])[1]
     theta, unseen = np.asarray(own.theta), fs.Spectra(sim.wave, own.spectra, own.ivar)
-    results = {"source": scores(none, unseen, theta, unseen, theta)}
+    results = {"source": scores(none, unseen, theta, unseen, theta, draws)}
     adaptation = Adaptation(steps=adapt_steps, inject=False)
     for method in dict.fromkeys(["none", *methods]):
         began = time.process_time()
@@ -73,7 +75,7 @@ def one(target: str, seed: int, steps: int, adapt_steps: int, methods: list[str]
         if method != "none":
             post = fs.fit(sim, obs, start=none, training=replace(training, steps=0), adapt=method,
                           adaptation=adaptation, **options)  # fmt: skip
-        results[method] = scores(post, obs, truth, unseen, theta)
+        results[method] = scores(post, obs, truth, unseen, theta, draws)
         results[method]["cpu_s"] = time.process_time() - began
         if method == "auto":
             record = post.provenance["adaptation"]
@@ -83,8 +85,9 @@ def one(target: str, seed: int, steps: int, adapt_steps: int, methods: list[str]
 
 
 def scores(
-    post: fs.Posterior, obs: fs.Spectra, truth: np.ndarray, unseen: fs.Spectra, labels: np.ndarray
-) -> dict:
+    post: fs.Posterior, obs: fs.Spectra, truth: np.ndarray, unseen: fs.Spectra, labels: np.ndarray,
+    count: int,
+) -> dict:  # fmt: skip
     """Of a posterior on observations, with and without the estimated population.
 
     Args:
@@ -93,14 +96,15 @@ def scores(
         truth: Their parameters [rows, 3].
         unseen: Held-out galaxies of the source.
         labels: Their parameters.
+        count: Draws of each posterior.
     """
-    draws = post.sample(obs, DRAWS)
+    draws = post.sample(obs, count)
     density = post.log_prob(truth, obs)
     gap = domain_gap(post.summaries(unseen), post.summaries(obs))
     population = estimate_population(labels, draws)
     log_ratio, at_truth = (np.asarray(population.log_ratio(x), float) for x in (draws, truth))
     evidence = np.log(np.exp(log_ratio).mean(0))
-    weighted = resample(draws, normalised(log_ratio)[0], DRAWS)
+    weighted = resample(draws, normalised(log_ratio)[0], count)
     return {
         **against(draws, truth), "log_q": density.mean(), "auc": gap.auc,
         "reweighted": against(weighted, truth) | {"log_q": (density + at_truth - evidence).mean()},

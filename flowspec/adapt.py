@@ -20,6 +20,7 @@ from flowspec.train import Training, draw_batch, train
 METHODS = ("none", "dann", "mmd", "coral", "auto")
 # So that gradients on the summaries are alike in size at a weight of 1.
 _SCALE = {"mmd": 30.0, "coral": 10.0}
+_HEAVIEST = 30.0  # weight of a simulation of the observed population
 _STEEP = 10.0  # of the schedule
 
 
@@ -132,10 +133,11 @@ class Paired(eqx.Module):
 
 
 def population_weight(population, labels: tuple[Array, ...]) -> Float[Array, " n"]:
-    """Observed over simulated population, of mean one; between a twentieth and twenty."""
+    """Observed over simulated population, of mean one, at most about `_HEAVIEST`."""
     if population is None:
         return jnp.ones(len(labels[0]))
-    ratio = jnp.exp(jnp.clip(population.log_ratio(*labels), -3.0, 3.0))
+    log_ratio = population.log_ratio(*labels)
+    ratio = jnp.minimum(len(log_ratio) * jax.nn.softmax(log_ratio), _HEAVIEST)
     return ratio / ratio.mean()
 
 

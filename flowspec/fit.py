@@ -13,6 +13,7 @@ import jax.random as jr
 import numpy as np
 
 from flowspec.adapt import Adaptation
+from flowspec.check.domain import broad_features
 from flowspec.choose import DRAWS, MOST, adapted
 from flowspec.injection import Injected
 from flowspec.losses import negative_log_likelihood
@@ -94,8 +95,9 @@ def fit(
         judged = Spectra(wave, seen.flux[:MOST], seen.ivar[:MOST])
         model, simulator, record = adapted(
             model, training_set, (seen.flux, seen.ivar), validation, jr.fold_in(keys[3], 1),
-            lambda model: replace(posterior, model=model).sample(judged, DRAWS),
-            method=adapt, training=training, adaptation=adaptation, progress=progress,
+            lambda model: replace(posterior, model=model).sample(judged, DRAWS), broad_features,
+            Injected.measured, method=adapt,
+            training=training, adaptation=adaptation, progress=progress,
         )  # fmt: skip
         posterior = replace(posterior, model=model)
         if isinstance(simulator, Injected):

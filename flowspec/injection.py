@@ -1,10 +1,12 @@
-"""Noise injection: simulations with the excess noise of observations, and calibration errors.
+"""Noise injection: simulations with the excess noise and the excess variety of observations.
 
-The cheapest adaptation. What the observations have more of than their inverse variance says is
-measured on them, without labels, and added to simulations in random amounts, so that a network
-learns to see how much there is and to widen its posterior accordingly (Belfiore et al. 2025,
-arXiv:2410.16370, for classes of nebulae).
+The cheapest adaptation. What observations have more of than simulations, pixel noise beyond their
+inverse variance and smooth variety of their continua, is measured on them, without labels, and
+added to simulations, so that a network learns to see it and to widen its posterior accordingly
+(Belfiore et al. 2025, arXiv:2410.16370, inject white noise, for classes of nebulae).
 """
+
+import warnings
 
 import equinox as eqx
 import jax
@@ -14,50 +16,54 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from flowspec.networks import continuum
-from flowspec.sim.nuisance import calibration_error, polynomial_basis
 from flowspec.train import draw_batch
 
 _LAGS = 24  # pixels over which noise is correlated
 _WINDOW = 101  # pixels of the running mean that is taken as the continuum
 _CLIP = 4.0  # standard deviations beyond which a pixel is a line or a blemish, not noise
-_MOST = 1.5  # times the measured excess that a spectrum gets at most
+_BINS = 24  # of a spectrum, of which the shape is taken
+_WAVES = 8  # cosines that a calibration error is made of
+_SCATTER = 0.25  # natural log, of the amount of noise from spectrum to spectrum
 
 
 class Injected(eqx.Module):
     """A simulator whose spectra have further noise and a smooth calibration error.
 
-    Each spectrum gets up to `_MOST` times the measured excess, uniformly, and half of them a
-    calibration error of the size that spectrographs have (`flowspec.sim.nuisance`). The inverse
-    variance stays what it was, for so it is in the observations.
+    Each spectrum gets about as much noise as was measured, and a calibration error of its own. The
+    inverse variance stays what it was, for so it is in the observations.
 
     Attributes:
         simulator: Of spectra as they ought to be.
         excess: Standard deviation of the further noise in units of the pixel's own [pixels].
         kernel: Filter of unit norm that gives it its correlation [lags].
-        basis: Polynomials of the calibration error [degrees, pixels], all 0 for none.
+        basis: Principal curves of the calibration error, each one standard deviation of its
+            natural log [curves, pixels].
+        size: Factor on these.
     """
 
     simulator: eqx.Module
     excess: Float[Array, " pixels"]
     kernel: Float[Array, " lags"]
-    basis: Float[Array, "degrees pixels"]
+    basis: Float[Array, "curves pixels"]
+    size: Float[Array, ""]
 
     @classmethod
     def measured(cls, simulator, simulated: tuple, observed: tuple) -> "Injected":
         """With what observations have more of than simulations.
 
         Args:
-            simulator: Of spectra; one that draws calibration errors gets no more of them.
+            simulator: Of spectra.
             simulated: Flux and inverse variance of some of its spectra [rows, pixels].
             observed: Those of observations, on the same pixels.
         """
         own, theirs = noise_of(*simulated), noise_of(*observed)
-        basis = polynomial_basis(np.asarray(simulator.wave))
-        if "calibration" in getattr(simulator, "nuisances", ()):
-            basis = np.zeros_like(basis)
+        basis = smooth_variety(*(broad_shape(*spectra) for spectra in (simulated, observed)),
+                               len(simulator.wave))
         excess = excess_noise(own, theirs)
-        kernel = correlation_filter(autocovariance(theirs) - autocovariance(own))
-        arrays = (jnp.asarray(a, jnp.float32) for a in (excess, kernel, basis))
+        ordinary = excess <= 1.2 * np.median(excess)  # not on sky lines, of their own shape
+        covariances = [autocovariance(np.where(ordinary, x, np.nan)) for x in (theirs, own)]
+        kernel = correlation_filter(covariances[0] - covariances[1])
+        arrays = (jnp.asarray(a, jnp.float32) for a in (excess, kernel, basis, 1.0))
         return cls(simulator, *arrays)
 
     @property
@@ -88,12 +94,23 @@ class Injected(eqx.Module):
         self, key: PRNGKeyArray, flux: Float[Array, " pixels"], ivar: Float[Array, " pixels"]
     ) -> Float[Array, " pixels"]:
         """One spectrum with more noise than its inverse variance says."""
-        amount, white, half, shape = jr.split(key, 4)
+        amount, white, shape = jr.split(key, 3)
         noise = jnp.convolve(jr.normal(white, flux.shape), self.kernel, mode="same")
-        noise = jr.uniform(amount, maxval=_MOST) * self.excess * noise
-        factor = jnp.exp(jr.bernoulli(half) * calibration_error(shape, self.basis))
+        noise = jnp.exp(_SCATTER * jr.normal(amount)) * self.excess * noise
+        factor = jnp.exp(self.size * jr.normal(shape, (len(self.basis),)) @ self.basis)
         sigma = jnp.where(ivar > 0, jnp.maximum(ivar, 1e-30) ** -0.5, 0.0)
-        return flux * factor + sigma * noise
+        return flux + (factor - 1) * signal(flux, ivar) + sigma * noise
+
+
+def signal(flux: Float[Array, " pixels"], ivar: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
+    """The running mean and what stands out from it, without noise: that has its size already.
+
+    Of the departure r from the mean the share ``r^2 / (r^2 + 9 sigma^2)``.
+    """
+    mean = continuum(flux[None], ivar[None], _WINDOW)[0]
+    departure = flux - mean
+    square = departure**2 * ivar
+    return jnp.where(ivar > 0, mean + departure * square / (square + 9), 0.0)
 
 
 def noise_of(flux: Array, ivar: Array) -> Float[np.ndarray, "rows pixels"]:
@@ -142,6 +159,53 @@ def correlation_filter(covariance: Float[np.ndarray, " lags"]) -> Float[np.ndarr
     identity = np.zeros(len(kernel))
     identity[len(kernel) // 2] = 1
     return kernel / norm if norm > 0.05 else identity
+
+
+def broad_shape(flux: Array, ivar: Array) -> Float[np.ndarray, "rows bins"]:
+    """Mean flux in up to `_BINS` bins of pixels over that of the whole spectrum; NaN for no data.
+
+    Bins without data take the mean over all spectra.
+    """
+    flux, good = np.asarray(flux, float), np.asarray(ivar) > 0
+    flux = np.where(good, flux, np.nan)
+    parts = np.array_split(np.arange(flux.shape[1]), min(_BINS, flux.shape[1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # bins without any data
+        binned = np.stack([np.nanmean(flux[:, part], axis=1) for part in parts], axis=1)
+        shape = binned / np.abs(np.nanmean(binned, axis=1, keepdims=True))
+        return np.where(np.isfinite(shape), shape, np.nanmean(shape, axis=0))
+
+
+def smooth_variety(
+    own: Float[np.ndarray, "rows bins"], theirs: Float[np.ndarray, "others bins"], pixels: int
+) -> Float[np.ndarray, "curves pixels"]:
+    """Principal curves of what the shapes of the second vary more than those of the first.
+
+    ``(C_obs - C_sim)_ij / (m_i m_j)`` with m the mean shape is the covariance of the logarithm of a
+    random factor on the flux. It is taken between cosines, for calibration is smooth, and
+    eigenvalues that are not significant (3 sigma) are dropped.
+
+    Args:
+        own: `broad_shape` of simulations.
+        theirs: Of observations.
+        pixels: Of the curves.
+    """
+    ends = np.percentile(np.concatenate([own, theirs]), [0.5, 99.5], axis=0)
+    own, theirs = (np.clip(x, *ends) for x in (own, theirs))
+    mean = np.maximum(np.abs(own.mean(0)), 0.1)
+    waves = min(_WAVES, len(mean))
+    project = np.linalg.pinv(_cosines(len(mean), waves))
+    covariances = [np.cov(project @ (rows / mean).T) for rows in (own, theirs)]
+    values, vectors = np.linalg.eigh(covariances[1] - covariances[0])
+    noise = np.einsum("ik,ij,jk->k", vectors, covariances[1], vectors)
+    kept = values > 3 * noise * np.sqrt(2 / len(theirs))
+    curves = np.sqrt(np.maximum(values, 0)) * vectors * kept
+    return (_cosines(pixels, waves) @ curves).T
+
+
+def _cosines(pixels: int, count: int) -> Float[np.ndarray, "pixels count"]:
+    x = (np.arange(pixels) + 0.5) / pixels
+    return np.cos(np.pi * x[:, None] * np.arange(count))
 
 
 def _robust(x: np.ndarray, axis: int) -> np.ndarray:

@@ -76,22 +76,28 @@ def mmd(
         target: Of observations.
         weight: Of each simulation.
     """
-    both = jnp.concatenate([source, target])
-    distance = ((both[:, None] - both) ** 2).sum(-1)
+    sides = weight, jnp.ones(len(target))
+    own, others = jnp.pad(sides[0], (0, len(target))), jnp.pad(sides[1], (len(source), 0))
+    return kernel_mmd(multi_kernel(jnp.concatenate([source, target])), own, others)
+
+
+def multi_kernel(x: Float[Array, "rows features"]) -> Float[Array, "rows rows"]:
+    """Mean of Gaussian kernels about the median distance; 0 for a row with itself."""
+    distance = ((x[:, None] - x) ** 2).sum(-1)
     scale = jax.lax.stop_gradient(jnp.median(distance)) + 1e-12
     kernel = sum(jnp.exp(-distance / (2 * w**2 * scale)) for w in _WIDTHS) / len(_WIDTHS)
-    n, others = len(source), jnp.ones(len(target))
-    return (
-        _pairs(kernel[:n, :n], weight)
-        + _pairs(kernel[n:, n:], others)
-        - 2 * (weight @ kernel[:n, n:] @ others) / (weight.sum() * others.sum())
-    )
+    return kernel * (1 - jnp.eye(len(x)))
 
 
-def _pairs(kernel: Float[Array, "n n"], weight: Float[Array, " n"]) -> Float[Array, ""]:
-    """Weighted mean over pairs of different rows."""
-    apart = weight[:, None] * weight * (1 - jnp.eye(len(weight)))
-    return (apart * kernel).sum() / apart.sum()
+def kernel_mmd(
+    kernel: Float[Array, "rows rows"], own: Float[Array, " rows"], others: Float[Array, " rows"]
+) -> Float[Array, ""]:
+    """`mmd` of the rows that have a weight in `own` and those that have one in `others`."""
+
+    def mean(v, w):
+        return v @ kernel @ w / (v.sum() * w.sum() - v @ w)  # over different rows
+
+    return mean(own, own) + mean(others, others) - 2 * mean(own, others)
 
 
 def coral(

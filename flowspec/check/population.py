@@ -10,10 +10,11 @@ Leja et al. 2022 and Hogg et al. 2010, arXiv:1008.4146, for posterior draws). He
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 BINS = 8
 _ROUNDS = 30
+_SHARED = (0.1, 0.8, 0.1)  # of a bin's logarithm with its neighbours, each round
 _PRIOR = 10.0  # observations' worth of the simulated population in every histogram
 
 
@@ -36,7 +37,7 @@ class PopulationRatio(eqx.Module):
         edges = jnp.asarray(np.stack(inner), jnp.float32)
         return cls(edges, jnp.zeros((labels.shape[1], BINS)))
 
-    def log_ratio(self, *labels: Array) -> Float[Array, "*n"]:
+    def log_ratio(self, *labels: ArrayLike) -> Float[Array, "*n"]:
         """Natural log of the ratio, at parameters [*n, params] and, of lines, sources [*n]."""
         columns = as_labels(*labels)
         each = [self.log_share[k][jnp.searchsorted(self.edges[k], columns[..., k], side="right")]
@@ -53,9 +54,10 @@ def _distinct(inner: np.ndarray, column: np.ndarray) -> np.ndarray:
                   constant_values=np.inf)
 
 
-def as_labels(theta: Array, *source: Array) -> Float[Array, "*n labels"]:
+def as_labels(theta: ArrayLike, *source: ArrayLike) -> Float[Array, "*n labels"]:
     """Parameters, and the source where there is one, as columns."""
-    return jnp.concatenate([theta, *(s[..., None] for s in source)], axis=-1)
+    columns = (jnp.asarray(s)[..., None] for s in source)
+    return jnp.concatenate([jnp.asarray(theta), *columns], axis=-1)
 
 
 def estimate_population(
@@ -66,7 +68,7 @@ def estimate_population(
 
     Expectation: each draw gets the ratio as its weight, normalised for each observation.
     Maximisation: one label after another, the histogram of draws over that of simulations, both
-    weighted (iterative proportional fitting: labels of simulations may be correlated).
+    weighted (iterative proportional fitting: labels of simulations may be correlated). Smoothing.
 
     Args:
         simulated: Labels of simulations (`as_labels`), as they were trained on.
@@ -74,7 +76,7 @@ def estimate_population(
     """
     ratio = PopulationRatio.flat(simulated)
     places = [_places(ratio.edges, x) for x in (simulated, draws)]
-    log_share = np.zeros(ratio.log_share.shape)
+    edges, log_share = np.asarray(ratio.edges), np.zeros(ratio.log_share.shape)
     count = draws.shape[1]
     for _ in range(_ROUNDS):
         for k in range(len(log_share)):
@@ -85,9 +87,17 @@ def estimate_population(
             seen = np.bincount(places[1][k].ravel(), theirs.ravel(), BINS)
             base = np.bincount(places[0][k].ravel(), own.ravel() / own.sum(), BINS)
             wanted = (seen + _PRIOR * base) / (count + _PRIOR)
-            filled = base > 0
-            log_share[k, filled] += np.log(wanted[filled] / base[filled])
+            # a bin that no simulation is in stays as it is
+            change = np.log(np.divide(wanted, base, out=np.ones(BINS), where=base > 0))
+            log_share[k] = _smoothed(log_share[k] + change, bool(np.isfinite(edges[k]).all()))
     return eqx.tree_at(lambda r: r.log_share, ratio, jnp.asarray(log_share, jnp.float32))
+
+
+def _smoothed(log_share: np.ndarray, ordered: bool) -> np.ndarray:
+    """Neighbouring bins of what has an order share their logarithms, for what a measurement has
+    blurred cannot be sharpened again without noise (Silverman et al. 1990)."""
+    padded = np.pad(log_share, 1, mode="edge")
+    return np.convolve(padded, _SHARED, mode="valid") if ordered else log_share
 
 
 def _places(edges, labels):
