@@ -115,7 +115,8 @@ def against(draws: np.ndarray, truth: np.ndarray) -> dict:
     """Error, bias and coverage of draws [draws, rows, params]."""
     median = np.median(draws, axis=0)
     error = np.sqrt(((median - truth) ** 2).mean(0)) / truth.std(0)
-    beta = np.median((median - truth) / draws.std(0), axis=0)
+    sigma = np.maximum(draws.std(0), 1e-3)  # dex: reweighting may leave a single draw
+    beta = np.median((median - truth) / sigma, axis=0)
     result = {"nrmse": error.mean()}
     for k, name in enumerate(NAMES):
         result |= {f"nrmse {name}": error[k], f"beta {name}": beta[k]}

@@ -42,6 +42,7 @@ def test_photometry_is_what_the_files_have(data):
     assert len(simulations(theta, log_flux, 0)) == 1688
 
 
+@pytest.mark.slow  # its compilation takes half a minute
 def test_benchmark_runs(data):
     if not (data / "uda/simba_tng").is_dir():
         pytest.skip("galaxies not found")
