@@ -26,6 +26,7 @@ BENCHMARKS = {
     "shift_toy": 1,
     "shift_real": 0,
     "shift_ages": 0,
+    "shift_photometry": 0,
 }
 
 
