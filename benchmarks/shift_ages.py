@@ -55,7 +55,8 @@ def run(
             record = post.provenance["adaptation"]
             row |= {f"{name} data": record["data"][0], f"{name} before": record["before"]["auc"],
                     f"{name} after": record["after"]["auc"],
-                    f"{name} chosen": f"{record['method']} injected {record['injected']}"}  # fmt: skip
+                    f"{name} injected": float(record["injected"]),
+                    f"{name} chosen": record["method"]}  # fmt: skip
         rows.append(row)
         print(seed, row, flush=True)
     numbers = [k for k, v in rows[0].items() if not isinstance(v, str)]

@@ -1,6 +1,12 @@
 """Scores of posteriors of observations that are not as simulated; labels enter here alone."""
 
+from dataclasses import replace
+
 import numpy as np
+
+from flowspec.check.domain import broad_features
+from flowspec.choose import ALIGNMENTS, DRAWS, Task, explore
+from flowspec.injection import Injected
 
 QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
 FLOOR = -20.0  # of a log density: one lost object must not be the mean
@@ -40,3 +46,23 @@ def summary(runs: list[dict]) -> dict:
         values = np.array([run[key] for run in runs])
         out[key], out[f"{key}_sd"] = float(values.mean()), float(values.std(ddof=len(runs) > 1))
     return out
+
+
+def explored(post, simulator, validation, obs, key, training, adaptation):
+    """All candidates of all methods of alignment, and the gap of the data (`flowspec.choose`).
+
+    Args:
+        post: Trained on simulations alone.
+        simulator: Of these.
+        validation: Held-out simulations.
+        obs: Observations without labels, on the grid of the model.
+        key: Random key.
+        training: Of the model.
+        adaptation: How to adapt.
+    """
+    task = Task(
+        simulator, validation, (obs.flux, obs.ivar), key,
+        lambda model: replace(post, model=model).sample(obs, DRAWS), broad_features,
+        Injected.measured, training, adaptation, False,
+    )  # fmt: skip
+    return explore(post.model, task, ALIGNMENTS, False)

@@ -16,12 +16,10 @@ import numpy as np
 
 import flowspec as fs
 from benchmarks import shifted, toy
-from benchmarks.shift_scores import scores, summary
+from benchmarks.shift_scores import explored, scores, summary
 from flowspec.adapt import METHODS, Adaptation
 from flowspec.check import calibration
-from flowspec.check.domain import broad_features
-from flowspec.choose import ALIGNMENTS, DRAWS, Task, explore, pick
-from flowspec.injection import Injected
+from flowspec.choose import pick
 from flowspec.train import draw_many
 
 ARCHITECTURE = fs.Architecture(bin_pixels=4, learned=0)  # a quarter of the time of the default
@@ -75,13 +73,8 @@ def adapted_to(post, shift: str, seed: int, rows: int, training, adaptation) -> 
     obs = shifted.observe(shift, rows, 2 * seed)[1]
     simulator = toy.fresh().with_noise(obs)
     validation = tuple(map(jnp.asarray, draw_many(simulator, jr.key(seed), 1024)))
-    task = Task(
-        simulator, validation, (obs.flux, obs.ivar), jr.key(1000 + seed),
-        lambda model: replace(post, model=model).sample(obs, DRAWS), broad_features,
-        Injected.measured, training, adaptation, False,
-    )  # fmt: skip
-    began = time.process_time()
-    candidates, data = explore(post.model, task, ALIGNMENTS, False)
+    began, key = time.process_time(), jr.key(1000 + seed)
+    candidates, data = explored(post, simulator, validation, obs, key, training, adaptation)
     seconds = time.process_time() - began
     truth, test = shifted.observe(shift, rows, 2 * seed + 1)
     out = {"unadapted": scored(post, candidates[0], truth, test)}
@@ -89,8 +82,8 @@ def adapted_to(post, shift: str, seed: int, rows: int, training, adaptation) -> 
         best, reason = pick(candidates, data, method)
         row = scored(post, best, truth, test)
         out["injection" if method == "none" else method] = row | {"picked": f"{best.name} {reason}"}
-    out["unadapted"] |= simulated_calibration(post, candidates[0], task)
-    out["auto"] |= simulated_calibration(post, best, task) | {"seconds": seconds}
+    out["unadapted"] |= simulated_calibration(post, candidates[0], key)
+    out["auto"] |= simulated_calibration(post, best, key) | {"seconds": seconds}
     return out
 
 
@@ -102,10 +95,10 @@ def scored(post, candidate, truth, test) -> dict:
     return row | {"auc": judgement.gap.auc, "picked": "", "score": judgement.score}
 
 
-def simulated_calibration(post, candidate, task) -> dict:
+def simulated_calibration(post, candidate, key) -> dict:
     """Largest Kolmogorov-Smirnov distance of SBC and TARP deviation, on the candidate's own
     simulations."""
-    theta, flux, ivar = draw_many(candidate.simulator, jr.fold_in(task.key, 99), HELD_OUT)
+    theta, flux, ivar = draw_many(candidate.simulator, jr.fold_in(key, 99), HELD_OUT)
     post = replace(post, model=candidate.model)
     samples = post.sample(fs.Spectra(toy.WAVE, flux, ivar), SAMPLES, seed=2)
     table = calibration.report(samples, theta, toy.NAMES, toy.LOW, toy.HIGH, seed=0)

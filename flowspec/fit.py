@@ -94,8 +94,9 @@ def fit(
         judged = Spectra(wave, seen.flux[:MOST], seen.ivar[:MOST])
         if hasattr(sim, "with_noise"):
             training_set = held_out = sim.with_noise(obs, exact=True)
+        observed = jnp.asarray(seen.flux), jnp.asarray(seen.ivar)
         task = Task(
-            training_set, validation, (seen.flux, seen.ivar), jr.fold_in(keys[3], 1),
+            training_set, validation, observed, jr.fold_in(keys[3], 1),
             lambda model: replace(posterior, model=model).sample(judged, DRAWS), broad_features,
             Injected.measured, training, adaptation, progress,
         )  # fmt: skip

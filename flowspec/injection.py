@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 from scipy.optimize import isotonic_regression
 
 from flowspec.networks import continuum
@@ -114,8 +114,11 @@ def signal(flux: Float[Array, " pixels"], ivar: Float[Array, " pixels"]) -> Floa
     return jnp.where(ivar > 0, mean + departure * square / (square + 9), 0.0)
 
 
-def noise_of(flux: Array, ivar: Array) -> Float[np.ndarray, "rows pixels"]:
+def noise_of(
+    flux: Float[ArrayLike, "rows pixels"], ivar: Float[ArrayLike, "rows pixels"]
+) -> Float[np.ndarray, "rows pixels"]:
     """Departures from a running mean in standard deviations, NaN where there is no data."""
+    flux, ivar = jnp.asarray(flux), jnp.asarray(ivar)
     scaled = flux * jnp.sqrt(ivar) - continuum(flux, ivar, _WINDOW) * jnp.sqrt(ivar)
     return np.where(np.asarray(ivar) > 0, np.asarray(scaled), np.nan)
 
@@ -162,7 +165,7 @@ def correlation_filter(covariance: Float[np.ndarray, " lags"]) -> Float[np.ndarr
     return kernel / norm if norm > 0.05 else identity
 
 
-def broad_shape(flux: Array, ivar: Array) -> Float[np.ndarray, "rows bins"]:
+def broad_shape(flux: ArrayLike, ivar: ArrayLike) -> Float[np.ndarray, "rows bins"]:
     """Mean flux in up to `_BINS` bins of pixels over that of the whole spectrum; NaN for no data.
 
     Bins without data take the mean over all spectra.

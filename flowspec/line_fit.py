@@ -77,7 +77,8 @@ def fit_lines(
         known = obs.select(sim.lines)
         known = known[np.random.default_rng(0).permutation(np.flatnonzero(known.usable))]
         task = Task(
-            sim, validation, data_of(known, dereddened), jr.fold_in(keys[2], 1),
+            sim, validation, tuple(map(jnp.asarray, data_of(known, dereddened))),
+            jr.fold_in(keys[2], 1),
             lambda model: _draws(replace(posterior, model=model), known[:MOST], dereddened),
             _described, None, training, adaptation, progress,
         )  # fmt: skip

@@ -41,14 +41,24 @@ def leaves(post) -> list[np.ndarray]:
     return [np.asarray(a) for a in jax.tree.leaves(post.model) if hasattr(a, "shape")]
 
 
-def test_unknown_noise_gives_the_posterior_of_the_noisier_problem():
+@pytest.fixture(scope="module")
+def plain():
+    """Trained on simulations alone."""
+    return fit(linear_simulator(), training=TRAINING, architecture=SIZES, progress=False)
+
+
+def adapted_to(plain, obs, method, adaptation=ADAPTATION):
+    return fit(linear_simulator(), obs, start=plain, adapt=method, adaptation=adaptation,
+               training=replace(TRAINING, steps=0), progress=False)  # fmt: skip
+
+
+def test_unknown_noise_gives_the_posterior_of_the_noisier_problem(plain):
     """Twice the noise: the exact covariance is (1 + S S^T / 4 sigma^2)^-1."""
     _, obs = observations(400, 2.0)
     theta, test = observations(400, 2.0, seed=1)
-    post = fit(linear_simulator(), obs, adapt="auto", training=TRAINING, architecture=SIZES,
-               adaptation=ADAPTATION, progress=False)  # fmt: skip
+    post = adapted_to(plain, obs, "auto")
     record = post.provenance["adaptation"]
-    assert record["before"]["auc"] > 0.8 and record["closed"]
+    assert record["before"]["auc"] > 0.7 and record["injected"] and record["closed"]
     s = np.asarray(shapes())
     exact = np.sqrt(np.diag(np.linalg.inv(np.eye(2) + s @ s.T / (2 * SIGMA) ** 2)))
     samples = post.sample(test, 300)
@@ -58,26 +68,23 @@ def test_unknown_noise_gives_the_posterior_of_the_noisier_problem():
     assert ((low < theta) & (theta < high)).mean() == pytest.approx(0.68, abs=0.06)
 
 
-def test_it_stands_aside_where_there_is_no_gap():
-    _, obs = observations(300, 1.0)
-    options = {"training": TRAINING, "architecture": SIZES, "progress": False}
-    post = fit(linear_simulator(), obs, adapt="auto", adaptation=ADAPTATION, **options)
+def test_it_stands_aside_where_there_is_no_gap(plain):
+    """Observations that are the simulations: the same model, bit for bit."""
+    post = adapted_to(plain, observations(300, 1.0)[1], "auto")
     record = post.provenance["adaptation"]
     assert (record["method"], record["injected"]) == ("none", False)
     assert record["reason"] == "no gap beyond the population"
-    for a, b in zip(leaves(post), leaves(fit(linear_simulator(), obs, **options)), strict=True):
+    for a, b in zip(leaves(post), leaves(plain), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_names_and_notes_change_nothing():
+def test_names_and_notes_change_nothing(plain):
     """Labels can only come with spectra as what `Spectra` has beside numbers."""
     _, obs = observations(80, 2.0)
     labelled = Spectra(obs.wave, obs.flux, obs.ivar, names=[f"z={i}" for i in range(80)],
                        notes=["log_mstar=10"] * 80)  # fmt: skip
-    brief = replace(TRAINING, steps=4, evaluate=4, batch=16, validation=64)
-    options = {"adapt": "dann", "training": brief, "architecture": SIZES, "progress": False,
-               "adaptation": Adaptation(steps=4, injected=4, stages=1)}  # fmt: skip
-    pair = [fit(linear_simulator(), o, **options) for o in (obs, labelled)]
+    brief = Adaptation(steps=4, stages=1, inject=False)
+    pair = [adapted_to(plain, o, "dann", brief) for o in (obs, labelled)]
     for a, b in zip(*map(leaves, pair), strict=True):
         np.testing.assert_array_equal(a, b)
     records = [post.provenance["adaptation"] for post in pair]
@@ -110,11 +117,8 @@ def test_requests_that_cannot_be_met():
         fit(linear_simulator(), elsewhere, adapt="auto")
 
 
-def test_few_observations_are_left_alone(caplog):
-    _, obs = observations(30, 1.0)
-    brief = replace(TRAINING, steps=2, evaluate=2, batch=16, validation=64)
-    post = fit(linear_simulator(), obs, adapt="auto", training=brief, architecture=SIZES,
-               progress=False)  # fmt: skip
+def test_few_observations_are_left_alone(plain, caplog):
+    post = adapted_to(plain, observations(30, 1.0)[1], "auto")
     assert post.provenance["adaptation"]["reason"] == "fewer than 50 observations"
     assert "30 observations, of which at least 50" in caplog.text
 

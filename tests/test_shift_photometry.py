@@ -47,7 +47,7 @@ def test_benchmark_runs(data):
     if not (data / "uda/simba_tng").is_dir():
         pytest.skip("galaxies not found")
     result = shift_photometry.run(
-        seeds=1, steps=2, adapt_steps=2, targets="tng", methods="coral", rows=64, draws=16
+        seeds=1, steps=2, adapt_steps=2, targets="tng", rows=64, draws=16
     )
     for method in ("source", "none", "coral"):
         assert np.isfinite(result["tng"][method]["nrmse"])

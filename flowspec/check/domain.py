@@ -106,7 +106,7 @@ def broad_features(
         ivar: Inverse variances, 0 where there is no data.
     """
     flux, ivar = (np.asarray(a, np.float32) for a in (flux, ivar))
-    noise = noise_of(jnp.asarray(flux), jnp.asarray(ivar))
+    noise = noise_of(flux, ivar)
     good = ivar > 0
     level = np.abs(np.where(good, flux, 0)).sum(1) / np.maximum(good.sum(1), 1) + 1e-30
     snr = (np.abs(flux) * np.sqrt(ivar)).sum(1) / np.maximum(good.sum(1), 1)

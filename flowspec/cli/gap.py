@@ -2,7 +2,6 @@
 
 from argparse import Namespace
 
-import jax.numpy as jnp
 import numpy as np
 from astropy.table import QTable
 
@@ -77,7 +76,7 @@ def drawn(posterior: Posterior, theta, sims: Spectra, obs: Spectra, ratio, gap):
     for ax in axes[0, 1:]:
         ax.remove()
     wide = figure.add_subplot(axes[0, 0].get_gridspec()[0, 1:])
-    noise = [noise_of(jnp.asarray(s.flux), jnp.asarray(s.ivar)) for s in (sims, obs)]
+    noise = [noise_of(s.flux, s.ivar) for s in (sims, obs)]
     plots_domain.pixel_gap(wide, posterior.wave, pixel_shifts(*noise))
     shares = marginals(ratio, theta)
     for k, (ax, name) in enumerate(zip(axes[1:].flat, posterior.names, strict=False)):

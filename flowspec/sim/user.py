@@ -73,8 +73,9 @@ class CallableSimulator(eqx.Module):
             exact: At their signal-to-noise ratios alone, instead of a wider range.
         """
         new = CallableSimulator(self.function, self.prior, self.wave, obs)
-        if self.noise is None or exact:
-            limits = None if self.noise is None else EXACT
+        absolute = self.noise is None or self.noise.range is None
+        if absolute or exact:
+            limits = None if absolute else EXACT
             noise = Noise.from_observed(obs, self.wave, limits)
             new = eqx.tree_at(lambda s: s.noise, new, noise)
         return new
