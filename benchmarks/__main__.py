@@ -23,6 +23,7 @@ BENCHMARKS = {
     "learned": 0,
     "cloudy_inverse": 0,
     "real_nebulae": 0,
+    "nebula_classes": 1,
 }
 
 

@@ -42,14 +42,14 @@ def fit_lines(
 
     Args:
         sim: Of catalogues; every training step sees fresh rows.
-        obs: Unlabelled rows of a catalogue to adapt to.
+        obs: Unlabelled rows of a catalogue: simulated ones get their errors, gaps and limits.
         seed: Random seed of everything.
         training: Number of steps and the like.
         architecture: Sizes of the network and the flow.
         start: A posterior of the same lines, sources and priors to start from.
         checkpoint: File to resume from if it exists, and to write while training.
         progress: Whether to show a progress bar.
-        adapt: As of `flowspec.fit`.
+        adapt: How to adapt to `obs`, as of `flowspec.fit`.
         adaptation: Likewise.
         dereddened: Whether the fluxes of `obs` are corrected for dust.
 
@@ -61,6 +61,8 @@ def fit_lines(
     began = time.process_time()
     if adapt != "none" and obs is None:
         raise ValueError(f"expected observations to adapt to; got none with adapt={adapt!r}")
+    if obs is not None and hasattr(sim, "with_noise"):
+        sim = sim.with_noise(obs, dereddened=dereddened)
     keys = jr.split(jr.key(seed), 4)
     validation = tuple(map(jnp.asarray, draw_many(sim, keys[0], training.validation)))
     model = LineModel(keys[1], sim.priors, sim.sources, sim.lines, architecture)
