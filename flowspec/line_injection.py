@@ -25,16 +25,18 @@ class InjectedLines(eqx.Module):
 
     Attributes:
         simulator: Of catalogues as they ought to be.
+        size: Of the scatter, over `AMOUNT`; 0 for none.
     """
 
     simulator: eqx.Module
+    size: Float[Array, ""]
 
     @classmethod
     def measured(cls, simulator, simulated: tuple, observed: tuple) -> "InjectedLines":
         """As `flowspec.injection.Injected.measured`; of lines there is nothing to measure, for
         what ratios ought to be is not known without labels."""
         del simulated, observed
-        return cls(simulator)
+        return cls(simulator, jnp.float32(1.0))
 
     @property
     def priors(self):
@@ -63,7 +65,7 @@ class InjectedLines(eqx.Module):
         """Simulations already made, perturbed."""
         amount, each = jr.split(key)
         low, high = jnp.log(AMOUNT[0]), jnp.log(AMOUNT[1])
-        scatter = jnp.exp(jr.uniform(amount, (len(flux), 1), minval=low, maxval=high))
+        scatter = self.size * jnp.exp(jr.uniform(amount, (len(flux), 1), minval=low, maxval=high))
         free = jnp.array([line != REFERENCE for line in self.lines])
         factor = 10 ** (free * scatter * jr.normal(each, flux.shape))
         flux = jnp.where(state == int(State.MEASURED), flux * factor, flux)

@@ -110,7 +110,7 @@ def test_a_catalogue_without_any_line_of_the_simulator_is_refused(simulator):
 
 
 def test_injected_lines_scatter_by_the_amount_that_each_row_draws(simulator):
-    sim = InjectedLines(simulator)
+    sim = InjectedLines.measured(simulator, (), ())
     rows = 6000
     flux, state = jnp.ones((rows, 5)), jnp.full((rows, 5), int(State.MEASURED)).at[:, 4].set(2)
     zero = jnp.zeros(rows)
