@@ -27,6 +27,7 @@ BENCHMARKS = {
     "shift_real": 0,
     "shift_ages": 0,
     "shift_photometry": 0,
+    "nebula_classes": 1,
 }
 
 

@@ -50,7 +50,7 @@ def run(
         aligned: Steps of each alignment.
         rows: Spectra to adapt to.
     """
-    adaptation = Adaptation(steps=aligned, injected=injected, stages=1)
+    adaptation = Adaptation(steps=aligned, injected=injected, stages=1, weights=(1.0,))
     training = fs.Training(steps=steps, batch=batch, evaluate=max(1, steps // 6))
     found = {shift: {} for shift in shifts.split(",")}
     for seed in range(first, first + seeds):

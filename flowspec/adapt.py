@@ -42,7 +42,7 @@ class Adaptation:
 
     steps: int = 600
     injected: int = 2000
-    weights: tuple[float, ...] = (1.0,)
+    weights: tuple[float, ...] = (0.1, 1.0)
     stages: int = 2
     learning_rate: float = 1e-3
     share: float = 0.5

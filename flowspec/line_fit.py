@@ -11,6 +11,7 @@ import numpy as np
 from flowspec.adapt import Adaptation
 from flowspec.choose import DRAWS, MOST, Task, adapted, check_request, features
 from flowspec.fit import account
+from flowspec.line_injection import InjectedLines
 from flowspec.line_model import LineArchitecture, LineModel, inputs
 from flowspec.line_posterior import LinePosterior, data_of
 from flowspec.lines import Lines
@@ -42,14 +43,14 @@ def fit_lines(
 
     Args:
         sim: Of catalogues; every training step sees fresh rows.
-        obs: Unlabelled rows of a catalogue to adapt to.
+        obs: Unlabelled rows of a catalogue: simulated ones get their errors, gaps and limits.
         seed: Random seed of everything.
         training: Number of steps and the like.
         architecture: Sizes of the network and the flow.
         start: A posterior of the same lines, sources and priors to start from.
         checkpoint: File to resume from if it exists, and to write while training.
         progress: Whether to show a progress bar.
-        adapt: As of `flowspec.fit`.
+        adapt: How to adapt to `obs`, as of `flowspec.fit`.
         adaptation: Likewise.
         dereddened: Whether the fluxes of `obs` are corrected for dust.
 
@@ -60,6 +61,8 @@ def fit_lines(
     """
     began = time.process_time()
     check_request(adapt, None if obs is None else len(obs))
+    if obs is not None and hasattr(sim, "with_noise"):
+        sim = sim.with_noise(obs, dereddened=dereddened)
     keys = jr.split(jr.key(seed), 4)
     validation = tuple(map(jnp.asarray, draw_many(sim, keys[0], training.validation)))
     model = LineModel(keys[1], sim.priors, sim.sources, sim.lines, architecture)
@@ -80,7 +83,7 @@ def fit_lines(
             sim, validation, tuple(map(jnp.asarray, data_of(known, dereddened))),
             jr.fold_in(keys[2], 1),
             lambda model: _draws(replace(posterior, model=model), known[:MOST], dereddened),
-            _described, None, training, adaptation, progress,
+            _described, InjectedLines.measured, training, adaptation, progress,
         )  # fmt: skip
         model, sim, record = adapted(model, task, adapt)
     provenance = account(sim, seed, training, began, start, history) | {"adaptation": record}

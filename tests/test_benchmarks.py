@@ -1,14 +1,20 @@
 """The benchmarks' own arithmetic: the toy generator, the scores, the harness."""
 
 import json
+from dataclasses import replace
 
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
 import pytest
 
-from benchmarks import calibration, harness, learned, moons, scores, throughput, toy
+from benchmarks import calibration, harness, learned, moons, nebula_classes, scores, throughput, toy
 from benchmarks.__main__ import BENCHMARKS, main
 from flowspec import Flag
+from flowspec.lines import State
+from flowspec.sim.nebula_lines import NebulaSimulator
+from tests.test_line_noise import catalogue
+from tests.test_nebula_lines import HII, grid
 
 
 def test_toy_prior_density_is_the_published_one():
@@ -172,3 +178,35 @@ def test_shares_of_attribution_are_of_the_sums_by_type_and_redshift():
         "star-forming, z 0.6-1.0, n 11": pytest.approx({"Halpha": 0.75, "elsewhere": 0.25}),
         "star-forming, z 1.4-1.8, n 11": pytest.approx({"elsewhere": 0.99}),
     }
+
+
+def test_scores_of_classes_by_hand():
+    """Six nebulae: two stars, one of them taken for a mixture; two composites; an AGN; no label."""
+    label = np.array([0, 0, 1, 1, 3, -1])
+    found = np.array([[0.9, 0.1, 0], [0.3, 0.6, 0.1], [0, 0.9, 0.1], [0.5, 0.3, 0.2], [0, 0, 1],
+                      [1, 0, 0]])  # fmt: skip
+    out = nebula_classes.scores(found, label)
+    # by halved odds of the two others the fourth is star-forming, the second as well (0.3 < 0.35)
+    assert out["balanced accuracy"] == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert out["F1 star-forming"] == pytest.approx(2 * 1 / (2 + 2))
+    assert out["F1 rest"] == pytest.approx(2 * 2 / (3 + 3))
+    assert out["balanced accuracy, three classes"] == pytest.approx((1 / 2 + 1 / 2 + 1) / 3)
+    assert out["F1 composite, three"] == pytest.approx(2 * 1 / (2 + 2))
+
+
+def test_nebulae_of_the_classes_are_as_many_and_mixtures_lie_between():
+    """Of planes whose harder sources have ten times the [N II]."""
+    hot = HII[0], [*HII[1][:3], [HII[1][3][0] + 1, *HII[1][3][1:]], HII[1][4]]
+    grids = {"HII-a": grid(*HII), "AGN-a": grid(*hot)}
+    sim = NebulaSimulator(grids, error=0.1, av=(0.0, 0.3), tied=0.0).with_noise(catalogue(60))
+    drawn = nebula_classes.Drawn.of(jr.key(0), sim, 3000, {"mixed-AGN": "AGN"})
+    assert drawn.sources == (*grids, "mixed-AGN")
+    theta, source, flux, _ = (np.asarray(a) for a in drawn.nebulae)
+    count = np.bincount(source)
+    assert count[2] == 1024 and count[:2].sum() == 2 * 1024
+    nitrogen = np.log10(flux[:, 3]) - (theta - [-3.0, 8.0, 0.0]) @ [-0.2, 0.5, 0.0] + 0.5
+    assert np.median(nitrogen[source == 0]) < np.median(nitrogen[source == 2])
+    assert np.median(nitrogen[source == 2]) < np.median(nitrogen[source == 1])
+    plain = replace(drawn, noisy=False).draw(jr.key(1), 500)
+    there = np.asarray(plain.state) == int(State.MEASURED)
+    np.testing.assert_allclose(np.asarray(plain.flux)[there[:, 0], 0], 1, rtol=1e-5)

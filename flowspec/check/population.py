@@ -15,7 +15,8 @@ from jaxtyping import Array, ArrayLike, Float
 BINS = 8
 _ROUNDS = 30
 _SHARED = (0.1, 0.8, 0.1)  # of a bin's logarithm with its neighbours, each round
-_PRIOR = 10.0  # observations' worth of the simulated population in every histogram
+_PRIOR = 0.02  # share of the simulated population in every histogram
+_RANGE = 6.0  # of the logarithm of a histogram's ratios
 
 
 class PopulationRatio(eqx.Module):
@@ -32,10 +33,11 @@ class PopulationRatio(eqx.Module):
     @classmethod
     def flat(cls, labels: Float[np.ndarray, "simulations labels"]) -> "PopulationRatio":
         """That of observations with the population of these simulations."""
-        inner = np.quantile(labels, np.arange(1, BINS) / BINS, axis=0).T
-        inner = [_distinct(row, column) for row, column in zip(inner, labels.T, strict=True)]
-        edges = jnp.asarray(np.stack(inner), jnp.float32)
-        return cls(edges, jnp.zeros((labels.shape[1], BINS)))
+        inner = [_inner(column) for column in labels.T]
+        width = max(map(len, inner))
+        edges = [np.pad(row, (0, width - len(row)), constant_values=np.inf) for row in inner]
+        edges = jnp.asarray(np.stack(edges), jnp.float32)
+        return cls(edges, jnp.zeros((len(edges), width + 1)))
 
     def log_ratio(self, *labels: ArrayLike) -> Float[Array, "*n"]:
         """Natural log of the ratio, at parameters [*n, params] and, of lines, sources [*n]."""
@@ -45,13 +47,17 @@ class PopulationRatio(eqx.Module):
         return sum(each)
 
 
-def _distinct(inner: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Half-integer edges for a label that is a number of a class."""
-    values = np.unique(column)
-    if len(values) > BINS or len(values) < 2:
-        return inner
-    return np.pad(0.5 * (values[1:] + values[:-1]), (0, BINS - len(values)),
-                  constant_values=np.inf)
+def _is_class(column: np.ndarray) -> bool:
+    """Whether a label is the number of a class."""
+    return bool((column == np.round(column)).all())
+
+
+def _inner(column: np.ndarray) -> np.ndarray:
+    """Edges between the bins of a label: quantiles, or between classes."""
+    if _is_class(column):
+        values = np.unique(column)
+        return 0.5 * (values[1:] + values[:-1])
+    return np.quantile(column, np.arange(1, BINS) / BINS)
 
 
 def as_labels(theta: ArrayLike, *source: ArrayLike) -> Float[Array, "*n labels"]:
@@ -76,20 +82,20 @@ def estimate_population(
     """
     ratio = PopulationRatio.flat(simulated)
     places = [_places(ratio.edges, x) for x in (simulated, draws)]
-    edges, log_share = np.asarray(ratio.edges), np.zeros(ratio.log_share.shape)
+    log_share, bins = np.zeros(ratio.log_share.shape), ratio.log_share.shape[1]
     count = draws.shape[1]
+    base = [np.bincount(place, minlength=bins) / len(place) for place in places[0]]
     for _ in range(_ROUNDS):
         for k in range(len(log_share)):
-            own, theirs = (_total(log_share, place) for place in places)
-            theirs = np.exp(theirs - theirs.max(0))
-            theirs = theirs / theirs.sum(0)
-            own = np.exp(own - own.max())
-            seen = np.bincount(places[1][k].ravel(), theirs.ravel(), BINS)
-            base = np.bincount(places[0][k].ravel(), own.ravel() / own.sum(), BINS)
-            wanted = (seen + _PRIOR * base) / (count + _PRIOR)
+            own, theirs = (np.exp(x - x.max(0)) for x in (_total(log_share, p) for p in places))
+            theirs /= theirs.sum(0)
+            seen = np.bincount(places[1][k].ravel(), theirs.ravel(), bins)
+            had = np.bincount(places[0][k], own / own.sum(), bins)
+            wanted = (seen + _PRIOR * count * base[k]) / (count + _PRIOR * count)
             # a bin that no simulation is in stays as it is
-            change = np.log(np.divide(wanted, base, out=np.ones(BINS), where=base > 0))
-            log_share[k] = _smoothed(log_share[k] + change, bool(np.isfinite(edges[k]).all()))
+            change = np.log(np.divide(wanted, had, out=np.ones(bins), where=had > 0))
+            new = _smoothed(log_share[k] + change, not _is_class(simulated[:, k]))
+            log_share[k] = np.clip(new - new[base[k] > 0].max(), -_RANGE, 0)
     return eqx.tree_at(lambda r: r.log_share, ratio, jnp.asarray(log_share, jnp.float32))
 
 
@@ -122,4 +128,4 @@ def marginals(
     places = _places(ratio.edges, simulated)
     weight = np.exp(_total(np.asarray(ratio.log_share, float), places))
     weight /= weight.sum()
-    return np.stack([np.bincount(place, weight, BINS) for place in places])
+    return np.stack([np.bincount(place, weight, ratio.log_share.shape[1]) for place in places])

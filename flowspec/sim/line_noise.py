@@ -6,11 +6,13 @@ likelihood of `flowspec.sim.line_likelihood` is all that the data say about them
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from flowspec.lines import LIMIT_SIGMA, State
+from flowspec.lines import LIMIT_SIGMA, Lines, State
 
 AMPLITUDE = (0.3, 3000.0)  # flux of the reference line over the error of a faint one, log-uniform
 SCATTER = 0.25  # dex, of the errors of the faint lines of an object
@@ -56,6 +58,64 @@ def draw_noise(key: PRNGKeyArray, other: Float[Array, " lines"]) -> Noise:
     present = present.at[rank[:2]].set(True)
     err = jnp.sqrt(background**2 + proportional**2)
     return Noise(amplitude, err, present, jr.bernoulli(limit, LIMITED))
+
+
+class ObservedNoise(eqx.Module):
+    """Errors, gaps and limits of the rows of a catalogue.
+
+    A simulated object gets those of a random row, scaled to its own brightness: that in the
+    reference line where the row has it, else in all the lines that it has. A row whose catalogue
+    could have given limits, but had no faint line, gives them as often as the other rows do.
+
+    Attributes:
+        err: 1 sigma over the flux of the reference line, 0 where absent [rows, lines].
+        present: Whether the row has each line [rows, lines].
+        limited: Chance that faint lines of the row are limits [rows].
+    """
+
+    err: Float[Array, "rows lines"]
+    present: Bool[Array, "rows lines"]
+    limited: Float[Array, " rows"]
+
+    @classmethod
+    def of(
+        cls, obs: Lines, typical: Float[np.ndarray, " lines"], reference: str
+    ) -> "ObservedNoise":
+        """That of a catalogue.
+
+        Args:
+            obs: Rows with the lines of the simulator.
+            typical: Fluxes of a typical object relative to the reference line.
+            reference: Name of that line.
+
+        Raises:
+            ValueError: If no row has a line of use.
+        """
+        obs = obs[np.flatnonzero(obs.usable)]
+        if len(obs) == 0:
+            raise ValueError(f"expected rows with fluxes or limits of {', '.join(obs.lines)}; "
+                             "got none")
+        measured, limit = obs.state == State.MEASURED, obs.state == State.LIMIT
+        seen = np.where(measured, np.maximum(obs.flux, obs.err), np.where(limit, obs.err, 0))
+        scale = seen.sum(1) / ((measured | limit) * typical).sum(1)
+        if reference in obs.lines:
+            k = obs.lines.index(reference)
+            bright = measured[:, k] & (obs.flux[:, k] > LIMIT_SIGMA * obs.err[:, k])
+            scale = np.where(bright, obs.flux[:, k], scale)
+        limits, faint = limit.any(1), (measured & (obs.flux < LIMIT_SIGMA * obs.err)).any(1)
+        told = limits | faint
+        usual = limits[told].mean() if told.any() else 0.0
+        err = jnp.asarray(obs.err / scale[:, None], jnp.float32)
+        chance = jnp.asarray(np.where(told, limits, usual), jnp.float32)
+        return cls(err, jnp.asarray(measured | limit), chance)
+
+    def draw(self, key: PRNGKeyArray, other: Float[Array, " lines"]) -> Noise:
+        """Of one object; `other` is not needed, for errors are those of another object already."""
+        del other
+        which, limit = jr.split(key)
+        row = jr.randint(which, (), 0, len(self.err))
+        limited = jr.bernoulli(limit, self.limited[row])
+        return Noise(jnp.ones(()), self.err[row], self.present[row], limited)
 
 
 def observe(

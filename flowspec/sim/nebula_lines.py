@@ -12,11 +12,12 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from flowspec.line_names import WAVES, canonical
+from flowspec.lines import Lines
 from flowspec.sim import dust
 from flowspec.sim.grid import LineGrid
 from flowspec.sim.interpolate import Regular, Scattered, interpolator, leave_one_out
 from flowspec.sim.line_likelihood import log_likelihood
-from flowspec.sim.line_noise import draw_noise, observe
+from flowspec.sim.line_noise import ObservedNoise, draw_noise, observe
 from flowspec.sim.nitrogen import NitrogenPrior
 from flowspec.sim.prior import Prior
 
@@ -25,6 +26,7 @@ LAWS = {"cardelli": dust.cardelli, "calzetti": dust.calzetti}
 REFERENCE = "Hbeta"  # of the fluxes of every grid
 COMMON = ("oh", "no")  # parameters that two gases of one nebula share
 _LN_MAG = 0.4 * float(np.log(10.0))
+_TYPICAL = 1024  # nebulae behind the ratios of a typical one
 
 
 class Catalogue(NamedTuple):
@@ -79,6 +81,8 @@ class NebulaSimulator(eqx.Module):
     model_err: Float[Array, "sources lines"]
     floor: Float[Array, " sources"]
     curve: Float[Array, " lines"]
+    dereddened: Float[Array, ""]
+    noise: ObservedNoise | None
     priors: tuple[Prior, ...] = eqx.field(static=True)
     sources: tuple[str, ...] = eqx.field(static=True)
     lines: tuple[str, ...] = eqx.field(static=True)
@@ -120,6 +124,7 @@ class NebulaSimulator(eqx.Module):
         curve = np.asarray(LAWS[law](np.append(every[0].wave, WAVES[REFERENCE])))
         self.curve = jnp.asarray(curve[:-1] - curve[-1], jnp.float32)
         self.priors = tuple(_prior(g, mixed, av, tied) for g in every[: len(grids)])
+        self.dereddened, self.noise = jnp.float32(DEREDDENED), None
         self.count = len(every[0].names)
         self.own = _own(self.priors[0].names, mixed)
 
@@ -147,17 +152,42 @@ class NebulaSimulator(eqx.Module):
         ratio, model_err = self.ratios(theta, source, dereddened)
         return log_likelihood(flux, err, state, ratio, model_err)
 
+    def with_noise(self, obs: Lines, *, dereddened: bool = False) -> "NebulaSimulator":
+        """The same nebulae with the errors, gaps and limits of random rows of a catalogue
+        (`flowspec.sim.line_noise.ObservedNoise`), all corrected for dust or none.
+
+        Args:
+            obs: Rows of a catalogue, without labels.
+            dereddened: Whether its fluxes are corrected for dust.
+
+        Raises:
+            ValueError: If no row has a line that the simulator knows.
+        """
+        bit = jnp.float32(dereddened)
+        theta, source, _ = self.nebulae(jr.key(0), _TYPICAL)
+        flux, _ = jax.vmap(self.ratios, (0, 0, None))(theta, source, bit)
+        typical = np.median(np.asarray(flux), axis=0)
+        noise = ObservedNoise.of(obs.select(self.lines), typical, REFERENCE)
+        return eqx.tree_at(
+            lambda s: (s.dereddened, s.noise), self, (bit, noise), is_leaf=lambda x: x is None
+        )
+
     def draw(self, key: PRNGKeyArray, n: int) -> Catalogue:
         """Draw `n` nebulae, every source as likely, and what a catalogue says of each."""
-        which, prior, dust_key, noise, pixel = jr.split(key, 5)
-        source = jr.randint(which, (n,), 0, len(self.sources))
-        drawn = jnp.stack([p.sample(prior, (n,)) for p in self.priors])
-        theta = drawn[source, jnp.arange(n)]
-        dereddened = jr.bernoulli(dust_key, DEREDDENED, (n,)).astype(theta.dtype)
+        theta, source, (dust_key, noise, pixel) = self.nebulae(key, n)
+        dereddened = jr.bernoulli(dust_key, self.dereddened, (n,)).astype(theta.dtype)
         flux, err = jax.vmap(self.ratios)(theta, source, dereddened)
-        others = jax.vmap(draw_noise)(jr.split(noise, n), jnp.roll(flux, 1, axis=0))
+        of_object = draw_noise if self.noise is None else self.noise.draw
+        others = jax.vmap(of_object)(jr.split(noise, n), jnp.roll(flux, 1, axis=0))
         seen = jax.vmap(observe)(jr.split(pixel, n), flux, err, others)
         return Catalogue(theta, source, *seen, dereddened)
+
+    def nebulae(self, key: PRNGKeyArray, n: int):
+        """Parameters, sources, and the keys of dust, noise and fluxes."""
+        which, prior, *others = jr.split(key, 5)
+        source = jr.randint(which, (n,), 0, len(self.sources))
+        drawn = jnp.stack([p.sample(prior, (n,)) for p in self.priors])
+        return drawn[source, jnp.arange(n)], source, others
 
 
 def _prior(grid: LineGrid, mixed: LineGrid | None, av, tied: float) -> Prior:
