@@ -24,6 +24,7 @@ BENCHMARKS = {
     "cloudy_inverse": 0,
     "real_nebulae": 0,
     "shift_toy": 1,
+    "shift_cost": 1,
     "shift_real": 0,
     "shift_ages": 0,
     "shift_photometry": 0,

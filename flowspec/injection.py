@@ -24,6 +24,7 @@ _WINDOW = 101  # pixels of the running mean that is taken as the continuum
 _CLIP = 4.0  # standard deviations beyond which a pixel is a line or a blemish, not noise
 _BINS = 24  # of a spectrum, of which the shape is taken
 _WAVES = 8  # cosines that a calibration error is made of
+_LARGEST = 2.0  # calibration error, natural log
 _SCATTER = 0.25  # natural log, of the amount of noise from spectrum to spectrum
 
 
@@ -58,14 +59,19 @@ class Injected(eqx.Module):
             observed: Those of observations, on the same pixels.
         """
         own, theirs = noise_of(*simulated), noise_of(*observed)
-        basis = smooth_variety(*(broad_shape(*spectra) for spectra in (simulated, observed)),
-                               len(simulator.wave))
         excess = excess_noise(own, theirs)
         ordinary = excess <= 1.2 * np.median(excess)  # not on sky lines, of their own shape
         covariances = [autocovariance(np.where(ordinary, x, np.nan)) for x in (theirs, own)]
         kernel = correlation_filter(covariances[0] - covariances[1])
-        arrays = (jnp.asarray(a, jnp.float32) for a in (excess, kernel, basis, 1.0))
-        return cls(simulator, *arrays)
+        none = np.zeros((1, len(excess)))
+        arrays = (jnp.asarray(a, jnp.float32) for a in (excess, kernel, none, 1.0))
+        noisy = cls(simulator, *arrays)
+        # what is smooth is looked for behind the noise: of that, a bin of pixels has some too
+        flux, ivar = (jnp.asarray(a, jnp.float32) for a in simulated)
+        _, flux, _ = noisy.perturbed(jr.key(0), flux, flux, ivar)
+        shapes = broad_shape(flux, ivar), broad_shape(*observed)
+        basis = jnp.asarray(smooth_variety(*shapes, len(excess)), jnp.float32)
+        return eqx.tree_at(lambda s: s.basis, noisy, basis)
 
     @property
     def prior(self):
@@ -98,7 +104,8 @@ class Injected(eqx.Module):
         amount, white, shape = jr.split(key, 3)
         noise = jnp.convolve(jr.normal(white, flux.shape), self.kernel, mode="same")
         noise = jnp.exp(_SCATTER * (jr.normal(amount) - _SCATTER)) * self.excess * noise
-        factor = jnp.exp(self.size * jr.normal(shape, (len(self.basis),)) @ self.basis)
+        curve = self.size * jr.normal(shape, (len(self.basis),)) @ self.basis
+        factor = jnp.exp(jnp.clip(curve, -_LARGEST, _LARGEST))
         sigma = jnp.where(ivar > 0, jnp.maximum(ivar, 1e-30) ** -0.5, 0.0)
         return flux + (factor - 1) * signal(flux, ivar) + sigma * noise
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, ArrayLike, Float
 BINS = 8
 _ROUNDS = 30
 _SHARED = (0.1, 0.8, 0.1)  # of a bin's logarithm with its neighbours, each round
-_PRIOR = 0.02  # share of the simulated population in every histogram
+_PRIOR = 0.005  # share of the simulated population in every histogram
 _RANGE = 6.0  # of the logarithm of a histogram's ratios
 
 

@@ -1,0 +1,65 @@
+"""What a training step costs with and without alignment: CPU seconds, medians of alternate runs."""
+
+import time
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+import flowspec as fs
+from benchmarks import shifted, toy
+from flowspec.adapt import Adaptation, Adapted, Paired, adapted_loss
+from flowspec.choose import ALIGNMENTS
+from flowspec.losses import negative_log_likelihood
+from flowspec.model import build
+from flowspec.train import device_mesh, draw_many, first_state, make_optimiser, make_step
+
+
+def run(*, problem: str = "toy", batch: int = 64, steps: int = 10, repeats: int = 7) -> dict:
+    """Milliseconds per step of each method, and over that without alignment.
+
+    Args:
+        problem: "toy", or the name of an instrument of `GalaxySimulator`.
+        batch: Simulations per step.
+        steps: Per timing.
+        repeats: Timings.
+    """
+    sim = toy.fresh() if problem == "toy" else fs.GalaxySimulator(problem)
+    model = build(jr.key(0), sim.prior, np.asarray(sim.wave), fs.Architecture())
+    if problem == "toy":
+        obs = shifted.observe("noise", 500, 0)[1]
+        observed = obs.flux, obs.ivar
+    else:
+        observed = draw_many(sim, jr.key(1), 500)[1:]
+    observed = tuple(jnp.asarray(a, jnp.float32) for a in observed)
+    training, mesh = fs.Training(batch=batch), device_mesh(batch)
+    runs = {}
+    for method in ("none", *ALIGNMENTS):
+        state, source, loss = model, sim, negative_log_likelihood
+        if method != "none":
+            state = Adapted.of(jr.key(2), model, method, observed)
+            one, first = jnp.float32(1), jnp.int32(0)
+            source = Paired(sim, observed, None, one, first, Adaptation.share, 100)
+            loss = adapted_loss
+        params, static = eqx.partition(state, eqx.is_inexact_array)
+        optimiser = make_optimiser(training)
+        step = make_step(source, static, optimiser, training, mesh, jr.key(3), loss)
+        runs[method] = [step, first_state(params, optimiser, 1)]
+    seconds = {method: [] for method in runs}
+    for repeat in range(repeats + 1):
+        for method, (step, state) in runs.items():
+            began = time.process_time()
+            for _ in range(steps if repeat else 2):  # the first compile
+                state, value = step(state)
+            jax.block_until_ready(value)
+            if repeat:
+                seconds[method].append((time.process_time() - began) / steps)
+            runs[method][1] = state
+    middle = {method: float(np.median(values)) for method, values in seconds.items()}
+    return {
+        method: {"ms per step": 1e3 * value, "over none": value / middle["none"],
+                 "spread": float(np.std(seconds[method]) / value)}
+        for method, value in middle.items()
+    }  # fmt: skip
