@@ -169,7 +169,8 @@ def adapted(model: eqx.Module, task: Task, method: str) -> tuple[eqx.Module, obj
         "before": candidates[0].judgement.record(), "after": best.judgement.record(),
         "data": [round(data.auc, 4), round(data.error, 4)],
         "population": best.judgement.shares.round(4).tolist(),
-        "edges": np.asarray(best.judgement.population.edges, float).tolist(),
+        "edges": [[float(x) for x in row if np.isfinite(x)]
+                  for row in np.asarray(best.judgement.population.edges)],
         "candidates": [c.name | c.judgement.record() for c in candidates],
     }  # fmt: skip
     return best.model, best.simulator, record

@@ -68,14 +68,16 @@ def test_unknown_noise_gives_the_posterior_of_the_noisier_problem(plain):
     assert ((low < theta) & (theta < high)).mean() == pytest.approx(0.68, abs=0.08)
 
 
-def test_it_stands_aside_where_there_is_no_gap(plain):
-    """Observations that are the simulations: the same model, bit for bit."""
+def test_it_stands_aside_where_there_is_no_gap(plain, tmp_path):
+    """Observations that are the simulations: the same model, bit for bit; and a record of it."""
     post = adapted_to(plain, observations(300, 1.0)[1], "auto")
     record = post.provenance["adaptation"]
     assert (record["method"], record["injected"]) == ("none", False)
     assert record["reason"] == "no gap beyond the population"
     for a, b in zip(leaves(post), leaves(plain), strict=True):
         np.testing.assert_array_equal(a, b)
+    post.save(tmp_path / "model")
+    assert flowspec.load(tmp_path / "model").provenance["adaptation"] == record
 
 
 def labelled(obs: Spectra) -> Spectra:
