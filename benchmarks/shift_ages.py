@@ -36,7 +36,7 @@ def run(
         batch: Simulations per step.
     """
     raw, cleaned = spectra()
-    adaptation = Adaptation(steps=aligned, injected=injected, stages=1)
+    adaptation = Adaptation(steps=aligned, injected=injected, stages=1, weights=(0.3,))
     training = fs.Training(steps=steps, batch=batch, evaluate=max(1, steps // 4))
     sim = fs.GalaxySimulator(hectospec(), prior=sdss_prior().replace(z=dist.Uniform(0.0, 0.9)))
     rows = []

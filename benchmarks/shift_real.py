@@ -38,7 +38,9 @@ def run(
     """
     module, read, group = SURVEYS[survey]
     obs = read()
-    adaptation = Adaptation(steps=aligned, injected=injected, learning_rate=rate, stages=1)
+    adaptation = Adaptation(
+        steps=aligned, injected=injected, learning_rate=rate, stages=1, weights=(0.3,)
+    )
     before = flat(module.run(model=survey, draws=draws)[group])
     after, records = [], []
     for seed in range(seeds):
