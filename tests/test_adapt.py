@@ -43,8 +43,9 @@ def leaves(post) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def plain():
-    """Trained on simulations alone."""
-    return fit(linear_simulator(), training=TRAINING, architecture=SIZES, progress=False)
+    """Hardly trained, on simulations alone: enough for what does not ask for its posteriors."""
+    brief = replace(TRAINING, steps=2, evaluate=2)
+    return fit(linear_simulator(), training=brief, architecture=SIZES, progress=False)
 
 
 def adapted_to(plain, obs, method, adaptation=ADAPTATION):
@@ -52,8 +53,10 @@ def adapted_to(plain, obs, method, adaptation=ADAPTATION):
                training=replace(TRAINING, steps=0), progress=False)  # fmt: skip
 
 
-def test_unknown_noise_gives_the_posterior_of_the_noisier_problem(plain):
+@pytest.mark.slow
+def test_unknown_noise_gives_the_posterior_of_the_noisier_problem():
     """Twice the noise: the exact covariance is (1 + S S^T / 4 sigma^2)^-1."""
+    plain = fit(linear_simulator(), training=TRAINING, architecture=SIZES, progress=False)
     _, obs = observations(400, 2.0)
     theta, test = observations(400, 2.0, seed=1)
     post = adapted_to(plain, obs, "auto")
