@@ -17,11 +17,15 @@ from flowspec.model import build
 from flowspec.train import device_mesh, draw_many, first_state, make_optimiser, make_step
 
 
-def run(*, problem: str = "toy", batch: int = 64, steps: int = 10, repeats: int = 7) -> dict:
+def run(
+    *, problem: str = "toy", methods: str = ",".join(ALIGNMENTS), batch: int = 64, steps: int = 10,
+    repeats: int = 7,
+) -> dict:  # fmt: skip
     """Milliseconds per step of each method, and over that without alignment.
 
     Args:
         problem: "toy", or the name of an instrument of `GalaxySimulator`.
+        methods: Of alignment, comma separated.
         batch: Simulations per step.
         steps: Per timing.
         repeats: Timings.
@@ -36,7 +40,7 @@ def run(*, problem: str = "toy", batch: int = 64, steps: int = 10, repeats: int 
     observed = tuple(jnp.asarray(a, jnp.float32) for a in observed)
     training, mesh = fs.Training(batch=batch), device_mesh(batch)
     runs = {}
-    for method in ("none", *ALIGNMENTS):
+    for method in ("none", *methods.split(",")):
         state, source, loss = model, sim, negative_log_likelihood
         if method != "none":
             state = Adapted.of(jr.key(2), model, method, observed)

@@ -45,7 +45,7 @@ class Adaptation:
     weights: tuple[float, ...] = (0.1, 1.0)
     stages: int = 2
     learning_rate: float = 1e-3
-    share: float = 0.5
+    share: float = 0.35
     weighted: bool = True
     inject: bool = True
 
@@ -154,10 +154,9 @@ def adapted_loss(
     adapted: Adapted, simulated: tuple, weight: Array, observed: tuple, strength: Array
 ) -> Float[Array, ""]:
     """Negative log likelihood of simulations, and what tells them from observations."""
-    inputs = simulated[len(simulated) - len(observed) :]
-    source, target = (adapted.model.features(*x) for x in (inputs, observed))
-    apart = adapted.discrepancy(source, target, weight, strength[0])
-    return negative_log_likelihood(adapted.model, *simulated) + apart
+    log_prob, source = adapted.model.log_prob_and_features(*simulated)
+    target = adapted.model.features(*observed)
+    return adapted.discrepancy(source, target, weight, strength[0]) - sum(log_prob).mean()
 
 
 def adapt(

@@ -150,10 +150,19 @@ class LineModel(eqx.Module):
         dereddened: Float[Array, " batch"],
     ) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
         """Logs of the two factors at one theta and source per row."""
-        summary = self.summary(flux, err, state, dereddened)
+        return self._log_prob(theta, source, self.summary(flux, err, state, dereddened))
+
+    def _log_prob(self, theta, source, summary: Float[Array, "batch condition"]):
         discrete = jax.nn.log_softmax(self.logits(summary))[jnp.arange(len(source)), source]
         free, log_det = self.encode(theta, source)
         return discrete, self.flow.log_prob(free, self.condition(summary, source)) + log_det
+
+    def log_prob_and_features(
+        self, theta: Float[Array, "batch params"], source: Int[Array, " batch"], *data: Array
+    ) -> tuple[tuple[Float[Array, " batch"], Float[Array, " batch"]], Array]:
+        """`log_prob` and `features`, embedded once."""
+        summary = self.summary(*data)
+        return self._log_prob(theta, source, summary), summary
 
 
 def _chosen(values, source: Int[Array, "*batch"]) -> Array:

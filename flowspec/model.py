@@ -77,14 +77,25 @@ class Model(eqx.Module):
     ) -> Float[Array, "batch features"]:
         """What simulations and observations should have alike: of the flow its condition at the
         most probable bin, of the bins their largest log probability and their entropy."""
-        embedding = self.embed(flux, ivar)
-        condition = self.condition(
-            embedding.channels, embedding.summary, embedding.logits.argmax(-1)
-        )
+        return self._features(self.embed(flux, ivar))
+
+    def _features(self, embedding: Embedding) -> Float[Array, "batch features"]:
+        bins = embedding.logits.argmax(-1)
+        condition = self.condition(embedding.channels, embedding.summary, bins)
         log_share = jax.nn.log_softmax(embedding.logits)
         entropy = -(jnp.exp(log_share) * log_share).sum(-1)
         of_bins = jnp.stack([log_share.max(-1), entropy], axis=-1)
         return jnp.concatenate([condition, of_bins], axis=-1)
+
+    def log_prob_and_features(
+        self,
+        theta: Float[Array, "batch params"],
+        flux: Float[Array, "batch pixels"],
+        ivar: Float[Array, "batch pixels"],
+    ) -> tuple[tuple[Float[Array, " batch"], Float[Array, " batch"]], Array]:
+        """`log_prob` and `features`, embedded once."""
+        embedding = self.embed(flux, ivar)
+        return self._log_prob(theta, embedding), self._features(embedding)
 
     def log_prior(self, theta: Float[Array, "*batch params"]) -> Float[Array, "*batch"]:
         """Log density before the data."""
@@ -116,8 +127,10 @@ class Model(eqx.Module):
         ivar: Float[Array, "batch pixels"],
     ) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
         """Log of the two factors at one theta per spectrum; their sum is ``log p(theta | x)``."""
+        return self._log_prob(theta, self.embed(flux, ivar))
+
+    def _log_prob(self, theta: Float[Array, "batch params"], embedding: Embedding):
         bins, free, log_det = self.encode(theta)
-        embedding = self.embed(flux, ivar)
         discrete = BinnedRedshift.distribution(embedding.logits).log_prob(bins)
         condition = self.condition(embedding.channels, embedding.summary, bins)
         inside = self.flow.log_prob(free, condition)
