@@ -247,7 +247,7 @@ def pick(candidates: list[Candidate], data: Gap, method: str) -> tuple[Candidate
         return start, "closed without alignment"
     able = [c for c in candidates if c.judgement.gap.overlap >= SHARED]
     if not able:
-        return start, "simulations cover too little of the observations"
+        return candidates[0], "simulations cover too little of the observations"
     best = max([start, *(c for c in able if c.name["method"] != "none")], key=_score)
     rise = _score(best) - _score(start)
     if rise <= _SIGNIFICANT * np.hypot(best.judgement.error, start.judgement.error):

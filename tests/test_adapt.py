@@ -201,8 +201,8 @@ def test_weights_of_a_population_have_a_mean_of_one():
     np.testing.assert_allclose(weight, expected, atol=0.01)
 
 
-def candidate(method, auc, score, error=0.1):
-    gap = Gap(auc, 0.01, np.zeros(2), 0.5)
+def candidate(method, auc, score, error=0.1, overlap=0.5):
+    gap = Gap(auc, 0.01, np.zeros(2), overlap)
     judgement = Judgement(gap, 1.0, score, error, None, np.zeros((1, 8)))
     return Candidate({"method": method, "injected": False}, None, None, judgement)
 
@@ -214,6 +214,10 @@ def test_the_choice():
     assert pick([none, dann, mmd], open_, "auto")[0] is mmd
     assert pick([none, dann, mmd], open_, "dann")[0] is dann
     assert pick([none, weak], open_, "auto") == (none, "nothing significantly better")
+    tried = ("none", 1.0), ("none", 2.0), ("mmd", 9.0)
+    far = [candidate(method, 0.9, score, overlap=0.4) for method, score in tried]
+    reason = "simulations cover too little of the observations"
+    assert pick(far, open_, "auto") == (far[0], reason)
     alike = candidate("none", 0.55, 1.0)
     assert pick([alike, mmd], closed, "auto") == (alike, "no gap beyond the population")
     assert pick([none, alike, mmd], open_, "auto") == (alike, "closed without alignment")

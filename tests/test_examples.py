@@ -57,6 +57,11 @@ def test_cloudy_inverse(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_domain_adaptation(tmp_path, monkeypatch):
+    assert figures(execute("domain_adaptation.ipynb", tmp_path, monkeypatch)) == 4
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "count"), [("moons_survey", 8), ("observing_strategy", 3)])
 def test_moons(tmp_path, monkeypatch, name, count):
     """With the shipped model, or that of `FLOWSPEC_EXAMPLES_MODEL`."""
