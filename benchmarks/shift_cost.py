@@ -19,7 +19,7 @@ from flowspec.train import device_mesh, draw_many, first_state, make_optimiser, 
 
 def run(
     *, problem: str = "toy", methods: str = ",".join(ALIGNMENTS), batch: int = 64, steps: int = 10,
-    repeats: int = 7,
+    repeats: int = 7, seed: int = 0,
 ) -> dict:  # fmt: skip
     """Milliseconds per step of each method, and over that without alignment.
 
@@ -29,9 +29,10 @@ def run(
         batch: Simulations per step.
         steps: Per timing.
         repeats: Timings.
+        seed: Of models and data.
     """
     sim = toy.fresh() if problem == "toy" else fs.GalaxySimulator(problem)
-    model = build(jr.key(0), sim.prior, np.asarray(sim.wave), fs.Architecture())
+    model = build(jr.key(seed), sim.prior, np.asarray(sim.wave), fs.Architecture())
     if problem == "toy":
         obs = shifted.observe("noise", 500, 0)[1]
         observed = obs.flux, obs.ivar
@@ -49,7 +50,7 @@ def run(
             loss = adapted_loss
         params, static = eqx.partition(state, eqx.is_inexact_array)
         optimiser = make_optimiser(training)
-        step = make_step(source, static, optimiser, training, mesh, jr.key(3), loss)
+        step = make_step(source, static, optimiser, training, mesh, jr.key(seed + 3), loss)
         runs[method] = [step, first_state(params, optimiser, 1)]
     seconds = {method: [] for method in runs}
     for repeat in range(repeats + 1):

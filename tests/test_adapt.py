@@ -43,8 +43,8 @@ def leaves(post) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def plain():
-    """Hardly trained, on simulations alone: enough for what does not ask for its posteriors."""
-    brief = replace(TRAINING, steps=2, evaluate=2)
+    """Briefly trained, on simulations alone."""
+    brief = replace(TRAINING, steps=200, evaluate=100)
     return fit(linear_simulator(), training=brief, architecture=SIZES, progress=False)
 
 
@@ -98,7 +98,7 @@ def test_adaptation_is_given_numbers_alone(plain, monkeypatch):
         seen.append((task, task.draws(model)))
         return model, task.simulator, {}
 
-    monkeypatch.setitem(fit.__globals__, "adapted", spy)
+    monkeypatch.setattr(sys.modules["flowspec.fit"], "adapted", spy)
     _, obs = observations(80, 2.0)
     for spectra in (obs, labelled(obs)):
         adapted_to(plain, spectra, "auto")

@@ -142,7 +142,7 @@ def test_a_bad_model_is_one_line_and_no_output(tmp_path, tiny_model_file, capsys
     (["fit", "--simulations", "good.fits", "-o", "model"], "good.fits: expected an HDF5 file"),
     (["fit", "--instrument", "sdss", "--adapt", "auto", "-o", "model"], "observations to adapt to"),
     (["diagnose", "--model", "M", "-o", "good.fits"], "--simulations"),
-    (["diagnose", "--model", "M", "--gap", "good.fits", "-o", "report"], "good.fits"),
+    (["diagnose", "--model", "M", "--gap", "good.fits", "-o", "report"], "of GalaxySimulator"),
     (["demo", "-o", "good.fits"], "good.fits: expected a folder"),
 ])  # fmt: skip
 def test_bad_arguments_are_one_line(words, cause, tmp_path, tiny_model_file, capsys, monkeypatch):
