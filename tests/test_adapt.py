@@ -237,7 +237,7 @@ data = jnp.asarray(obs.flux, jnp.float32), jnp.asarray(obs.ivar, jnp.float32)
 model, = adapt(
     build(jr.key(0), sim.prior, WAVE, SIZES), sim, data, sim.draw(jr.key(1), 32), jr.key(2),
     method="mmd", weight=1.0, population=None, training=Training(batch=16),
-    adaptation=Adaptation(steps=5, stages=1), progress=False,
+    adaptation=Adaptation(steps=5, stages=1, share=0.5), progress=False,  # 8: on any devices
 )
 leaves = [np.asarray(a).ravel() for a in jax.tree.leaves(model) if hasattr(a, "shape")]
 np.save(sys.argv[1], np.concatenate(leaves))
