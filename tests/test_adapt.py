@@ -165,6 +165,7 @@ def paired(method: str):
     return state, source.batch(jr.key(2), jnp.int32(0), 32)
 
 
+@pytest.mark.slow
 def test_without_strength_the_model_learns_from_simulations_alone():
     state, (simulated, weight, observed, strength) = paired("dann")
     assert len(observed[0]) == 16 and len(simulated[0]) == 32
