@@ -195,15 +195,13 @@ def adapt(
         training, steps=part, evaluate=part, learning_rate=adaptation.learning_rate, patience=2
     )
     observed = tuple(jnp.asarray(a) for a in observed)
-    models, loss = [], adapted_loss
+    models, loss = [], adapted_loss if aligned else negative_log_likelihood
     state = Adapted.of(jr.fold_in(key, 3), model, method, observed)
     for stage in range(stages):
-        source = Paired(
+        source = simulator if not aligned else Paired(
             simulator, observed, population, jnp.float32(weight), jnp.int32(stage * part),
             adaptation.share, adaptation.steps,
         )  # fmt: skip
-        if not aligned:
-            source, loss = simulator, negative_log_likelihood
         state, _ = train(
             state, source, validation, config, jr.fold_in(key, stage),
             progress=progress, loss=loss, last=True,

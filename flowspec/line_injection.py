@@ -12,9 +12,9 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from flowspec.lines import State
+from flowspec.sim.nebula_lines import REFERENCE
 
 AMOUNT = (0.05, 0.3)  # dex, of one row's lines; log-uniform
-REFERENCE = "Hbeta"  # that the factors are relative to
 
 
 class InjectedLines(eqx.Module):

@@ -77,7 +77,7 @@ def domain_gap(
     n = len(simulated)
     auc = area(logit[:n], logit[n:], weight)
     worth = float(weight.sum() ** 2 / (weight**2).sum())
-    overlap = float((sides[0] * np.minimum(1, np.exp(np.minimum(logit[:n], 0)))).sum())
+    overlap = float((sides[0] * np.exp(np.minimum(logit[:n], 0))).sum())
     return Gap(auc, area_error(auc, worth, float(len(observed))), logit, overlap)
 
 
@@ -89,7 +89,7 @@ def _calibrated(logit: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
         p = 1 / (1 + np.exp(-np.clip(x @ beta, -30, 30)))
         hessian = (x * (w * p * (1 - p))[:, None]).T @ x + 1e-3 * np.eye(2)
         beta += np.linalg.solve(hessian, x.T @ (w * (y - p)) - 1e-3 * beta)
-    return x @ (np.maximum(beta, [0, -np.inf]))
+    return x @ np.maximum(beta, [0, -np.inf])
 
 
 def broad_features(

@@ -8,6 +8,7 @@ from astropy.table import QTable
 from flowspec import plots, plots_domain
 from flowspec.check.domain import broad_features, domain_gap, mmd_test, pixel_shifts, shifts
 from flowspec.check.population import estimate_population, marginals
+from flowspec.choose import DRAWS
 from flowspec.cli.inputs import expanded, reading
 from flowspec.cli.outputs import make_folder, save, write_table
 from flowspec.injection import noise_of
@@ -15,8 +16,6 @@ from flowspec.io import read
 from flowspec.load import load
 from flowspec.posterior import Posterior, on_grid
 from flowspec.spectra import Spectra
-
-_DRAWS = 32
 
 
 def run(args: Namespace, simulate) -> None:
@@ -46,7 +45,7 @@ def run(args: Namespace, simulate) -> None:
 def measured(posterior: Posterior, theta: np.ndarray, sims: Spectra, obs: Spectra):
     """Table of the gap in the data and in the summaries, as they are and at the population that
     the posterior finds; the ratio of the populations; and the last gap."""
-    ratio = estimate_population(theta, posterior.sample(obs, _DRAWS))
+    ratio = estimate_population(theta, posterior.sample(obs, DRAWS))
     weight = np.exp(np.asarray(ratio.log_ratio(theta), float))
     pairs = {
         "data": [broad_features(s.flux, s.ivar) for s in (sims, obs)],
