@@ -1,0 +1,39 @@
+"""Model files, shipped or of any earlier format, load and give the numbers that they gave.
+
+Within 2e-3 nats and 1e-3 of the prior's width: float32 sums in another order, and no more.
+"""
+
+import json
+from functools import cache
+
+import numpy as np
+import pytest
+
+from tests.museum.reference import FILE, model, numbers
+
+REFERENCE = json.loads(FILE.read_text())
+
+
+@cache
+def found(name: str) -> dict:
+    return numbers(name, model(name), np.array(REFERENCE[name]["theta"]))
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_the_density_is_what_it_was(name):
+    np.testing.assert_allclose(found(name)["log_prob"], REFERENCE[name]["log_prob"], atol=2e-3)
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_the_table_is_what_it_was(name):
+    table, before = found(name)["table"], REFERENCE[name]["table"]
+    assert set(before) <= set(table)
+    widths = dict(zip(model(name).names, REFERENCE[name]["widths"], strict=True))
+    for column, values in before.items():
+        width = widths.get(column[:-4], widths["z"] if column == "z_best" else 1.0)
+        np.testing.assert_allclose(table[column], values, atol=1e-3 * width, err_msg=column)
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_the_flags_are_what_they_were(name):
+    assert found(name)["flags"] == REFERENCE[name]["flags"]
