@@ -2,8 +2,8 @@
 
 from benchmarks import harness
 from flowspec.io import read_grid
-from flowspec.sim.grid import mappings
-from flowspec.sim.nebula_lines import NebulaSimulator
+from flowspec.sim.nebula.catalogues import NebulaSimulator
+from flowspec.sim.nebula.grid import mappings
 
 GRIDS = "grids/hcm_cloudy17/optical/C17_{}.dat.gz"
 FILES = {

@@ -25,10 +25,10 @@ from benchmarks.cloudy_grids import simulator
 from flowspec.check.c2st import c2st
 from flowspec.check.redshift import reliability
 from flowspec.check.reference import exact_posterior, nuts
+from flowspec.data.lines import State, of_states
 from flowspec.io import write_lines
-from flowspec.line_posterior import class_of
-from flowspec.lines import State, of_states
-from flowspec.sim.nebula_lines import NebulaSimulator
+from flowspec.posterior.line_posterior import class_of
+from flowspec.sim.nebula.catalogues import NebulaSimulator
 
 SNR = (3.0, 50.0)  # of the median measured line of a mock object
 DRAWS = 2000

@@ -18,10 +18,10 @@ import flowspec as fs
 from benchmarks import ablations, classical, harness, mtopnet, scores
 from flowspec.check.redshift import purity_completeness, reliability
 from flowspec.io import stream
-from flowspec.redshift import LIMIT, peaks
-from flowspec.sim.moons import moons
-from flowspec.sim.presets import moons_prior
-from flowspec.sim.survey import EXTRA
+from flowspec.posterior.redshift import LIMIT, peaks
+from flowspec.sim.instrument.moons import moons
+from flowspec.sim.instrument.presets import moons_prior
+from flowspec.sim.survey.survey import EXTRA
 from flowspec.sim.user import Simulations
 
 BIN, LIMITS = 0.003, (0.6, 3.0)

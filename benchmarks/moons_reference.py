@@ -21,9 +21,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from benchmarks.moons1d_cases import CASES
-from flowspec.sim.exposure import ExposureNoise
-from flowspec.sim.fibre import fibre_fraction
-from flowspec.sim.moons import load_channels
+from flowspec.sim.instrument.exposure import ExposureNoise
+from flowspec.sim.instrument.fibre import fibre_fraction
+from flowspec.sim.instrument.moons import load_channels
 
 ARMS = {"RI": (6400, 9340), "YJ": (9340, 13500), "H": (14500, 18000)}
 GAIN = 0.6  # counts per electron of the RI detector in moons1d; 1 in the other arms

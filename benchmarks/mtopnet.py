@@ -10,12 +10,12 @@ Deviations, for what is not published or too slow on CPUs; all but the first sho
 
 - about 3,000 channels instead of 12,217, first taken in patches of 8 (kernel = stride), halved
   twice by merging neighbours; widths 32, 64, 128;
-- the spectrum comes with its noise: the channels of `flowspec.networks.preprocess`, as our network
-  sees them. ``channels=(1,)`` is the published input, the normalised continuum-subtracted spectrum;
-- the continuum, averaged over 32 pixels, comes with the mean flux and signal-to-noise ratio;
-- layer normalisation, dropout before the heads, clipped gradients, exponential decay of the rate;
-- masked channels do not count in the line task; lines are weighted as the mean over channels of
-  their binary cross-entropy.
+- the spectrum comes with its noise: the channels of `flowspec.networks.aligned.preprocess`, as our
+  network sees them. ``channels=(1,)`` is the published input, the normalised continuum-subtracted
+spectrum; - the continuum, averaged over 32 pixels, comes with the mean flux and signal-to-noise
+ratio; - layer normalisation, dropout before the heads, clipped gradients, exponential decay of the
+rate; - masked channels do not count in the line task; lines are weighted as the mean over channels
+  of their binary cross-entropy.
 
 3.0 CPU ms per spectrum of 3,000 channels and epoch on one core, 0.8 for a prediction.
 """

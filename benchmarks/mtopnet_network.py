@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from flowspec.networks import CHANNELS, preprocess
+from flowspec.networks.aligned import CHANNELS, preprocess
 
 
 class Block(nn.Module):

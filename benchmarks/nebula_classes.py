@@ -7,9 +7,9 @@ on data at hand. Networks, all of one size:
 - plain: fluxes as the models have them, without noise; errors, gaps and limits are quoted as in the
   catalogue, so that no network is left to guess what these look like.
 - noise: the same rows with noise of these errors, the error of the models and a random scatter of
-  all ratios (`flowspec.line_injection`).
+  all ratios (`flowspec.adaptation.line_injection`).
 - dann, both: the two, adapted adversarially to the nebulae without their labels; mmd and coral
-  likewise from the second; auto: what `flowspec.choose` makes of it, by its own score.
+  likewise from the second; auto: what `flowspec.adaptation.choose` makes of it, by its own score.
 
 Fixed before any score was looked at: labels are those of [N II] (BPT_NII) where the catalogue has
 one. The rest are composite and AGN or shock-like nebulae: no H II region by itself. A nebula is
@@ -38,17 +38,17 @@ from jaxtyping import Array
 from benchmarks import harness
 from benchmarks.cloudy_grids import ERROR, FILES, GRIDS
 from benchmarks.real_nebulae import ngc628
-from flowspec.adapt import Adaptation
+from flowspec.adaptation.align import Adaptation
+from flowspec.adaptation.line_injection import InjectedLines
+from flowspec.data.lines import Lines, State
 from flowspec.io import read_grid
-from flowspec.line_fit import fit_lines
-from flowspec.line_injection import InjectedLines
-from flowspec.line_model import LineArchitecture
-from flowspec.line_posterior import LinePosterior, class_of
-from flowspec.lines import Lines, State
-from flowspec.sim.line_noise import ObservedNoise, observe
-from flowspec.sim.nebula_lines import COMMON, Catalogue, NebulaSimulator
-from flowspec.sim.prior import Prior
-from flowspec.train import Training
+from flowspec.line_fitting import fit_lines
+from flowspec.model.line_model import LineArchitecture
+from flowspec.posterior.line_posterior import LinePosterior, class_of
+from flowspec.prior.prior import Prior
+from flowspec.sim.nebula.catalogues import COMMON, Catalogue, NebulaSimulator
+from flowspec.sim.nebula.noise import ObservedNoise, observe
+from flowspec.train.loop import Training
 
 STARS = "HII"
 MEANING = {STARS: 0, "mixed": 1}  # of the kinds of sources, as places in CLASSES; else 2

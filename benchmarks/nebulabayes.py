@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.integrate
 
-from flowspec.lines import Lines
-from flowspec.sim.grid import LineGrid, mappings
-from flowspec.sim.interpolate import interpolator
-from flowspec.sim.nebula_lines import REFERENCE, NebulaSimulator
+from flowspec.data.lines import Lines
+from flowspec.sim.nebula.catalogues import REFERENCE, NebulaSimulator
+from flowspec.sim.nebula.grid import LineGrid, mappings
+from flowspec.sim.nebula.interpolate import interpolator
 
 SHAPE = (100, 30, 120)  # of its interpolated grid; parameters in the order of `mappings`
 ERROR = 0.1  # of the models, as a share of the flux: the default of both

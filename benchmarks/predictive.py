@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from flowspec import plots, plots_lines
 from flowspec.check.predictive import Predictive, left_out, predict, report
 from flowspec.cli.outputs import save
-from flowspec.lines import Lines
+from flowspec.data.lines import Lines
+from flowspec.plots import figures as plots
+from flowspec.plots import lines as plots_lines
 
 
 def check(draw, sim, obs: Lines, *, dereddened: bool) -> dict[str, Predictive]:

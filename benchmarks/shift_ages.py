@@ -14,9 +14,9 @@ from scipy.io import readsav
 
 import flowspec as fs
 from benchmarks import harness
-from flowspec.adapt import Adaptation
-from flowspec.sim.instrument import Instrument
-from flowspec.sim.presets import sdss_prior
+from flowspec.adaptation.align import Adaptation
+from flowspec.sim.instrument.instrument import Instrument
+from flowspec.sim.instrument.presets import sdss_prior
 
 ARCHITECTURE = fs.Architecture(learned=0, bin_pixels=2)
 WAVE = np.geomspace(6702.0, 9197.0, 1024)

@@ -5,7 +5,7 @@ A network learns the mass, star-formation rate and metallicity of the galaxies o
 score it: NRMSE (of the posterior median, over the standard deviation of the labels), beta
 (median of (median - truth) / sigma), coverage of central intervals, mean log density of the truth,
 and the domain gap. "reweighted" columns: draws weighted by the population that was estimated from
-the observations (`flowspec.check.population`), without which a network has that of its source.
+the observations (`flowspec.adaptation.population`), without which a network has that of its source.
 """
 
 import time
@@ -19,13 +19,13 @@ import flowspec as fs
 from benchmarks.harness import data_folder
 from benchmarks.shift_scores import explored
 from benchmarks.simba_tng import NAMES, galaxies, observe, simulations
-from flowspec.adapt import METHODS, Adaptation
-from flowspec.check.domain import domain_gap
-from flowspec.check.population import estimate_population
-from flowspec.choose import pick
-from flowspec.model import Architecture
-from flowspec.reweight import normalised, resample
-from flowspec.train import Training
+from flowspec.adaptation.align import METHODS, Adaptation
+from flowspec.adaptation.choose import pick
+from flowspec.adaptation.gap import domain_gap
+from flowspec.adaptation.population import estimate_population
+from flowspec.model.model import Architecture
+from flowspec.posterior.weights import normalised, resample
+from flowspec.train.loop import Training
 
 # Few galaxies: a small network, and a fifth to a third of them held out.
 SIZES = Architecture(aligned=16, summary=16, condition=32, learned=0, layers=3, width=32)

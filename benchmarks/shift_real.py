@@ -12,7 +12,7 @@ import numpy as np
 import flowspec as fs
 from benchmarks import real_sdss, real_vandels
 from benchmarks.harness import flat
-from flowspec.adapt import Adaptation
+from flowspec.adaptation.align import Adaptation
 
 SURVEYS = {
     "sdss": (real_sdss, lambda: real_sdss.good_galaxies()[0], "all"),

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from flowspec.check.domain import broad_features
-from flowspec.choose import ALIGNMENTS, DRAWS, Task, explore
-from flowspec.injection import Injected
+from flowspec.adaptation.choose import ALIGNMENTS, DRAWS, Task, explore
+from flowspec.adaptation.gap import broad_features
+from flowspec.adaptation.injection import Injected
 
 QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
 FLOOR = -20.0  # of a log density: one lost object must not be the mean
@@ -49,7 +49,8 @@ def summary(runs: list[dict]) -> dict:
 
 
 def explored(post, simulator, validation, obs, key, training, adaptation):
-    """All candidates of all methods of alignment, and the gap of the data (`flowspec.choose`).
+    """All candidates of all methods of alignment, and the gap of the data
+    (`flowspec.adaptation.choose`).
 
     Args:
         post: Trained on simulations alone.

@@ -17,10 +17,10 @@ import numpy as np
 import flowspec as fs
 from benchmarks import shifted, toy
 from benchmarks.shift_scores import explored, scores, summary
-from flowspec.adapt import METHODS, Adaptation
+from flowspec.adaptation.align import METHODS, Adaptation
+from flowspec.adaptation.choose import pick
 from flowspec.check import calibration
-from flowspec.choose import pick
-from flowspec.train import draw_many
+from flowspec.train.loop import draw_many
 
 ARCHITECTURE = fs.Architecture(bin_pixels=4, learned=0)  # a quarter of the time of the default
 SCALE = (toy.HIGH - toy.LOW) / np.sqrt(12)

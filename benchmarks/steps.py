@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import jax.random as jr
 
 from flowspec import Training
-from flowspec.model import Model
-from flowspec.train import State, device_mesh, first_state, make_optimiser, make_step
+from flowspec.model.model import Model
+from flowspec.train.loop import State, device_mesh, first_state, make_optimiser, make_step
 
 
 def stepper(simulator, model: Model, training: Training) -> tuple[Callable, State]:
-    """``state -> state, loss`` as `flowspec.train.train` runs it, and a state to start from."""
+    """``state -> state, loss`` of `flowspec.train.loop.train`, and a state to start from."""
     params, static = eqx.partition(jax.tree.map(_copy, model), eqx.is_inexact_array)
     optimiser = make_optimiser(training)
     state = first_state(params, optimiser, 1)

@@ -15,7 +15,7 @@ import numpy as np
 
 import flowspec as fs
 from benchmarks import harness, peers, steps, toy
-from flowspec.model import build
+from flowspec.model.model import build
 
 OBSERVATIONS, DRAWS = 100, 1000
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from flowspec.sim.prior import Prior
+from flowspec.prior.prior import Prior
 from flowspec.sim.user import CallableSimulator
 
 WAVE = np.geomspace(4000.0, 8000.0, 128)

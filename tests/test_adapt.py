@@ -16,12 +16,19 @@ import pytest
 
 import flowspec
 from flowspec import Spectra, Training, fit
-from flowspec.adapt import Adaptation, Adapted, Paired, adapted_loss, population_weight, ramp
-from flowspec.check.domain import Gap
-from flowspec.check.population import PopulationRatio
-from flowspec.choose import Candidate, Judgement, pick
-from flowspec.losses import negative_log_likelihood
-from flowspec.model import build
+from flowspec.adaptation.align import (
+    Adaptation,
+    Adapted,
+    Paired,
+    adapted_loss,
+    population_weight,
+    ramp,
+)
+from flowspec.adaptation.choose import Candidate, Judgement, pick
+from flowspec.adaptation.gap import Gap
+from flowspec.adaptation.losses import negative_log_likelihood
+from flowspec.adaptation.population import PopulationRatio
+from flowspec.model.model import build
 from tests.problems import SIGMA, WAVE, linear_simulator, shapes
 from tests.test_train import SIZES
 
@@ -98,7 +105,7 @@ def test_adaptation_is_given_numbers_alone(plain, monkeypatch):
         seen.append((task, task.draws(model)))
         return model, task.simulator, {}
 
-    monkeypatch.setattr(sys.modules["flowspec.fit"], "adapted", spy)
+    monkeypatch.setattr(sys.modules["flowspec.fitting"], "adapted", spy)
     _, obs = observations(80, 2.0)
     for spectra in (obs, labelled(obs)):
         adapted_to(plain, spectra, "auto")
@@ -227,8 +234,8 @@ def test_the_choice():
 RUN = """
 import sys
 import jax, jax.numpy as jnp, jax.random as jr, numpy as np
-from flowspec.adapt import Adaptation, adapt
-from flowspec.train import Training
+from flowspec.adaptation.align import Adaptation, adapt
+from flowspec.train.loop import Training
 from tests.problems import linear_simulator
 from tests.test_adapt import WAVE, SIZES, build, observations
 

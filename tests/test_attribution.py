@@ -7,9 +7,9 @@ import pytest
 
 import flowspec as fs
 from flowspec.check.attribution import ELSEWHERE, by_line, log_odds, redshift_attribution
-from flowspec.networks import continuum
+from flowspec.networks.aligned import continuum
 from flowspec.sim.lines import LINES
-from flowspec.train import draw_many
+from flowspec.train.loop import draw_many
 from tests.problems import WAVE, line_simulator, linear_simulator
 
 SIZES = fs.Architecture(

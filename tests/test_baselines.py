@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks import classical, mtopnet, scores
 from benchmarks.classical_templates import polynomials, prepare
+from flowspec.sim.galaxy.nebula import load_nebula
 from flowspec.sim.lines import LINES
-from flowspec.sim.nebula import load_nebula
 
 PIXELS, REACH, STRIDE = 300, 80, 2
 WAVE = np.geomspace(6400.0, 18000.0, PIXELS)

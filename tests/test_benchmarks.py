@@ -11,8 +11,8 @@ import pytest
 from benchmarks import calibration, harness, learned, moons, nebula_classes, scores, throughput, toy
 from benchmarks.__main__ import BENCHMARKS, main
 from flowspec import Flag
-from flowspec.lines import State
-from flowspec.sim.nebula_lines import NebulaSimulator
+from flowspec.data.lines import State
+from flowspec.sim.nebula.catalogues import NebulaSimulator
 from tests.test_line_noise import catalogue
 from tests.test_nebula_lines import HII, grid
 

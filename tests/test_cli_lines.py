@@ -8,13 +8,13 @@ import pytest
 from astropy.table import Table
 
 from flowspec.cli import main
+from flowspec.data.lines import Lines
 from flowspec.io import write_lines
-from flowspec.line_model import LineArchitecture, LineModel
-from flowspec.line_posterior import LinePosterior
-from flowspec.lines import Lines
-from flowspec.load import load
-from flowspec.screening import Flag, Screen
-from flowspec.sim.prior import Prior
+from flowspec.model.line_model import LineArchitecture, LineModel
+from flowspec.posterior.line_posterior import LinePosterior
+from flowspec.posterior.load import load
+from flowspec.posterior.screening import Flag, Screen
+from flowspec.prior.prior import Prior
 
 NAMES = ("Hbeta", "[OIII]5007", "[NII]6584")
 SIZES = LineArchitecture(hidden=16, blocks=1, condition=8, layers=2, width=8, knots=4)

@@ -8,11 +8,11 @@ from scipy.special import ndtri
 
 import flowspec as fs
 from flowspec.cli import main
-from flowspec.model import build
-from flowspec.redshift import Recalibration
-from flowspec.screening import Screen
-from flowspec.sim.presets import moons_prior
-from flowspec.sim.survey import EXTRA
+from flowspec.model.model import build
+from flowspec.posterior.redshift import Recalibration
+from flowspec.posterior.screening import Screen
+from flowspec.sim.instrument.presets import moons_prior
+from flowspec.sim.survey.survey import EXTRA
 
 N, WAVE = 20, np.geomspace(6500.0, 17900.0, 256)
 

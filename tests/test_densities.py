@@ -7,7 +7,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from flowspec.densities import BinnedRedshift, ConditionalAffine, Flow
+from flowspec.model.flow import BinnedRedshift, ConditionalAffine, Flow
 
 Z = BinnedRedshift(0.1, 0.7, 0.013)
 

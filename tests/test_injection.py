@@ -6,7 +6,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from flowspec.injection import (
+from flowspec.adaptation.injection import (
     Injected,
     autocovariance,
     correlation_filter,

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flowspec.sim.grid import LineGrid
-from flowspec.sim.interpolate import Regular, Scattered, interpolator, leave_one_out
+from flowspec.sim.nebula.grid import LineGrid
+from flowspec.sim.nebula.interpolate import Regular, Scattered, interpolator, leave_one_out
 
 LINES = ("Hbeta", "[OIII]5007")
 

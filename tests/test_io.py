@@ -12,8 +12,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from flowspec import io
-from flowspec.io.read import padded_ends
-from flowspec.spectra import Spectra
+from flowspec.data.spectra import Spectra
+from flowspec.io.files import padded_ends
 
 WAVE = 10 ** (1e-4 * np.arange(35900, 36400))
 N = len(WAVE)

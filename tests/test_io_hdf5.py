@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from flowspec import io
-from flowspec.spectra import Spectra
+from flowspec.data.spectra import Spectra
 
 WAVE = np.linspace(4000, 5000, 300)
 
@@ -95,7 +95,7 @@ FULL_DISK = """
 import resource, sys
 import numpy as np
 from flowspec.io import Writer
-from flowspec.spectra import Spectra
+from flowspec.data.spectra import Spectra
 limit = int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 wave = np.arange(4000.0, 6000)

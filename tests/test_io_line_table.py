@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, QTable, Table
 
 from flowspec import io
-from flowspec.lines import Lines, State
+from flowspec.data.lines import Lines, State
 
 TEXT = """# a catalogue
 name,RA,Hb,Hb_err,OIII5007,OIII5007_err,OIII5007_ul,NII6584,e_NII6584

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import log_ndtr
 
-from flowspec.lines import State
-from flowspec.sim.line_likelihood import log_likelihood
-from flowspec.sim.line_noise import AMPLITUDE
+from flowspec.data.lines import State
+from flowspec.sim.nebula.likelihood import log_likelihood
+from flowspec.sim.nebula.noise import AMPLITUDE
 
 RATIO = np.array([1.0, 2.86, 0.02, 0.4, 3.1])
 

@@ -7,12 +7,12 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from flowspec.line_model import LineArchitecture, LineModel
-from flowspec.line_posterior import LinePosterior
-from flowspec.lines import Lines, State
-from flowspec.load import load
-from flowspec.screening import Flag, Screen
-from flowspec.sim.prior import Prior
+from flowspec.data.lines import Lines, State
+from flowspec.model.line_model import LineArchitecture, LineModel
+from flowspec.posterior.line_posterior import LinePosterior
+from flowspec.posterior.load import load
+from flowspec.posterior.screening import Flag, Screen
+from flowspec.prior.prior import Prior
 
 NAMES = ("Hbeta", "[OIII]5007", "[NII]6584")
 WIDE = Prior({"oh": dist.Uniform(7.0, 9.0), "av": dist.Uniform(0.0, 4.0)})
@@ -156,7 +156,7 @@ def test_the_log_jacobian_is_that_of_the_map(posterior):
 def test_refined_a_few_rows_at_a_time_is_refined_together(posterior, monkeypatch):
     gaussian = lambda theta, source, *data: -50 * (theta[0] - 8.2) ** 2  # noqa: E731
     together = posterior.refine(OBS, gaussian, 50, draws=200)
-    monkeypatch.setattr("flowspec.line_posterior._WEIGHED", 400)  # two rows, then one
+    monkeypatch.setattr("flowspec.posterior.line_posterior._WEIGHED", 400)  # two rows, then one
     apart = posterior.refine(OBS, gaussian, 50, draws=200)
     for one, other in zip(together, apart, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from flowspec.line_names import WAVES, canonical, is_line, parts, unnamed, wave_of
-from flowspec.sim.nebula import load_nebula
+from flowspec.data.line_names import WAVES, canonical, is_line, parts, unnamed, wave_of
+from flowspec.sim.galaxy.nebula import load_nebula
 
 SPELLINGS = {
     "Halpha": "HA6562 h_alpha Ha HALPHA HI6563 H1_6563 Hα",

@@ -7,15 +7,15 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from flowspec.sim.galaxy import GalaxySimulator
-from flowspec.sim.line_snr import (
+from flowspec.sim.galaxy.simulator import GalaxySimulator
+from flowspec.sim.instrument.moons import moons
+from flowspec.sim.survey.line_snr import (
     STRONG,
     line_fluxes,
     line_snr,
     mean_nuisances,
     strongest_line_snr,
 )
-from flowspec.sim.moons import moons
 
 WAVE = np.arange(9000.0, 9400.0, 0.25)
 THETA = jnp.array([1.0, 10.2, 1.3, 0.2, -0.2, 0.6, -2.8, 8.5, 150.0])

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from flowspec.lines import LIMIT_SIGMA, Lines, State
+from flowspec.data.lines import LIMIT_SIGMA, Lines, State
 
 NAN = np.nan
 NAMES = ("Hbeta", "[OIII]5007", "[SII]6717", "[SII]6731")

@@ -8,10 +8,10 @@ import pytest
 
 from flowspec.cli.arguments import parser
 from flowspec.cli.fit import run
-from flowspec.sim.mixed import MixedPrior, read_prior
-from flowspec.sim.presets import moons_prior
-from flowspec.sim.varied import COARSEST, LONGEST, coarsened, foreign
-from flowspec.spectra import Spectra
+from flowspec.data.spectra import Spectra
+from flowspec.prior.mixture import MixedPrior, read_prior
+from flowspec.sim.instrument.presets import moons_prior
+from flowspec.sim.instrument.varied import COARSEST, LONGEST, coarsened, foreign
 
 SHARE = 0.4
 FLAT = moons_prior()

@@ -6,9 +6,9 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from flowspec.model import Architecture, build
-from flowspec.sim.prior import Prior
-from flowspec.train import draw_many
+from flowspec.model.model import Architecture, build
+from flowspec.prior.prior import Prior
+from flowspec.train.loop import draw_many
 from tests.problems import WAVE, line_simulator
 
 SIZES = Architecture(templates=3, aligned=4, window=21, condition=8, layers=2, width=8)

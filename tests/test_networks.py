@@ -6,7 +6,7 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from flowspec.networks import (
+from flowspec.networks.aligned import (
     CHANNELS,
     RedshiftNetwork,
     fast_length,

@@ -8,10 +8,10 @@ import numpyro.distributions as dist
 import pytest
 
 from flowspec.check.reference import exact_posterior, nuts
-from flowspec.sim.mixed import read_prior
-from flowspec.sim.nitrogen import SCATTER, NitrogenPrior
-from flowspec.sim.prior import Prior
-from flowspec.sim.relations import nitrogen
+from flowspec.prior.mixture import read_prior
+from flowspec.prior.nitrogen import SCATTER, NitrogenPrior
+from flowspec.prior.prior import Prior
+from flowspec.prior.relations import nitrogen
 
 FLAT = Prior({"oh": dist.Uniform(7.0, 9.0), "no": dist.Uniform(-2.0, 0.0)})
 PRIOR = NitrogenPrior(FLAT, 0.5)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from matplotlib import colors
 
-from flowspec import plots
 from flowspec.check.calibration import Tarp, ks_critical
 from flowspec.check.redshift import purity_completeness, reliability
+from flowspec.plots import figures as plots
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from matplotlib import colors
 
-from flowspec import plots, plots_learned
 from flowspec.check.attribution import ELSEWHERE, by_line
+from flowspec.plots import figures as plots
+from flowspec.plots import learned as plots_learned
 from flowspec.sim.lines import LINES
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from flowspec import plots, plots_lines
+from flowspec.plots import figures as plots
+from flowspec.plots import lines as plots_lines
 
 
 @pytest.fixture

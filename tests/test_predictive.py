@@ -9,11 +9,11 @@ from scipy.special import ndtr
 
 from flowspec.check.calibration import ks_critical, ks_distance
 from flowspec.check.predictive import left_out, predict, report, without
-from flowspec.lines import Lines, State, of_states
-from flowspec.load import load
-from flowspec.sim.grid import mappings
-from flowspec.sim.line_likelihood import log_likelihood
-from flowspec.sim.nebula_lines import NebulaSimulator
+from flowspec.data.lines import Lines, State, of_states
+from flowspec.posterior.load import load
+from flowspec.sim.nebula.catalogues import NebulaSimulator
+from flowspec.sim.nebula.grid import mappings
+from flowspec.sim.nebula.likelihood import log_likelihood
 
 LINES = ("Hbeta", "[OIII]5007", "[NII]6584", "[SII]6717,6731")
 ROWS, DRAWS = 240, 300

@@ -7,7 +7,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from flowspec.sim.prior import Prior
+from flowspec.prior.prior import Prior
 
 PRIOR = Prior(
     {

@@ -5,8 +5,8 @@ import pytest
 from scipy.special import expit, logit
 
 from flowspec.check.redshift import purity_completeness, reliability, wilson
-from flowspec.redshift import LIMIT, Recalibration, peaks
-from flowspec.summary import best_redshift
+from flowspec.posterior.redshift import LIMIT, Recalibration, peaks
+from flowspec.posterior.table import best_redshift
 
 
 def densities(rng, edges, rows):

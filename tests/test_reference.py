@@ -9,7 +9,7 @@ from scipy.special import ndtr
 
 from flowspec.check.c2st import c2st
 from flowspec.check.reference import exact_posterior, nuts
-from flowspec.sim.prior import Prior
+from flowspec.prior.prior import Prior
 
 PRIOR = Prior({"a": dist.Uniform(-5.0, 5.0), "b": dist.Uniform(0.0, 20.0)})
 MEAN, COVARIANCE = np.array([1.0, 9.0]), np.array([[0.04, 0.054], [0.054, 0.09]])

@@ -6,8 +6,8 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from flowspec.reweight import log_weights, normalised, resample, to_population
-from flowspec.sim.prior import Prior
+from flowspec.posterior.weights import log_weights, normalised, resample, to_population
+from flowspec.prior.prior import Prior
 
 
 class Normal:

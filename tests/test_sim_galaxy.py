@@ -9,12 +9,12 @@ import numpyro.distributions as dist
 import pytest
 from astropy.cosmology import FlatLambdaCDM, Planck18
 
-from flowspec.sim import nebula
-from flowspec.sim.galaxy import GalaxySimulator
-from flowspec.sim.lattice import C_KMS
-from flowspec.sim.nuisance import NUISANCES, draw_nuisances
-from flowspec.sim.presets import PRIORS
-from flowspec.spectra import Spectra
+from flowspec.data.spectra import Spectra
+from flowspec.sim.galaxy import nebula
+from flowspec.sim.galaxy.nuisance import NUISANCES, draw_nuisances
+from flowspec.sim.galaxy.simulator import GalaxySimulator
+from flowspec.sim.instrument.lattice import C_KMS
+from flowspec.sim.instrument.presets import PRIORS
 
 LSUN, MPC = 3.828e33, 3.0856775814913673e24
 TYPICAL = {

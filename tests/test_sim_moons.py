@@ -11,16 +11,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from benchmarks.moons1d_cases import CASES
 from benchmarks.moons_reference import arms_of, signal_to_noise
-from flowspec.sim.exposure import Coadd, ExposureNoise
-from flowspec.sim.fibre import (
+from flowspec.sim.galaxy.simulator import GalaxySimulator
+from flowspec.sim.instrument.exposure import Coadd, ExposureNoise
+from flowspec.sim.instrument.fibre import (
     dispersion_shift,
     fibre_fraction,
     gaussian_in_aperture,
     image_quality,
 )
-from flowspec.sim.galaxy import GalaxySimulator
-from flowspec.sim.moons import RESIDUAL, TABLE, load_channels, moons
-from flowspec.sim.presets import sdss_prior
+from flowspec.sim.instrument.moons import RESIDUAL, TABLE, load_channels, moons
+from flowspec.sim.instrument.presets import sdss_prior
 from flowspec.sim.tables import build_moons
 from tests.test_sim_tables import package
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM, Planck18
 
-from flowspec.sim import dust, igm, interstellar, nebula, stars
-from flowspec.sim.cosmos import Cosmos
-from flowspec.sim.instrument import Instrument, PixelOperator
-from flowspec.sim.lattice import C_KMS, Lattice
-from flowspec.sim.presets import INSTRUMENTS
+from flowspec.prior.cosmos import Cosmos
+from flowspec.sim.galaxy import dust, igm, interstellar, nebula, stars
+from flowspec.sim.instrument.instrument import Instrument, PixelOperator
+from flowspec.sim.instrument.lattice import C_KMS, Lattice
+from flowspec.sim.instrument.presets import INSTRUMENTS
 
 SUN_5500 = 1.367e-4  # L_sun per angstrom of the Sun at 5500 A: 1.86 of 1361 W/m2 (ASTM E490)
 

@@ -8,12 +8,12 @@ import numpyro.distributions as dist
 import pytest
 from astropy.cosmology import Planck18
 
-from flowspec.sim import relations
-from flowspec.sim.galaxy import GalaxySimulator
-from flowspec.sim.photometry import H_BAND, ab_magnitude, h_band, h_magnitudes, top_hat
-from flowspec.sim.population import Population
-from flowspec.sim.presets import PRIORS, moons_prior
-from flowspec.sim.prior import Prior
+from flowspec.prior import relations
+from flowspec.prior.galaxies import Population
+from flowspec.prior.prior import Prior
+from flowspec.sim.galaxy.simulator import GalaxySimulator
+from flowspec.sim.instrument.photometry import H_BAND, ab_magnitude, h_band, h_magnitudes, top_hat
+from flowspec.sim.instrument.presets import PRIORS, moons_prior
 
 PRIOR = moons_prior()
 # Davidzon et al. (2017), tables 1 (all galaxies) and 2, typed a second time: z, log M*, alpha_1,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flowspec.sim import nebula, stars
+from flowspec.sim.galaxy import nebula, stars
 from flowspec.sim.tables import build
 
 pytestmark = pytest.mark.slow

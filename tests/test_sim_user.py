@@ -8,12 +8,12 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from flowspec.sim.detector import Detector
-from flowspec.sim.noise import Noise, add_noise, blemishes
-from flowspec.sim.nuisance import smooth_basis
-from flowspec.sim.prior import Prior
+from flowspec.data.spectra import Spectra
+from flowspec.prior.prior import Prior
+from flowspec.sim.galaxy.nuisance import smooth_basis
+from flowspec.sim.instrument.detector import Detector
+from flowspec.sim.instrument.noise import Noise, add_noise, blemishes
 from flowspec.sim.user import CallableSimulator, Simulations, degraded
-from flowspec.spectra import Spectra
 
 WAVE = np.linspace(4000, 5000, 120)
 PRIOR = Prior({"level": dist.Uniform(1.0, 2.0), "slope": dist.Uniform(-1.0, 1.0)})

@@ -5,8 +5,8 @@ import jax
 import numpy as np
 import pytest
 
-from flowspec.regrid import pixel_edges
-from flowspec.spectra import FLUX_UNIT, Spectra
+from flowspec.data.regrid import pixel_edges
+from flowspec.data.spectra import FLUX_UNIT, Spectra
 
 LOG_GRID = 10 ** np.arange(3.6, 3.9, 1e-3)
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 import flowspec as fs
+from flowspec.data.spectra import Spectra
 from flowspec.io.parts import write_in_parts
-from flowspec.sim.galaxy import GalaxySimulator
-from flowspec.sim.moons import moons
-from flowspec.sim.photometry import h_magnitudes
-from flowspec.sim.survey import EXTRA, Survey
-from flowspec.spectra import Spectra
-from flowspec.train import draw_many
+from flowspec.sim.galaxy.simulator import GalaxySimulator
+from flowspec.sim.instrument.moons import moons
+from flowspec.sim.instrument.photometry import h_magnitudes
+from flowspec.sim.survey.survey import EXTRA, Survey
+from flowspec.train.loop import draw_many
 
 WAVE = np.linspace(4000.0, 5000, 50)
 SETTINGS = {"seed": 3, "hours": (2.0, 4.0)}

@@ -11,10 +11,10 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from flowspec.fit import fit
-from flowspec.model import Architecture
-from flowspec.spectra import Spectra
-from flowspec.train import Training, draw_many, make_optimiser
+from flowspec.data.spectra import Spectra
+from flowspec.fitting import fit
+from flowspec.model.model import Architecture
+from flowspec.train.loop import Training, draw_many, make_optimiser
 from tests.problems import SIGMA, WAVE, line_simulator, linear_posterior, linear_simulator
 
 SIZES = Architecture(templates=3, learned=0, aligned=4, window=21, condition=8, layers=2, width=16)
@@ -39,9 +39,9 @@ def test_linear_gaussian_posterior_is_found():
 RUN = """
 import os, signal, sys
 import jax, jax.random as jr, numpy as np
-from flowspec import train
-from flowspec.train import draw_many
-from flowspec.model import build
+from flowspec.train import loop as train
+from flowspec.train.loop import draw_many
+from flowspec.model.model import build
 from tests.test_train import SIZES, WAVE, line_simulator
 
 out, steps, evaluate, checkpoint, kill_at = sys.argv[1:]

@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from flowspec.model import Model
-from flowspec.networks import continuum
-from flowspec.posterior import Posterior, on_grid
+from flowspec.data.spectra import Spectra
+from flowspec.model.model import Model
+from flowspec.networks.aligned import continuum
+from flowspec.posterior.posterior import Posterior, on_grid
 from flowspec.sim.lines import LINES
-from flowspec.spectra import Spectra
 
 ELSEWHERE = "elsewhere"
 

@@ -24,10 +24,10 @@ from astropy.table import Table
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float, Int
 
-from flowspec.line_names import parts
-from flowspec.lines import Lines, State, blocks, of_states
-from flowspec.sim.line_likelihood import NODES, scales
-from flowspec.sim.nebula_lines import NebulaSimulator
+from flowspec.data.line_names import parts
+from flowspec.data.lines import Lines, State, blocks, of_states
+from flowspec.sim.nebula.catalogues import NebulaSimulator
+from flowspec.sim.nebula.likelihood import NODES, scales
 
 _MOST = 2**23  # numbers of one array in memory: rows x draws x nodes of the scale x lines
 

@@ -1,8 +1,8 @@
 """Judge redshifts that come with a probability of being right: calibration, purity, completeness.
 
 Functions of arrays; a row is one redshift, `right` says whether it is (to within
-`flowspec.redshift.LIMIT`, say). A *probability* of being right may stand there as well: with the
-rows' own it gives what is to be expected of them if they are calibrated.
+`flowspec.posterior.redshift.LIMIT`, say). A *probability* of being right may stand there as well:
+with the rows' own it gives what is to be expected of them if they are calibrated.
 """
 
 from typing import NamedTuple

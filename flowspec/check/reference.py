@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 from numpyro.infer import MCMC, NUTS
 
-from flowspec.sim.prior import Prior
+from flowspec.prior.prior import Prior
 
 LOST = 1e-6  # share of the posterior that a refinement of the grid may leave outside
 _AT_ONCE = 1 << 14

@@ -13,7 +13,7 @@ from astropy.table import QTable, Table
 from jaxtyping import Bool, Float
 
 from flowspec.check.redshift import wilson
-from flowspec.redshift import LIMIT
+from flowspec.posterior.redshift import LIMIT
 
 LEVELS = (2.5, 16, 50, 84, 97.5)  # percentiles
 LABELS = ("log_mstar", "log_sfr")

@@ -3,8 +3,8 @@
 import argparse
 from importlib.metadata import version
 
-from flowspec.adapt import METHODS, Adaptation
-from flowspec.train import OPTIMISERS, Training
+from flowspec.adaptation.align import METHODS, Adaptation
+from flowspec.train.loop import OPTIMISERS, Training
 
 _START = """\
 start here:
@@ -160,7 +160,7 @@ def _models(commands):
 
 def _demo(commands):
     about = "the main job on mock galaxies, with a table and figures"
-    c = _command(commands, "demo", about, _DEMO, "flowspec.demo")
+    c = _command(commands, "demo", about, _DEMO, "flowspec.cli.demo")
     c.add_argument("-o", "--output", default="flowspec-demo", metavar="FOLDER", help="%(default)s")
     c.add_argument("--model", default="sdss", metavar="MODEL",
                    help="model of a galaxy simulator (%(default)s)")

@@ -8,23 +8,23 @@ from dataclasses import fields
 import numpy as np
 import numpyro.distributions as dist
 
-from flowspec.adapt import Adaptation
+from flowspec.adaptation.align import Adaptation
 from flowspec.cli.grids import nebulae
 from flowspec.cli.inputs import expanded, reading
 from flowspec.cli.outputs import check_file
 from flowspec.cli.simulate import galaxies
-from flowspec.fit import fit
+from flowspec.data.lines import Lines
+from flowspec.data.spectra import Spectra
+from flowspec.fitting import fit
 from flowspec.io import read, read_lines, read_simulations
 from flowspec.io.hdf5 import opened
 from flowspec.io.source import blaming
-from flowspec.line_fit import fit_lines
-from flowspec.lines import Lines
-from flowspec.load import load
-from flowspec.sim.prior import Prior
+from flowspec.line_fitting import fit_lines
+from flowspec.posterior.load import load
+from flowspec.prior.prior import Prior
+from flowspec.sim.instrument.varied import Varied
 from flowspec.sim.user import Simulations
-from flowspec.sim.varied import Varied
-from flowspec.spectra import Spectra
-from flowspec.train import Training
+from flowspec.train.loop import Training
 
 log = logging.getLogger("flowspec")
 

@@ -5,17 +5,18 @@ from argparse import Namespace
 import numpy as np
 from astropy.table import QTable
 
-from flowspec import plots, plots_domain
-from flowspec.check.domain import broad_features, domain_gap, mmd_test, pixel_shifts, shifts
-from flowspec.check.population import estimate_population, marginals
-from flowspec.choose import DRAWS
+from flowspec.adaptation.choose import DRAWS
+from flowspec.adaptation.gap import broad_features, domain_gap, mmd_test, pixel_shifts, shifts
+from flowspec.adaptation.injection import noise_of
+from flowspec.adaptation.population import estimate_population, marginals
 from flowspec.cli.inputs import expanded, reading
 from flowspec.cli.outputs import make_folder, save, write_table
-from flowspec.injection import noise_of
+from flowspec.data.spectra import Spectra
 from flowspec.io import read
-from flowspec.load import load
-from flowspec.posterior import Posterior, on_grid
-from flowspec.spectra import Spectra
+from flowspec.plots import figures as plots
+from flowspec.plots import gap as plots_domain
+from flowspec.posterior.load import load
+from flowspec.posterior.posterior import Posterior, on_grid
 
 
 def run(args: Namespace, simulate) -> None:

@@ -3,8 +3,8 @@
 from argparse import Namespace
 
 from flowspec.io import read_grid
-from flowspec.sim.grid import LineGrid, mappings
-from flowspec.sim.nebula_lines import NebulaSimulator
+from flowspec.sim.nebula.catalogues import NebulaSimulator
+from flowspec.sim.nebula.grid import LineGrid, mappings
 
 
 def nebulae(args: Namespace) -> NebulaSimulator:

@@ -3,9 +3,9 @@
 from argparse import Namespace
 from pathlib import Path
 
-from flowspec.line_posterior import LinePosterior
-from flowspec.load import load, shipped
-from flowspec.posterior import Posterior
+from flowspec.posterior.line_posterior import LinePosterior
+from flowspec.posterior.load import load, shipped
+from flowspec.posterior.posterior import Posterior
 
 
 def run(args: Namespace) -> None:

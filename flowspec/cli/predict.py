@@ -15,11 +15,11 @@ from flowspec.cli.inputs import blocks, expanded, reading
 from flowspec.cli.outputs import TABLES, check_file, write_table
 from flowspec.io.samples import SampleWriter
 from flowspec.io.source import blaming
-from flowspec.line_posterior import LinePosterior
-from flowspec.load import load
-from flowspec.posterior import Posterior
-from flowspec.screening import Flag
-from flowspec.sim.population import Population
+from flowspec.posterior.line_posterior import LinePosterior
+from flowspec.posterior.load import load
+from flowspec.posterior.posterior import Posterior
+from flowspec.posterior.screening import Flag
+from flowspec.prior.galaxies import Population
 
 log = logging.getLogger("flowspec")
 

@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from flowspec.cli.inputs import expanded
 from flowspec.cli.outputs import write_table
+from flowspec.data.lines import Lines
 from flowspec.io import read_lines, stream_lines
 from flowspec.io.results import TableWriter
 from flowspec.io.source import is_hdf5
-from flowspec.line_posterior import LinePosterior
-from flowspec.lines import Lines
+from flowspec.posterior.line_posterior import LinePosterior
 
 log = logging.getLogger("flowspec")
 _ROWS = 8192  # at once: 500 draws of four parameters are 66 MB

@@ -13,13 +13,13 @@ from tqdm import tqdm
 
 from flowspec.cli.inputs import expanded, reading
 from flowspec.cli.outputs import check_file
+from flowspec.data.spectra import Spectra
 from flowspec.io import read
 from flowspec.io.parts import write_in_parts
-from flowspec.sim.exposure import ExposureNoise
-from flowspec.sim.galaxy import GalaxySimulator
-from flowspec.sim.mixed import MixedPrior
-from flowspec.sim.survey import Survey
-from flowspec.spectra import Spectra
+from flowspec.prior.mixture import MixedPrior
+from flowspec.sim.galaxy.simulator import GalaxySimulator
+from flowspec.sim.instrument.exposure import ExposureNoise
+from flowspec.sim.survey.survey import Survey
 
 _AT_ONCE = 128
 _PART = 512  # rows, or candidates, of a part of the file

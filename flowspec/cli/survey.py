@@ -6,20 +6,21 @@ import numpy as np
 from astropy.table import QTable, Table, vstack
 from tqdm import tqdm
 
-from flowspec import plots, plots_survey
 from flowspec.check.hours import hours_table
 from flowspec.check.redshift import purity_completeness, reliability
 from flowspec.check.survey import LABELS, NEEDED, TYPES, answers, is_right, report
 from flowspec.cli.inputs import reading
 from flowspec.cli.outputs import make_folder, save, write_table
+from flowspec.data.spectra import Spectra
 from flowspec.io.hdf5 import parameter_names, stream
 from flowspec.io.source import blaming
-from flowspec.load import load
-from flowspec.sim.galaxy import GalaxySimulator
-from flowspec.sim.line_snr import strongest_line_snr
-from flowspec.sim.moons import load_channels, moons
-from flowspec.sim.presets import moons_prior
-from flowspec.spectra import Spectra
+from flowspec.plots import figures as plots
+from flowspec.plots import survey as plots_survey
+from flowspec.posterior.load import load
+from flowspec.sim.galaxy.simulator import GalaxySimulator
+from flowspec.sim.instrument.moons import load_channels, moons
+from flowspec.sim.instrument.presets import moons_prior
+from flowspec.sim.survey.line_snr import strongest_line_snr
 
 _ROWS = 512  # in memory at once
 _SHOWN = ("all", "t_exp", "quiescent", "m_h")

@@ -9,8 +9,8 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
-from flowspec.io.air import air_to_vacuum
-from flowspec.spectra import FLUX_UNIT, Spectra, flux_factor, to_angstrom
+from flowspec.data.air import air_to_vacuum
+from flowspec.data.spectra import FLUX_UNIT, Spectra, flux_factor, to_angstrom
 
 ALIASES = {
     "wave": ("wave", "wavelength", "wavelengths", "lambda", "lam", "wl"),

@@ -3,6 +3,7 @@
 import numpy as np
 from astropy.units import Unit
 
+from flowspec.data.spectra import Spectra
 from flowspec.io.columns import Format, build, find, parse_unit
 from flowspec.io.hdus import (
     all_tables,
@@ -16,7 +17,6 @@ from flowspec.io.hdus import (
     table_columns,
     wcs_wave,
 )
-from flowspec.spectra import Spectra
 
 MUSE_UNIT = Unit("1e-20 erg / (s cm2 AA)")
 SDSS_STEP = 1e-4  # of log10 wavelength

@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 from astropy.io import ascii, fits
 
+from flowspec.data.line_names import WAVES, is_line, unnamed
 from flowspec.io.source import FITS_MAGIC, GZIP_MAGIC, HDF5_MAGIC, blaming
-from flowspec.line_names import WAVES, is_line, unnamed
-from flowspec.sim.grid import LineGrid, line_grid
+from flowspec.sim.nebula.grid import LineGrid, line_grid
 
 LOG_C = np.log10(2.99792458e10)  # cm/s: U = q / c
 SOLAR_CO = 0.44  # Gutkin et al. (2016), table 3
@@ -44,9 +44,9 @@ def read_grid(path, *, balmer: bool = True, source: str | None = None) -> LineGr
       without a known name are called by their vacuum wavelength (`vac12310.94`).
     - NebulaBayes FITS (Thomas et al. 2018): `log_u`, `log_pk`, `oh` and, of AGN, `log_e_peak`, ...
     - A table of your own models, such as Cloudy runs: ECSV, CSV, FITS, or HDF5 with one dataset
-      per column; a row per model. A column whose name `flowspec.line_names.canonical` understands
-      is the flux of a line (in any unit that all share; H-beta must be among them; NaN: not
-      computed), every other column is a parameter: call them `oh`, `no`, `log_u`, ...
+      per column; a row per model. A column whose name `flowspec.data.line_names.canonical`
+      understands is the flux of a line (in any unit that all share; H-beta must be among them; NaN:
+      not computed), every other column is a parameter: call them `oh`, `no`, `log_u`, ...
 
     Args:
         path: of the file or folder.

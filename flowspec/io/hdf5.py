@@ -12,10 +12,10 @@ import astropy.units as u
 import h5py
 import numpy as np
 
+from flowspec.data.spectra import Spectra
 from flowspec.io.columns import Format, Options, build, find, make_options, parse_unit
 from flowspec.io.source import blaming, one_line, sniff
 from flowspec.io.writing import FORMAT_VERSION, Writer
-from flowspec.spectra import Spectra
 
 
 def write(path, spectra: Spectra, theta=None, param_names=(), attrs: Mapping | None = None):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from flowspec.regrid import shared_pixels
-from flowspec.spectra import Spectra
+from flowspec.data.regrid import shared_pixels
+from flowspec.data.spectra import Spectra
 
 
 def common_grid(waves: list[np.ndarray]) -> np.ndarray:

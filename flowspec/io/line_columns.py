@@ -5,8 +5,8 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from flowspec.data.line_names import WAVES, canonical
 from flowspec.io.columns import listed
-from flowspec.line_names import WAVES, canonical
 
 _ENDINGS = {"err": "err", "error": "err", "ivar": "ivar", "ul": "ul"}
 _ADVICE = "choose by suffix or columns"

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 import h5py
 import numpy as np
 
+from flowspec.data.lines import Lines, of_states
 from flowspec.io.hdf5 import check_version, describe, opened, text_rows
 from flowspec.io.source import blaming, sniff
 from flowspec.io.writing import Appending
-from flowspec.lines import Lines, of_states
 
 _ARRAYS = {"flux": "f8", "err": "f8", "state": "i1"}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from flowspec.data.spectra import Spectra
 from flowspec.io.hdf5 import stream
 from flowspec.io.writing import Writer
-from flowspec.spectra import Spectra
 
 SETTINGS = "settings.json"
 PATIENCE = 20  # parts without a row after which none is expected

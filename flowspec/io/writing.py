@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from flowspec.spectra import FLUX_UNIT, Spectra
+from flowspec.data.spectra import FLUX_UNIT, Spectra
 
 FORMAT_VERSION = 1
 _CHUNK_BYTES = 2**20

@@ -9,13 +9,13 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
 
-from flowspec.sim.detector import Detector
-from flowspec.sim.instrument import Instrument, PixelOperator
-from flowspec.sim.lattice import C_KMS, Lattice
-from flowspec.sim.noise import EXACT, MixedNoise, Noise, add_noise, airglow
-from flowspec.sim.nuisance import polynomial_basis, smooth_basis
-from flowspec.sim.prior import Prior
-from flowspec.spectra import Spectra
+from flowspec.data.spectra import Spectra
+from flowspec.prior.prior import Prior
+from flowspec.sim.galaxy.nuisance import polynomial_basis, smooth_basis
+from flowspec.sim.instrument.detector import Detector
+from flowspec.sim.instrument.instrument import Instrument, PixelOperator
+from flowspec.sim.instrument.lattice import C_KMS, Lattice
+from flowspec.sim.instrument.noise import EXACT, MixedNoise, Noise, add_noise, airglow
 
 
 class SpectrumSimulator(eqx.Module):

@@ -9,10 +9,10 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
+from flowspec.data.spectra import Spectra
 from flowspec.io.hdf5 import read_simulations
-from flowspec.sim.noise import EXACT, Noise
-from flowspec.sim.prior import Prior
-from flowspec.spectra import Spectra
+from flowspec.prior.prior import Prior
+from flowspec.sim.instrument.noise import EXACT, Noise
 
 PRESET_SNR = (0.5, 50.0)  # noise of a simulator that brings none: white, this broad
 

@@ -1,0 +1,270 @@
+"""`Spectra`: a batch of spectra on one wavelength grid, the one data type of flowspec."""
+
+from collections.abc import Sequence
+
+import astropy.units as u
+import equinox as eqx
+import numpy as np
+from jaxtyping import Float
+
+from flowspec.data.regrid import bridged, overlaps, pixel_edges, rebin, shared_pixels
+
+FLUX_UNIT = u.Unit("1e-17 erg / (s cm2 AA)")
+_ROWS_AT_ONCE = 64  # in `resample`: a few MB of MOONS spectra; larger blocks are slower
+
+
+class Spectra(eqx.Module):
+    """A batch of spectra on a common grid, held on the host.
+
+    Args:
+        wave: [pixels] vacuum wavelengths in Å, observed frame, strictly increasing; or a quantity
+            (length, frequency or energy).
+        flux: [batch, pixels] (or [pixels], a batch of one) F_λ in 1e-17 erg/s/cm²/Å; or a quantity
+            (F_λ or F_ν, such as Jy).
+        ivar: inverse variance of `flux`, same shape; 0 means "no data". A quantity exactly where
+            `flux` is one. Pixels whose flux or ivar is NaN or infinite become "no data".
+        names: one label per row (default "0", "1", ...).
+        notes: one per row: "" or why the row carries no usable data. A row without any good
+            pixel always gets a note.
+
+    Raises:
+        ValueError: on wrong shapes or units, wavelengths that are not finite, positive and
+            strictly increasing, or negative inverse variance.
+    """
+
+    wave: Float[np.ndarray, " pixels"]
+    flux: Float[np.ndarray, "batch pixels"]
+    ivar: Float[np.ndarray, "batch pixels"]
+    names: tuple[str, ...] = eqx.field(static=True)
+    notes: tuple[str, ...] = eqx.field(static=True)
+
+    def __init__(self, wave, flux, ivar, names: Sequence[str] = (), notes: Sequence[str] = ()):
+        self.wave = _checked_wave(wave)
+        flux, ivar = _in_flux_unit(self.wave, flux, ivar)
+        flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
+        if flux.ndim != 2 or flux.shape != ivar.shape or flux.shape[1] != len(self.wave):
+            raise ValueError(
+                f"expected flux and ivar of shape [batch, {len(self.wave)}]; "
+                f"got {flux.shape} and {ivar.shape}"
+            )
+        self.names = labels(names, [str(i) for i in range(len(flux))], "names")
+        self._check_sign(ivar)
+        with np.errstate(over="ignore"):  # beyond float32: infinite, hence masked
+            self.flux, self.ivar = np.array(flux, np.float32), np.array(ivar, np.float32)
+        bad = ~(np.isfinite(self.flux) & np.isfinite(self.ivar))
+        self.flux[bad] = self.ivar[bad] = 0
+        notes = labels(notes, [""] * len(flux), "notes")
+        empty = f"no good pixels between {self.wave[0]:.0f} and {self.wave[-1]:.0f} A"
+        usable = self.usable
+        self.notes = tuple(n or ("" if ok else empty) for n, ok in zip(notes, usable, strict=True))
+
+    def _check_sign(self, ivar):
+        row = np.flatnonzero((ivar < 0).any(axis=1))
+        if len(row):
+            i = row[0]
+            where = f" in row {self.names[i]}" if len(ivar) > 1 else ""
+            raise ValueError(f"expected ivar >= 0; got {ivar[i].min():g}{where}")
+
+    def __len__(self) -> int:
+        return self.flux.shape[0]
+
+    def __getitem__(self, index) -> "Spectra":
+        """Rows by number, slice, mask or list of numbers: always a `Spectra`."""
+        rows = np.atleast_1d(np.arange(len(self))[index])
+        return Spectra(
+            self.wave,
+            self.flux[rows],
+            self.ivar[rows],
+            names=[self.names[i] for i in rows],
+            notes=[self.notes[i] for i in rows],
+        )
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, np.shape(self.flux)))
+        return f"Spectra({shape} pixels, {self.wave[0]:.1f}-{self.wave[-1]:.1f} A)"
+
+    @property
+    def usable(self) -> np.ndarray:
+        """[batch] bool: whether the row has any good pixel."""
+        return (self.ivar > 0).any(axis=1)
+
+    @property
+    def snr(self) -> np.ndarray:
+        """[batch] median signal-to-noise ratio per good pixel; 0 where there is none."""
+        ratio = np.where(self.ivar > 0, self.flux * np.sqrt(self.ivar), np.nan)
+        snr = np.zeros(len(self))
+        snr[self.usable] = np.nanmedian(ratio[self.usable], axis=1)
+        return snr
+
+    def resample(self, wave, *, weighted: bool = False) -> "Spectra":
+        """The same spectra on another grid, conserving flux.
+
+        Pixels reach half way to their neighbours, but not into a gap. A new pixel is the mean of
+        the good old pixels weighted by overlap, Σ w f / Σ w, with variance Σ w² σ² / (Σ w)². It
+        has `ivar` 0 where less than half of it is covered by good pixels. Where the new grid
+        consists of pixels of the old one (and possibly more beyond its ends), they are copied.
+        Resampled noise is correlated between neighbours; `ivar` is the inverse of its diagonal.
+
+        Args:
+            wave: [new pixels] Å or a quantity.
+            weighted: Weight by inverse variance too. For coarser pixels that is the mean of least
+                noise (a sky line spoils one old pixel, not the new one), but it conserves flux
+                only as far as the spectrum is even within a new pixel.
+
+        Returns:
+            Spectra on `wave`, with the same names and notes.
+        """
+        wave = _checked_wave(wave)
+        if np.array_equal(wave, self.wave):
+            return self
+        shape = (len(self), len(wave))
+        flux, ivar = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        inside, source = shared_pixels(self.wave, wave)
+        if source is not None:
+            flux[:, inside], ivar[:, inside] = self.flux[:, source], self.ivar[:, source]
+        else:
+            old, source = bridged(self.wave)
+            overlap = overlaps(pixel_edges(old), pixel_edges(wave))[:, source >= 0]
+            for i in range(0, len(self), _ROWS_AT_ONCE):
+                rows = slice(i, i + _ROWS_AT_ONCE)
+                means = rebin(self.flux[rows], self.ivar[rows], overlap, weighted)
+                flux[rows], ivar[rows] = means
+        return Spectra(wave, flux, ivar, names=self.names, notes=self.notes)
+
+    @staticmethod
+    def concatenate(parts: Sequence["Spectra"]) -> "Spectra":
+        """Rows of all `parts`, which must share one grid.
+
+        Raises:
+            ValueError: without parts, or where grids differ.
+        """
+        if not parts:
+            raise ValueError("expected at least one Spectra to concatenate; got none")
+        first = parts[0].wave
+        for part in parts[1:]:
+            if not np.array_equal(part.wave, first):
+                raise ValueError(
+                    f"expected spectra on one grid ({parts[0]}); got {part}: resample them first"
+                )
+        return Spectra(
+            first,
+            np.concatenate([p.flux for p in parts]),
+            np.concatenate([p.ivar for p in parts]),
+            names=[name for p in parts for name in p.names],
+            notes=[note for p in parts for note in p.notes],
+        )
+
+    def to_specutils(self):
+        """A `specutils.Spectrum` ([batch, pixels]); masked where `ivar` is 0. Needs specutils."""
+        from astropy.nddata import InverseVariance
+
+        return _specutils_class()(
+            flux=self.flux * FLUX_UNIT,
+            spectral_axis=self.wave * u.AA,
+            uncertainty=InverseVariance(self.ivar / FLUX_UNIT**2),
+            mask=self.ivar == 0,
+            meta={"names": self.names, "notes": self.notes},
+        )
+
+    @staticmethod
+    def from_specutils(spectrum) -> "Spectra":
+        """From a `specutils.Spectrum` (or `Spectrum1D`) with uncertainty, of one or more rows.
+
+        Args:
+            spectrum: spectral axis in any unit, in vacuum; flux [..., pixels] in any flux density
+                (leading axes are flattened to rows); its mask marks pixels without data.
+
+        Raises:
+            ValueError: where it has no uncertainty, or on wrong units.
+        """
+        from astropy.nddata import InverseVariance
+
+        if spectrum.uncertainty is None:
+            raise ValueError("expected a specutils spectrum with uncertainty; got none")
+        axis = spectrum.spectral_axis
+        with np.errstate(divide="ignore"):  # ivar 0 goes by way of an infinite variance
+            ivar = spectrum.uncertainty.represent_as(InverseVariance).quantity
+        if spectrum.mask is not None:
+            ivar = np.where(spectrum.mask, 0, ivar.value) * ivar.unit
+        # Frequencies and energies run the other way; for a length the order is the user's error.
+        step = 1 if axis.unit.is_equivalent(u.AA) else -1
+        rows = (-1, len(axis))
+        return Spectra(
+            u.Quantity(axis)[::step],
+            u.Quantity(spectrum.flux).reshape(rows)[:, ::step],
+            ivar.reshape(rows)[:, ::step],
+            names=spectrum.meta.get("names", ()),
+            notes=spectrum.meta.get("notes", ()),
+        )
+
+
+def to_angstrom(wave) -> np.ndarray:
+    """Wavelengths in Å as float64, from plain numbers or any spectral quantity."""
+    if isinstance(wave, u.Quantity):
+        try:
+            wave = wave.to_value(u.AA, u.spectral())
+        except u.UnitsError:
+            raise ValueError(f"expected wavelengths in a unit of length; got {wave.unit}") from None
+    return np.asarray(wave, np.float64)
+
+
+def flux_factor(unit: u.UnitBase, wave) -> np.ndarray:
+    """[pixels] what one `unit` of flux density is worth in 1e-17 erg/s/cm²/Å at `wave` (Å).
+
+    Raises:
+        ValueError: where `unit` is not a flux density (F_λ or F_ν).
+    """
+    try:
+        one = u.Quantity(np.ones_like(wave), unit)
+        return one.to_value(FLUX_UNIT, u.spectral_density(wave * u.AA))
+    except (u.UnitsError, TypeError):
+        raise ValueError(
+            f"expected a flux density such as erg/s/cm2/A or Jy; got unit '{unit}'"
+        ) from None
+
+
+def _checked_wave(wave) -> np.ndarray:
+    wave = to_angstrom(wave)
+    if wave.ndim != 1 or len(wave) == 0:
+        raise ValueError(f"expected wavelengths of shape [pixels]; got {wave.shape}")
+    if not (np.isfinite(wave).all() and (wave > 0).all()):
+        bad = wave[~(np.isfinite(wave) & (wave > 0))][0]
+        raise ValueError(f"expected finite, positive wavelengths; got {bad}")
+    step = np.diff(wave)
+    if (step <= 0).any():
+        i = np.flatnonzero(step <= 0)[0]
+        kind = "repeated" if step[i] == 0 else "decreasing"
+        raise ValueError(
+            f"expected strictly increasing wavelengths; got {kind} ones "
+            f"({wave[i]:.6g} then {wave[i + 1]:.6g} A at pixel {i + 1})"
+        )
+    return wave
+
+
+def _in_flux_unit(wave, flux, ivar):
+    """Values of flux and ivar in 1e-17 erg/s/cm²/Å and its inverse square."""
+    units = [isinstance(x, u.Quantity) for x in (flux, ivar)]
+    if units[0] != units[1]:
+        raise ValueError("expected both or neither of flux and ivar with units; got only one")
+    if not all(units):
+        return np.asarray(flux), np.asarray(ivar)
+    to_flux, to_sigma = flux_factor(flux.unit, wave), flux_factor(ivar.unit**-0.5, wave)
+    return flux.value * to_flux, ivar.value / to_sigma**2
+
+
+def labels(given: Sequence, default: Sequence[str], what: str) -> tuple[str, ...]:
+    """The `given` labels of rows as text, or the `default` ones where none are given.
+
+    Raises:
+        ValueError: naming `what`, where there is not one per row.
+    """
+    found = tuple(str(x) for x in given) or tuple(default)
+    if len(found) != len(default):
+        raise ValueError(f"expected {len(default)} {what}, one per row; got {len(found)}")
+    return found
+
+
+def _specutils_class():
+    import specutils
+
+    return getattr(specutils, "Spectrum", None) or specutils.Spectrum1D

@@ -1,0 +1,155 @@
+"""`read`: files of any known format to one `Spectra`."""
+
+import glob
+import os
+from collections.abc import Iterable, Mapping
+
+import astropy.units as u
+import numpy as np
+from jaxtyping import Bool, Float
+
+from flowspec.data.spectra import Spectra, to_angstrom
+from flowspec.io import hdf5, hdus
+from flowspec.io.columns import Options, make_options
+from flowspec.io.fits import FITS_FORMATS
+from flowspec.io.hdf5 import HDF5_FORMATS
+from flowspec.io.join import common_grid, joined
+from flowspec.io.source import blaming, sniff
+
+FORMATS = FITS_FORMATS + HDF5_FORMATS  # a new format is one entry in either table
+_OPENERS = {"fits": (hdus, FITS_FORMATS), "hdf5": (hdf5, HDF5_FORMATS)}
+
+
+def read(
+    path,
+    *,
+    format: str | None = None,
+    wave=None,
+    columns: Mapping[str, str] | None = None,
+    flux_unit: str | u.UnitBase | None = None,
+    wave_unit: str | u.UnitBase | None = None,
+    air: bool | None = None,
+    mask=None,
+) -> Spectra:
+    """Read spectra from files.
+
+    Known formats (`format` names one, else the content decides): `sdss` (SDSS and BOSS spec,
+    spec-lite), `desi` (coadds; arms joined), `muse` (MPDAF spectra), `muse-cube` (spaxels as
+    rows), `jwst` (x1d), `jades` (NIRSpec GTO 1-D files), `images` (WAVE, FLUX, IVAR), `table`
+    (any FITS table) and `hdf5`, the last two with columns named as in `flowspec.io.columns`. Any
+    may be gzipped.
+
+    Of many files with different grids, the result is on the union of their pixels where these
+    coincide (SDSS), else all are resampled to the first grid, extended to cover the others. A
+    file (or row) that cannot be read among others that can is a row of masked pixels whose reason
+    is in `notes`. Ends padded with a constant (`padded_ends`) are no data.
+
+    Args:
+        path: one path or glob pattern, or a list of them.
+        format: name of a format.
+        wave: [pixels] Å or a quantity: a grid to resample everything to.
+        columns: name of the column for any of `wave`, `loglam`, `flux`, `ivar`, `var`, `err`,
+            `mask`, in tables and HDF5 files that name them unusually.
+        flux_unit: of flux and its errors, such as "1e-18 erg/s/cm2/A"; for files that do not name
+            it (default 1e-17 erg/s/cm²/Å) or name it wrongly.
+        wave_unit: of wavelengths, likewise (default Å).
+        air: whether wavelengths are in air; by default what the file says, else vacuum.
+        mask: [y, x] the spaxels of a cube to read (True or non-zero: read).
+
+    Returns:
+        Spectra with vacuum wavelengths. Names are file names, with "#row" where there are more.
+
+    Raises:
+        ValueError: in one line naming file and cause, where no file can be read.
+    """
+    options = make_options(columns, flux_unit, wave_unit, air, mask)
+    if format is not None and format not in [f.name for f in FORMATS]:
+        raise ValueError(f"expected format of {', '.join(f.name for f in FORMATS)}; got {format}")
+    paths = _expanded(path)
+    labels = _file_labels(paths)
+    parts: list[list[Spectra] | ValueError] = []
+    for one, label in zip(paths, labels, strict=True):
+        try:
+            parts.append([_labelled(s, label) for s in _load(one, format, options)])
+        except ValueError as error:
+            parts.append(error)
+    return _gathered(parts, labels, wave)
+
+
+def _gathered(parts, labels, wave) -> Spectra:
+    """All rows on one grid, errors as masked rows in their place."""
+    good = [s for part in parts if isinstance(part, list) for s in part]
+    if not good:
+        more = f" (and {len(parts) - 1} more files)" if len(parts) > 1 else ""
+        raise ValueError(f"{parts[0]}{more}") from parts[0]
+    wave = common_grid([s.wave for s in good]) if wave is None else to_angstrom(wave)
+    rows = [part if isinstance(part, list) else [_failed(part, wave, label)]
+            for part, label in zip(parts, labels, strict=True)]  # fmt: skip
+    return joined([s for row in rows for s in row], wave)
+
+
+def _failed(error, wave, label) -> Spectra:
+    empty = np.zeros((1, len(wave)))
+    return Spectra(wave, empty, empty, names=[label], notes=[str(error)])
+
+
+def _load(path, format, options: Options) -> list[Spectra]:
+    with blaming(path):
+        kind, source = sniff(path)
+        module, formats = _OPENERS[kind]
+        with module.opened(source) as handle:
+            for entry in formats:
+                if entry.name == format or (format is None and entry.identify(handle, options)):
+                    return entry.load(handle, options)
+            known = format or ", ".join(entry.name for entry in formats)
+            raise ValueError(f"expected spectra ({known}); got {module.describe(handle)}")
+
+
+def _labelled(spectra: Spectra, label) -> Spectra:
+    names = [label + n if n.startswith("#") or not n else n for n in spectra.names]
+    ivar = np.where(padded_ends(spectra.flux), 0, spectra.ivar)
+    return Spectra(spectra.wave, spectra.flux, ivar, names=names, notes=spectra.notes)
+
+
+def padded_ends(
+    flux: Float[np.ndarray, "batch pixels"], least: int = 10
+) -> Bool[np.ndarray, "batch pixels"]:
+    """Pixels at either end that repeat one value at least `least` times: padding, not data.
+
+    A spectrum that is the same over half of its length is left alone.
+    """
+    same = flux[:, 1:] == flux[:, :-1]
+    masks = []
+    for steps in (same, same[:, ::-1]):
+        run = np.logical_and.accumulate(steps, axis=1)
+        count = run.sum(axis=1, keepdims=True)
+        padded = (count + 1 >= least) & (count < run.shape[1] // 2)
+        first = np.ones((len(flux), 1), bool)
+        masks.append(np.concatenate([first, run], axis=1) & padded)
+    return masks[0] | masks[1][:, ::-1]
+
+
+def _expanded(path) -> list[str]:
+    """Existing files of patterns in order; names without pattern as they are."""
+    if isinstance(path, str | os.PathLike):
+        path = [path]
+    if not isinstance(path, Iterable):
+        raise ValueError(f"expected a path, a pattern or a list of them; got {path!r}")
+    paths = []
+    for item in map(os.fspath, path):
+        if glob.has_magic(item) and not os.path.exists(item):
+            matches = sorted(glob.glob(item))
+            if not matches:
+                raise ValueError(f"{item}: expected files; got a pattern that matches none")
+            paths += matches
+        else:
+            paths.append(item)
+    if not paths:
+        raise ValueError("expected at least one file; got none")
+    return paths
+
+
+def _file_labels(paths) -> list[str]:
+    """Base names where they tell the files apart, else the paths as given."""
+    names = [os.path.basename(path) for path in paths]
+    return names if len(set(names)) == len(set(paths)) else list(paths)

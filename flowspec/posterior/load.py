@@ -1,0 +1,38 @@
+"""Model files, and the models that come with the package."""
+
+from pathlib import Path
+
+from flowspec.posterior.files import read_model
+from flowspec.posterior.line_posterior import KIND, LinePosterior
+from flowspec.posterior.posterior import Posterior
+
+
+def load(name: str | Path) -> Posterior | LinePosterior:
+    """Load a model file, or by name a model shipped with the package.
+
+    Args:
+        name: Path of a file, or one of `shipped`.
+
+    Raises:
+        ValueError: If the file is not a model of this or an earlier version of flowspec.
+        FileNotFoundError: If there is neither a file nor a shipped model of that name.
+    """
+    path = Path(name)
+    if not path.is_file() and str(name) in shipped():
+        path = shipped()[str(name)]
+    elif not path.exists():
+        raise FileNotFoundError(
+            f"{name}: expected a model file or one of the shipped models {sorted(shipped())}"
+        )
+    config, arrays = read_model(path)
+    kind = LinePosterior if config.get("kind") == KIND else Posterior
+    try:
+        return kind.restored(config, arrays)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: expected a complete model; got {error!r}") from None
+
+
+def shipped() -> dict[str, Path]:
+    """Models that come with the package, by name."""
+    folder = Path(__file__).parents[1] / "models"
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}

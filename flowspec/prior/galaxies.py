@@ -1,0 +1,171 @@
+"""The galaxies that are really there: a joint distribution of the simulator's parameters.
+
+In the manner of the mock catalogues MAMBO (arXiv:2409.06700) and EGG (Schreiber et al. 2017):
+volume x mass function of each type, and everything else from mass, redshift and type through
+published relations with scatter. H-alpha follows from the star-formation rate and magnitudes from
+the spectrum, in the simulator. A network is trained on a flat `Prior`; the weights
+``exp(population.log_prob(theta) - prior.log_prob(theta))``, times any selection, bring the samples
+of its posteriors to a survey.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import numpyro.distributions as dist
+from astropy.cosmology import Planck18
+from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray
+
+from flowspec.prior import relations
+from flowspec.prior.cosmos import Cosmos
+from flowspec.prior.prior import Prior
+from flowspec.sim.instrument.presets import FIXED, moons_prior
+
+CELLS = (240, 400)  # of the grid in redshift and mass that is drawn from
+ROUNDING = 1e-5  # keeps draws inside the prior's limits in single precision
+KPC_AT_MPC = 1e-3 * 180 / np.pi * 3600  # arcsec: one kpc at a distance of one Mpc
+
+
+class Galaxies(NamedTuple):
+    """Galaxies drawn from a `Population`.
+
+    Attributes:
+        theta: Parameters in the order of the population's prior [n, params].
+        quiescent: Whether each is of the quiescent type [n].
+        radius: Half-light radius along the major axis, arcsec [n].
+    """
+
+    theta: Float[Array, "n params"]
+    quiescent: Bool[Array, " n"]
+    radius: Float[Array, " n"]
+
+
+class Population(eqx.Module):
+    """Galaxies per comoving volume, as a normalised density on the box of a prior.
+
+    Redshift and mass follow the mass functions of the two types; the other parameters are normal
+    about the means of `relations.CHAIN` (the dispersion in log10), truncated to the prior's
+    limits. A mean beyond a limit is taken at it.
+
+    Args:
+        prior: Its limits are those of the population; what it holds inside them is of no matter.
+        cosmology: An astropy cosmology.
+
+    Attributes:
+        per_deg2: Number of galaxies inside the limits of redshift and mass per square degree.
+
+    Raises:
+        ValueError: If the prior has not every parameter of `GalaxySimulator`, or no limits in
+            redshift and mass.
+    """
+
+    prior: Prior = eqx.field(static=True)
+    cosmos: Cosmos
+    volume: Float[Array, " nodes"]
+    edges: tuple[np.ndarray, np.ndarray]
+    cumulative: Float[Array, "strips masses"]
+    strips: Float[Array, " strips"]
+    per_deg2: float = eqx.field(static=True)
+
+    def __init__(self, prior: Prior | None = None, *, cosmology=Planck18):
+        prior = moons_prior() if prior is None else prior
+        self.prior = Prior(prior.distributions, prior.relative)  # limits only: not what is mixed in
+        if set(self.prior.names) != set(FIXED):
+            raise ValueError(f"expected a prior of {sorted(FIXED)}; got {self.prior.names}")
+        limits = np.array([_support(self.prior, n) for n in ("z", "log_mstar")])
+        if not np.isfinite(limits).all():
+            raise ValueError(f"expected limits in redshift and mass; got {limits.tolist()}")
+        self.cosmos = Cosmos(cosmology, limits[0, 1])
+        z = np.expm1(np.asarray(self.cosmos.ln_shift, float))
+        volume = cosmology.differential_comoving_volume(z).to_value("Mpc3 / sr")
+        self.volume = jnp.asarray(volume / 1e9, jnp.float32)
+        limits = limits + [ROUNDING, -ROUNDING]
+        self.edges = tuple(np.linspace(*e, n + 1) for e, n in zip(limits, CELLS, strict=True))
+        z, mass = np.meshgrid(*(0.5 * (e[1:] + e[:-1]) for e in self.edges), indexing="ij")
+        rate = np.exp(np.asarray(jax.vmap(self._ln_rates, -1, -1)(z.ravel(), mass.ravel()), float))
+        rate = rate.reshape(-1, CELLS[1])  # strips of redshift: star-forming, then quiescent
+        total = rate.sum() * np.prod([e[1] - e[0] for e in self.edges])
+        self.per_deg2 = float(total * 1e9 * (np.pi / 180) ** 2)
+        self.strips = jnp.asarray(np.log(rate.sum(1) / rate.sum()), jnp.float32)
+        cumulative = np.cumsum(rate, 1) / rate.sum(1, keepdims=True)
+        self.cumulative = jnp.asarray(np.pad(cumulative, ((0, 0), (1, 0))), jnp.float32)
+
+    @eqx.filter_jit
+    def sample(self, key: PRNGKeyArray, n: int) -> Galaxies:
+        """Draw `n` galaxies: parameters, type and angular size."""
+        return jax.vmap(self.draw)(jr.split(key, n))
+
+    @eqx.filter_jit
+    def log_prob(self, theta: Float[ArrayLike, "*shape params"]) -> Float[Array, "*shape"]:
+        """Natural log density of `theta`, of either type (``-inf`` outside the limits)."""
+        return jax.nn.logsumexp(self._both(theta), axis=-1)
+
+    @eqx.filter_jit
+    def quiescent_prob(self, theta: Float[ArrayLike, "*shape params"]) -> Float[Array, "*shape"]:
+        """Probability of the quiescent type given every parameter."""
+        both = self._both(theta)
+        return jax.nn.sigmoid(both[..., 1] - both[..., 0])
+
+    def _both(self, theta):
+        return jnp.vectorize(self._ln_densities, signature="(p)->(t)")(jnp.asarray(theta))
+
+    def _ln_rates(self, z, log_mstar):
+        """ln of 10^9 galaxies per unit redshift, dex and steradian, of both types [2]."""
+        volume = jnp.interp(jnp.log1p(z), self.cosmos.ln_shift, self.volume)
+        tables = (relations.STAR_FORMING, relations.QUIESCENT)
+        phi = [relations.ln_mass_function(log_mstar, z, table) for table in tables]
+        return jnp.log(volume) + jnp.stack(phi)
+
+    def _conditional(self, name, p, moments):
+        """Distribution of one parameter (log10 of the dispersion) given those before it."""
+        low, high = _support(self.prior, name)
+        shift = p[self.prior.relative[name]] if name in self.prior.relative else 0.0
+        low, high = low + shift + ROUNDING, high + shift - ROUNDING
+        mean, scatter = moments
+        mean = jnp.clip(mean, low, high)
+        return dist.TruncatedNormal(mean, scatter, low=low, high=high, validate_args=False)
+
+    def draw(self, key: PRNGKeyArray) -> Galaxies:
+        """One galaxy, without the leading axis."""
+        names = ("strip", "z", "mass", "size", *relations.CHAIN)
+        keys = dict(zip(names, jr.split(key, len(names)), strict=True))
+        strip = jr.categorical(keys["strip"], self.strips)
+        quiescent, row = jnp.divmod(strip, CELLS[0])
+        redshifts, masses = self.edges
+        z = jnp.interp(row + jr.uniform(keys["z"]), jnp.arange(CELLS[0] + 1.0), redshifts)
+        mass = jnp.interp(jr.uniform(keys["mass"]), self.cumulative[strip], masses)
+        p = {"z": z, "log_mstar": mass, "universe": self.cosmos.age(z)}
+        for name, relation in relations.CHAIN.items():
+            moments = jax.tree.map(lambda f, q: jnp.where(quiescent, q, f), *relation(p))
+            p[name] = self._conditional(name, p, moments).sample(keys[name])
+        p["dispersion"] = 10 ** p["dispersion"]
+        late, early = (relations.late_type_radius, 0.18), (relations.early_type_radius, 0.14)
+        sizes = [f(mass, z) + s * jr.normal(keys["size"]) for f, s in (late, early)]
+        kpc = 10 ** jnp.where(quiescent, sizes[1], sizes[0])
+        angular = kpc * KPC_AT_MPC * (1 + z) ** 2 / 10 ** self.cosmos.log_distance(z)
+        return Galaxies(jnp.stack([p[n] for n in self.prior.names]), quiescent == 1, angular)
+
+    def _ln_densities(self, theta):
+        """ln density of star-forming and quiescent galaxies [2] at one theta."""
+        p = dict(zip(self.prior.names, theta, strict=True))
+        p["universe"] = self.cosmos.age(p["z"])
+        area = 1e9 * (np.pi / 180) ** 2 / self.per_deg2
+        terms = self._ln_rates(p["z"], p["log_mstar"]) + np.log(area)
+        ln_jacobian = -jnp.log(p["dispersion"] * np.log(10))
+        p["dispersion"] = jnp.log10(p["dispersion"])
+        for name, relation in relations.CHAIN.items():
+            given = [self._conditional(name, p, moments) for moments in relation(p)]
+            terms += jnp.stack([d.log_prob(p[name]) for d in given])
+        inside = jnp.isfinite(self.prior.log_prob(theta))
+        return jnp.where(inside, terms + ln_jacobian, -jnp.inf)
+
+
+def _support(prior: Prior, name: str) -> tuple[float, float]:
+    """Limits of a parameter (of log10 of the dispersion), relative ones as differences."""
+    support = prior.distributions[name].support
+    ends = (getattr(support, "lower_bound", -np.inf), getattr(support, "upper_bound", np.inf))
+    low, high = (float(e) for e in ends)
+    return (np.log10(max(low, 1e-3)), np.log10(high)) if name == "dispersion" else (low, high)

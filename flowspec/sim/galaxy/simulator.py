@@ -1,0 +1,235 @@
+"""The galaxy simulator: stars, gas and dust, seen at a redshift through an instrument.
+
+    prior -> stars + emission lines -> dust -> redshift -> absorption -> pixels -> noise
+
+Everything below `draw` is a pure function of ``(key, theta)``, unbatched; `jax.vmap` batches it.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from astropy.cosmology import Planck18
+from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
+
+from flowspec.data.spectra import Spectra
+from flowspec.prior.cosmos import Cosmos
+from flowspec.prior.prior import Prior
+from flowspec.sim.galaxy import dust, igm, interstellar, nebula, stars
+from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, draw_nuisances
+from flowspec.sim.instrument.instrument import Instrument
+from flowspec.sim.instrument.lattice import C_KMS
+from flowspec.sim.instrument.presets import FIXED, PRIORS, instrument_of, sdss_prior
+from flowspec.sim.spectrum import SpectrumSimulator
+
+TEMPLATE_DISPERSION = 64.0  # km/s: 2.51 A (FWHM) at 5000 A, what the stellar table already has
+_LOG_FLUX = nebula.LOG_LSUN - np.log10(4 * np.pi) - 2 * np.log10(3.0856775814913673e24) + 17
+
+
+class GalaxySimulator(SpectrumSimulator):
+    """Simulated galaxy spectra for one instrument.
+
+    Parameters of `theta`, in the order of ``prior.names``:
+
+    - ``z``: redshift.
+    - ``log_mstar``: log10 of the mass in stars and remnants today, M_sun, Chabrier IMF.
+    - ``log_sfr``: log10 of the mean star-formation rate of the last 100 Myr, M_sun/yr.
+    - ``log_age``: log10 of the median age of the stars older than that, Gyr; the history is
+      log-normal in age (0.2 dex) and ends smoothly at the age of the Universe.
+    - ``log_zstar``: log10 of stellar metallicity over solar.
+    - ``av``: attenuation of the stars at 5500 A, magnitudes (Calzetti); that of the gas is a
+      Milky-Way curve with E(B-V) higher by 1 / 0.44.
+    - ``log_u``, ``oh``: ionisation parameter and 12 + log10 O/H of the ionised gas.
+    - ``dispersion``: velocity dispersion of the stars, km/s.
+
+    Args:
+        instrument: "sdss", "vandels", "moons", "muse" or an `Instrument`.
+        prior: Named parameters (`Prior`); by default that of the instrument. A parameter that it
+            leaves out is held at its value in `FIXED`.
+        noise: Observed `Spectra` to take the noise from, or None for the instrument's own curve.
+        nuisances: Names among `NUISANCES` to draw; the others are neutral.
+        cosmology: An astropy cosmology.
+
+    Raises:
+        ValueError: On an unknown instrument, parameter or nuisance, or a prior whose redshifts are
+            not bounded.
+    """
+
+    line_dust: Float[Array, " lines"]
+    star_table: Float[Array, "populations freqs2"]
+    line_table: Float[Array, "lines freqs2"]
+    stars: stars.StellarTable
+    nebula: nebula.NebularTable
+    igm: igm.Opacity | None
+    absorbers: np.ndarray
+    kinds: tuple[int, ...] = eqx.field(static=True)
+    groups: tuple[int, ...] = eqx.field(static=True)
+    offsets: tuple[float, ...] = eqx.field(static=True)
+    scatter: tuple[float, ...] = eqx.field(static=True)
+    cosmos: Cosmos
+
+    def __init__(
+        self,
+        instrument: str | Instrument = "sdss",
+        *,
+        prior: Prior | None = None,
+        noise: Spectra | None = None,
+        nuisances: tuple[str, ...] = NUISANCES,
+        cosmology=Planck18,
+    ):
+        instrument, prior = _checked(instrument, prior)
+        z_low, z_high = _redshifts(prior)
+        super().__init__(instrument, prior, (z_low, z_high), noise, nuisances, NUISANCES)
+        self.cosmos = Cosmos(cosmology, z_high)
+        reach = self.lattice.wave[[0, -1]] / (1 + z_low)
+        self.stars = stars.load_stars()
+        power = self.stars.wave * self.stars.flux.astype(float)
+        power = power.reshape(-1, power.shape[-1])
+        at_frame = self.stars.wave * (1 + z_low)
+        self.star_table = jnp.asarray(self.lattice.of_spectra(at_frame, power))
+        self.nebula = nebula.load_nebula().ratios_to("Halpha").between(*reach)
+        self.line_dust = jnp.asarray(dust.cardelli(self.nebula.wave), jnp.float32)
+        self.groups, self.offsets, self.scatter = _multiplets(self.nebula)
+        at_frame = self.nebula.wave * (1 + z_low)
+        self.line_table = jnp.asarray(self.lattice.of_lines(at_frame))
+        waves = interstellar.LINES[:, 0]
+        self.absorbers = interstellar.LINES[(waves > reach[0]) & (waves < reach[1])]
+        self.kinds = tuple(self.absorbers[:, 2].astype(int).tolist())
+        # red of Lyman alpha at every redshift of the prior there is nothing to absorb
+        self.igm = igm.Opacity(self.window, self.lattice.step) if reach[0] < 1300 else None
+
+    def flux(self, key: PRNGKeyArray, theta: Float[Array, " params"]) -> Float[Array, " pixels"]:
+        """Noiseless spectrum in 1e-17 erg/s/cm2/A, nuisances drawn from `key`."""
+        return self.spectrum(theta, self.draw_nuisances(key))
+
+    def draw_nuisances(self, key: PRNGKeyArray) -> Draw:
+        """Draw the active nuisances."""
+        return draw_nuisances(
+            key,
+            self.nuisances,
+            groups=self.groups,
+            offsets=self.offsets,
+            scatter=self.scatter,
+            kinds=self.kinds,
+            calibration=self.sight["calibration"],
+            mismatch=self.sight["mismatch"],
+        )
+
+    def parameters(self, theta: Float[Array, " params"]) -> dict[str, ScalarLike]:
+        """Every physical parameter by name, those not in the prior from `FIXED`."""
+        return FIXED | dict(zip(self.prior.names, theta, strict=True))
+
+    def spectrum(self, theta: Float[Array, " params"], draw: Draw) -> Float[Array, " pixels"]:
+        """Noiseless spectrum for given parameters and nuisances, 1e-17 erg/s/cm2/A."""
+        p = self.parameters(theta)
+        wave, ln_shift = self.sight["wave"], jnp.log1p(p["z"])
+        rest = wave / (1 + p["z"])
+        light = self.emitted(p, draw)
+        light = light * dust.transmission(rest, p["av"], draw.slope)
+        light = light * jnp.exp(-self._metals(p, draw, self.sight["ln_wave"] - ln_shift))
+        if self.igm is not None:
+            tau = 10**draw.igm * self.igm(p["z"]) + self._hydrogen(p, draw, rest)
+            light = light * jnp.exp(-tau) + self._lyman_alpha(p, draw)
+        scale = self.flux_scale(p)
+        light = jax.lax.optimization_barrier(light)
+        return scale * self.pixels(light) / jnp.asarray(self.wave, jnp.float32) * draw.curve
+
+    def flux_scale(self, p: dict[str, ScalarLike]) -> ScalarLike:
+        """Observed flux, 1e-17 erg/s/cm2, of each L_sun per M_sun that the galaxy emits."""
+        return 10 ** (p["log_mstar"] - 2 * self.cosmos.log_distance(p["z"]) + _LOG_FLUX)
+
+    def emitted(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " window"]:
+        """Light of stars and lines on the observed lattice, L_sun per M_sun per ln(wavelength).
+
+        Lines carry their own, stronger attenuation relative to that of the stars, so that one
+        inverse transform and one attenuation serve both.
+        """
+        mass = stars.formed_mass(
+            10 ** (p["log_sfr"] - p["log_mstar"]),
+            p["log_age"],
+            draw.burst,
+            self.stars.age_edges,
+            self.cosmos.age(p["z"]),
+        )
+        weights = stars.metallicity_weights(p["log_zstar"], self.stars.log_z)
+        excess = jnp.maximum(p["dispersion"] ** 2 - TEMPLATE_DISPERSION**2, 0.0)
+        starlight = (weights[:, None] * mass).reshape(-1) @ self.star_table
+        lines = self.line_power(p, draw) @ self.line_table
+        smooth = self.lattice.broaden(jnp.sqrt(excess + 1e-6))
+        gas = self.lattice.broaden(p["dispersion"] * jnp.exp(draw.gas))
+        total = starlight.reshape(2, -1) * smooth + lines.reshape(2, -1) * gas
+        return self.seen_at(total, p["z"])
+
+    def line_power(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " lines"]:
+        """L_sun per M_sun of each line, with its attenuation relative to the stars' there."""
+        ratio = nebula.line_ratios(self.nebula, p["log_u"], p["oh"], draw.pressure) + draw.lines
+        wave = jnp.asarray(self.nebula.wave, jnp.float32)
+        dim = dust.nebular_excess(wave, self.line_dust, p["av"], draw.nebular, draw.slope)
+        return 10 ** (self._log_halpha(p, draw) + ratio) * dim
+
+    def _log_halpha(self, p, draw):
+        per_mass = p["log_sfr"] - p["log_mstar"] + draw.burst
+        return per_mass + nebula.LOG_HALPHA_PER_SFR - nebula.LOG_LSUN
+
+    def _metals(self, p, draw, ln_rest):
+        """Optical depth of the metals in the galaxy's own gas on the observed lattice."""
+        young = np.isin(self.kinds, interstellar.YOUNG)
+        moving = np.isin(self.kinds, interstellar.MOVING)
+        strength = 10**draw.absorption * jnp.where(young, _gas_rich(p), 1.0)
+        velocity, width = draw.outflow
+        return interstellar.metal_opacity(
+            ln_rest, strength, self.absorbers, velocity * moving, width
+        )
+
+    def _hydrogen(self, p, draw, rest):
+        """Optical depth of the galaxy's own neutral hydrogen on the observed lattice."""
+        own = rest * (1 - draw.outflow[0] / C_KMS)
+        return _gas_rich(p) * interstellar.damped_lyman_alpha(own, draw.column)
+
+    def _lyman_alpha(self, p, draw):
+        """Lyman alpha that escapes, redshifted by its scattering [window], per ln(wavelength)."""
+        log_escape, velocity, width = draw.lya
+        centre = jnp.log(interstellar.LYMAN_ALPHA) + jnp.log1p(p["z"]) + velocity / C_KMS
+        x = (self.sight["ln_wave"] - centre) / (width / C_KMS)
+        power = 10 ** (self._log_halpha(p, draw) + jnp.log10(8.7) + log_escape)
+        return power * jnp.exp(-0.5 * x**2) / (width / C_KMS * jnp.sqrt(2 * jnp.pi))
+
+
+def _gas_rich(p):
+    """0 to 1: whether a galaxy forms enough stars to hold much cold gas in front of them."""
+    return jax.nn.sigmoid((p["log_sfr"] - p["log_mstar"] + 10.5) / 0.3)
+
+
+def _checked(instrument, prior):
+    instrument = instrument_of(instrument)
+    prior = PRIORS.get(instrument.name, sdss_prior)() if prior is None else prior
+    if set(prior.names) - set(FIXED):
+        raise ValueError(f"expected parameters among {sorted(FIXED)}; got {list(prior.names)}")
+    return instrument, prior
+
+
+def _redshifts(prior) -> tuple[float, float]:
+    support = prior.distributions["z"].support if "z" in prior.names else None
+    low = float(getattr(support, "lower_bound", np.nan)) if support else FIXED["z"]
+    high = float(getattr(support, "upper_bound", np.nan)) if support else FIXED["z"]
+    if not (0 <= low <= high < 20):
+        raise ValueError(f"expected redshifts within 0 to 20; got {low} to {high}")
+    return low, high
+
+
+def _multiplets(table: nebula.NebularTable) -> tuple[tuple[int | float, ...], ...]:
+    """Which lines depart from the grid together, by how many dex in the mean, and in scatter.
+
+    Those of one ion do (hydrogen is one), with its ultraviolet lines apart: they depend on
+    temperature and C/O, are the least certain, and are stronger in distant galaxies than in the
+    grid (C III] of 1 to 3 angstrom, Shapley et al. 2003, Llerena et al. 2022).
+    """
+    ultraviolet = table.wave < 2400
+    ion = [
+        "H" if not n.startswith("He") and n.startswith(("H", "Pa")) else n.rstrip("0123456789._")
+        for n in table.names
+    ]
+    ion = [f"{n} UV" if far else n for n, far in zip(ion, ultraviolet, strict=True)]
+    groups = np.unique(ion, return_inverse=True)[1]
+    parts = (groups, np.where(ultraviolet, 0.35, 0.0), np.where(ultraviolet, 0.35, 0.1))
+    return tuple(tuple(part.tolist()) for part in parts)

@@ -1,0 +1,109 @@
+"""Stellar continua: a star-formation history and a metallicity over simple stellar populations.
+
+Mass is in solar masses *formed*; the parameter `log_mstar` is the mass still in stars and remnants,
+tied to it by the return fraction of Leitner & Kravtsov (2011) for a Chabrier (2003) IMF.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import ndtr
+from jaxtyping import Array, ArrayLike, Float, ScalarLike
+
+TABLES = Path(__file__).parents[1] / "tables"
+YOUNG = 0.1  # Gyr: star formation is constant since then, log-normal in age before
+# dex: width of the log-normal star-formation history before YOUNG (Gladders et al. 2013)
+AGE_WIDTH = 0.3
+
+
+class StellarTable(NamedTuple):
+    """Mean simple stellar populations over age bins.
+
+    Attributes:
+        wave: Vacuum wavelengths in angstrom [n].
+        flux: L_sun per angstrom per M_sun formed [metallicities, ages, n].
+        age_edges: Gyr [ages + 1].
+        log_z: log10 of metallicity over solar [metallicities].
+    """
+
+    wave: np.ndarray
+    flux: np.ndarray
+    age_edges: np.ndarray
+    log_z: np.ndarray
+
+
+def load_stars(path: Path = TABLES / "ssp.npz") -> StellarTable:
+    """Read the table of simple stellar populations (its origin is in ``tables/README.md``)."""
+    with np.load(path, allow_pickle=False) as f:
+        return StellarTable(*(f[name] for name in StellarTable._fields))
+
+
+def surviving_fraction(age):
+    """Share of the mass formed `age` Gyr ago that is still in stars and remnants.
+
+    Leitner & Kravtsov (2011, ApJ 734, 48), equation 1 for a Chabrier IMF.
+    """
+    return 1 - 0.046 * jnp.log1p(jnp.asarray(age) * 1e9 / 2.76e5)
+
+
+def metallicity_weights(
+    log_zstar: ScalarLike, nodes: Float[ArrayLike, " metallicities"]
+) -> Float[Array, " metallicities"]:
+    """Weights of linear interpolation in log metallicity (constant beyond the last nodes)."""
+    return jnp.stack([jnp.interp(log_zstar, nodes, row) for row in np.eye(len(nodes))])
+
+
+def old_age_weights(
+    log_age: ScalarLike, edges: Float[ArrayLike, " edges"], universe: ScalarLike
+) -> Float[Array, " ages"]:
+    """Share of the old stars formed in each age bin: log-normal, cut at the age of the Universe.
+
+    The median age bends smoothly below the age of the Universe, so that every `log_age` is possible
+    at every redshift; values far above it all mean "as old as can be".
+
+    Args:
+        log_age: log10 of the median age in Gyr.
+        edges: Age-bin edges in Gyr [ages + 1].
+        universe: Age of the Universe in Gyr.
+    """
+    limit = jnp.log10(universe)
+    centre = limit - 0.1 * jnp.logaddexp((limit - log_age) / 0.1, 0.0)
+    # floor: at the highest redshifts the Universe is hardly older than YOUNG
+    ends = jnp.log10(jnp.clip(jnp.asarray(edges), YOUNG, jnp.maximum(universe, 1.3 * YOUNG)))
+    share = jnp.diff(ndtr((ends - centre) / AGE_WIDTH)) + 1e-12 * (jnp.diff(ends) > 0)
+    return share / share.sum()
+
+
+def formed_mass(
+    ssfr: ScalarLike,
+    log_age: ScalarLike,
+    burst: ScalarLike,
+    edges: Float[ArrayLike, " edges"],
+    universe: ScalarLike,
+) -> Float[Array, " ages"]:
+    """Mass formed per age bin, per solar mass that survives today.
+
+    Constant star formation over the last 100 Myr (but for the last 10 Myr, `burst` dex above that
+    mean, at the expense of the 90 before) plus a log-normal history before. Where the young stars
+    alone would outweigh `log_mstar`, the old mass goes smoothly to zero and the youngest win.
+
+    Args:
+        ssfr: Mean specific star-formation rate of the last 100 Myr, per year.
+        log_age: log10 of the median age in Gyr of the older stars.
+        burst: log10 of the rate in the last 10 Myr over that in the last 100.
+        edges: Age-bin edges in Gyr [ages + 1], with one at 0.01 and one at 0.1.
+        universe: Age of the Universe in Gyr.
+    """
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    survive = surviving_fraction(middle)
+    newest = jnp.diff(edges) * (edges[1:] <= 0.0101)
+    recent = jnp.diff(edges) * (edges[1:] <= 1.001 * YOUNG) * (newest == 0)
+    boost = 10**burst
+    rest = jnp.maximum((YOUNG - boost * newest.sum()) / recent.sum(), 0.0)
+    young = ssfr * 1e9 * (boost * newest + rest * recent)
+    left = 1 - (young * survive).sum()
+    old = old_age_weights(log_age, edges, universe)
+    old_mass = 0.02 * jnp.logaddexp(left / 0.02, 0.0)
+    return young + old_mass * old / (old * survive).sum()

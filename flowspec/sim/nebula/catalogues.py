@@ -1,0 +1,216 @@
+"""Catalogues of emission lines, from grids of photoionisation models."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import numpyro.distributions as dist
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from flowspec.data.line_names import WAVES, canonical
+from flowspec.data.lines import Lines
+from flowspec.prior.nitrogen import NitrogenPrior
+from flowspec.prior.prior import Prior
+from flowspec.sim.galaxy import dust
+from flowspec.sim.nebula.grid import LineGrid
+from flowspec.sim.nebula.interpolate import Regular, Scattered, interpolator, leave_one_out
+from flowspec.sim.nebula.likelihood import log_likelihood
+from flowspec.sim.nebula.noise import ObservedNoise, draw_noise, observe
+
+DEREDDENED = 0.3  # share of the simulated catalogues that are corrected for dust
+LAWS = {"cardelli": dust.cardelli, "calzetti": dust.calzetti}
+REFERENCE = "Hbeta"  # of the fluxes of every grid
+COMMON = ("oh", "no")  # parameters that two gases of one nebula share
+_LN_MAG = 0.4 * float(np.log(10.0))
+_TYPICAL = 1024  # nebulae behind the ratios of a typical one
+
+
+class Catalogue(NamedTuple):
+    """Simulated rows of a catalogue; fluxes are as in `flowspec.data.lines.Lines`.
+
+    Attributes:
+        theta: Parameters [n, params].
+        source: Number of the grid that each row comes from [n].
+        flux: Measured, or limit [n, lines].
+        err: 1 sigma [n, lines].
+        state: `flowspec.data.lines.State` [n, lines].
+        dereddened: Whether the fluxes are corrected for dust, 0 or 1 [n].
+    """
+
+    theta: Float[Array, "n params"]
+    source: Int[Array, " n"]
+    flux: Float[Array, "n lines"]
+    err: Float[Array, "n lines"]
+    state: Int[Array, "n lines"]
+    dereddened: Float[Array, " n"]
+
+
+class NebulaSimulator(eqx.Module):
+    """Line fluxes of nebulae with gaps, limits and errors of catalogues.
+
+    Parameters are those of the grids, then ``av``, the attenuation at 5500 angstrom in magnitudes
+    by a screen; flat within the grids, but for N/O. Only ratios of lines count: the scale is free.
+
+    Args:
+        grids: Of models, by the name of the source that ionises each; or one grid. Several need
+            the same parameters.
+        lines: Names of the lines to keep; by default those that all grids have.
+        av: Limits of the attenuation.
+        law: "cardelli" (R_V = 3.1) or "calzetti".
+        error: Least error of the models as a share of the flux, but of the reference line, H-beta.
+            That of their interpolation (`leave_one_out`) is added in quadrature, and the least
+            flux that the grid can tell.
+        mixed: A second grid whose gas shines along the same line of sight: it adds the parameters
+            ``mixing``, the share of H-beta (of the lines' reference) that comes from it, and its
+            own ones but O/H and N/O under names that begin with ``mix_``. O/H and N/O stay within
+            both grids. With one grid only.
+        tied: Share of the nebulae whose N/O goes with O/H (`flowspec.prior.nitrogen`), where the
+            grids have both; 0 for a flat prior.
+
+    Raises:
+        ValueError: On grids of different parameters, unknown lines or laws; where a mixed one has
+            an O/H or N/O that the first has not, or none of its range.
+    """
+
+    tables: tuple[Regular | Scattered, ...]
+    second: Regular | Scattered | None
+    model_err: Float[Array, "sources lines"]
+    floor: Float[Array, " sources"]
+    curve: Float[Array, " lines"]
+    dereddened: Float[Array, ""]
+    noise: ObservedNoise | None
+    priors: tuple[Prior, ...] = eqx.field(static=True)
+    sources: tuple[str, ...] = eqx.field(static=True)
+    lines: tuple[str, ...] = eqx.field(static=True)
+    count: int = eqx.field(static=True)
+    own: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        grids: LineGrid | Mapping[str, LineGrid],
+        lines: Sequence[str] | None = None,
+        *,
+        av: tuple[float, float] = (0.0, 4.0),
+        law: str = "cardelli",
+        error: float = 0.1,
+        mixed: LineGrid | None = None,
+        tied: float = 0.5,
+    ):
+        grids = {"nebula": grids} if isinstance(grids, LineGrid) else dict(grids)
+        if law not in LAWS:
+            raise ValueError(f"expected a law among {sorted(LAWS)}; got {law!r}")
+        if mixed is not None and len(grids) > 1:
+            raise ValueError("expected one grid to mix another with; got " + ", ".join(grids))
+        every = [*grids.values(), *([] if mixed is None else [mixed])]
+        names = [g.names for g in grids.values()]
+        if len(set(names)) > 1:
+            raise ValueError(f"expected grids of the same parameters; got {sorted(set(names))}")
+        shared = [n for n in every[0].lines if all(n in g.lines for g in every)]
+        self.lines = tuple(canonical(line) for line in (shared if lines is None else lines))
+        every = [g.select(self.lines) for g in every]
+        self.sources = tuple(grids)
+        tables = [interpolator(g) for g in every]
+        self.tables, self.second = tuple(tables[: len(grids)]), (tables[len(grids) :] or [None])[0]
+        errors = np.stack([leave_one_out(g) for g in every])
+        errors = np.hypot(error, errors if mixed is None else errors.max(0, keepdims=True))
+        errors[:, [name == REFERENCE for name in self.lines]] = 0
+        self.model_err = jnp.asarray(errors, jnp.float32)
+        floors = [g.floor for g in every]
+        self.floor = jnp.asarray(floors if mixed is None else [max(floors)], jnp.float32)
+        curve = np.asarray(LAWS[law](np.append(every[0].wave, WAVES[REFERENCE])))
+        self.curve = jnp.asarray(curve[:-1] - curve[-1], jnp.float32)
+        self.priors = tuple(_prior(g, mixed, av, tied) for g in every[: len(grids)])
+        self.dereddened, self.noise = jnp.float32(DEREDDENED), None
+        self.count = len(every[0].names)
+        self.own = _own(self.priors[0].names, mixed)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        return self.priors[0].names
+
+    def ratios(
+        self, theta: Float[Array, " params"], source: Int[Array, ""], dereddened: Float[Array, ""]
+    ) -> tuple[Float[Array, " lines"], Float[Array, " lines"]]:
+        """Fluxes relative to the reference line, and their standard deviation [lines] each."""
+        first = theta[: self.count]
+        flux = 10 ** jnp.stack([table(first) for table in self.tables])[source]
+        if self.second is not None:
+            share = theta[self.names.index("mixing")]
+            flux = (1 - share) * flux + share * 10 ** self.second(theta[jnp.array(self.own)])
+        err = jnp.hypot(self.model_err[source] * flux, self.floor[source])
+        av = theta[self.names.index("av")] * (1 - dereddened)
+        dimmed = jnp.exp(-_LN_MAG * av * self.curve)
+        return dimmed * flux, dimmed * err
+
+    def log_likelihood(self, theta, source, flux, err, state, dereddened) -> Float[Array, ""]:
+        """``ln p(fluxes | parameters)`` of one object (`flowspec.sim.nebula.likelihood`)."""
+        ratio, model_err = self.ratios(theta, source, dereddened)
+        return log_likelihood(flux, err, state, ratio, model_err)
+
+    def with_noise(self, obs: Lines, *, dereddened: bool = False) -> "NebulaSimulator":
+        """The same nebulae with the errors, gaps and limits of random rows of a catalogue
+        (`flowspec.sim.nebula.noise.ObservedNoise`), all corrected for dust or none.
+
+        Args:
+            obs: Rows of a catalogue, without labels.
+            dereddened: Whether its fluxes are corrected for dust.
+
+        Raises:
+            ValueError: If no row has a line that the simulator knows.
+        """
+        bit = jnp.float32(dereddened)
+        theta, source, _ = self.nebulae(jr.key(0), _TYPICAL)
+        flux, _ = jax.vmap(self.ratios, (0, 0, None))(theta, source, bit)
+        typical = np.median(np.asarray(flux), axis=0)
+        noise = ObservedNoise.of(obs.select(self.lines), typical, REFERENCE)
+        return eqx.tree_at(
+            lambda s: (s.dereddened, s.noise), self, (bit, noise), is_leaf=lambda x: x is None
+        )
+
+    def draw(self, key: PRNGKeyArray, n: int) -> Catalogue:
+        """Draw `n` nebulae, every source as likely, and what a catalogue says of each."""
+        theta, source, (dust_key, noise, pixel) = self.nebulae(key, n)
+        dereddened = jr.bernoulli(dust_key, self.dereddened, (n,)).astype(theta.dtype)
+        flux, err = jax.vmap(self.ratios)(theta, source, dereddened)
+        of_object = draw_noise if self.noise is None else self.noise.draw
+        others = jax.vmap(of_object)(jr.split(noise, n), jnp.roll(flux, 1, axis=0))
+        seen = jax.vmap(observe)(jr.split(pixel, n), flux, err, others)
+        return Catalogue(theta, source, *seen, dereddened)
+
+    def nebulae(self, key: PRNGKeyArray, n: int):
+        """Parameters, sources, and the keys of dust, noise and fluxes."""
+        which, prior, *others = jr.split(key, 5)
+        source = jr.randint(which, (n,), 0, len(self.sources))
+        drawn = jnp.stack([p.sample(prior, (n,)) for p in self.priors])
+        return drawn[source, jnp.arange(n)], source, others
+
+
+def _prior(grid: LineGrid, mixed: LineGrid | None, av, tied: float) -> Prior:
+    """Flat within a grid, and within the second one's own parameters, but for a share of N/O."""
+    ends = dict(zip(grid.names, _ends(grid), strict=True)) | {"av": av}
+    if mixed is not None:
+        ends["mixing"] = (0.0, 1.0)
+        for name, (low, high) in zip(mixed.names, _ends(mixed), strict=True):
+            if name not in COMMON:
+                ends[f"mix_{name}"] = (low, high)
+                continue
+            if name not in grid.names or not low < ends[name][1] or not ends[name][0] < high:
+                raise ValueError(f"expected a first grid with {name} from {low:g} to {high:g}")
+            ends[name] = (max(low, ends[name][0]), min(high, ends[name][1]))
+    flat = Prior({name: dist.Uniform(float(a), float(b)) for name, (a, b) in ends.items()})
+    return NitrogenPrior(flat, tied) if tied and {"oh", "no"} <= set(grid.names) else flat
+
+
+def _ends(grid: LineGrid) -> list[tuple[float, float]]:
+    return list(zip(grid.points.min(0), grid.points.max(0), strict=True))
+
+
+def _own(names, mixed) -> tuple[int, ...]:
+    """Columns of theta that are the parameters of the second grid."""
+    second = () if mixed is None else mixed.names
+    return tuple(names.index(n if n in COMMON else f"mix_{n}") for n in second)
