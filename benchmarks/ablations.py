@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from benchmarks.mtopnet import line_mask, log_step
-from flowspec.adaptation.losses import negative_log_likelihood
+from flowspec.train.loop import negative_log_likelihood
 
 
 def line_loss(wave: np.ndarray, highest: float, weight: float):

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 import flowspec as fs
+from flowspec import plots
 from flowspec.check.attribution import by_line, redshift_attribution
 from flowspec.check.embedding import embed_2d
 from flowspec.cli.outputs import save
 from flowspec.io import read_simulations
-from flowspec.plots import figures as plots
 from flowspec.plots import learned as plots_learned
 
 REDSHIFTS = (0.6, 1.0, 1.4, 1.8, 2.2, 2.6, 3.0)

@@ -19,8 +19,8 @@ from benchmarks import ablations, classical, harness, mtopnet, scores
 from flowspec.check.redshift import purity_completeness, reliability
 from flowspec.io import stream
 from flowspec.posterior.redshift import LIMIT, peaks
+from flowspec.prior.galaxies import moons_prior
 from flowspec.sim.instrument.moons import moons
-from flowspec.sim.instrument.presets import moons_prior
 from flowspec.sim.survey.survey import EXTRA
 from flowspec.sim.user import Simulations
 

@@ -30,7 +30,7 @@ import numpy as np
 import optax
 
 from benchmarks.mtopnet_network import MTopNet
-from flowspec.sim.lines import LINES
+from flowspec.data.line_names import GALAXY_LINES
 
 BIN, REACH, PATIENCE, CHUNK = 0.003, 5, 5, 512
 RATES, WEIGHTS = (5e-3, 1e-4), (1.0, 10.0, 1.0, 1.0)
@@ -170,7 +170,7 @@ def line_mask(wave: np.ndarray, highest: float) -> np.ndarray:
     step = log_step(wave)
     extra = int(np.ceil(np.log1p(highest) / step)) + 1
     pixel = np.arange(-extra, len(wave))[:, None]
-    place = np.log(np.array(list(LINES.values())) / wave[0]) / step
+    place = np.log(np.array(list(GALAXY_LINES.values())) / wave[0]) / step
     return (np.abs(pixel - place) <= REACH).any(1)
 
 

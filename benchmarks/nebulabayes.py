@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.integrate
 
+from flowspec.data.line_grid import LineGrid
 from flowspec.data.lines import Lines
 from flowspec.sim.nebula.catalogues import REFERENCE, NebulaSimulator
-from flowspec.sim.nebula.grid import LineGrid, mappings
+from flowspec.sim.nebula.grid import mappings
 from flowspec.sim.nebula.interpolate import interpolator
 
 SHAPE = (100, 30, 120)  # of its interpolated grid; parameters in the order of `mappings`

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from flowspec import plots
 from flowspec.check.predictive import Predictive, left_out, predict, report
 from flowspec.cli.outputs import save
 from flowspec.data.lines import Lines
-from flowspec.plots import figures as plots
 from flowspec.plots import lines as plots_lines
 
 

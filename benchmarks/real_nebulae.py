@@ -26,10 +26,10 @@ from astropy.table import Table
 import flowspec as fs
 from benchmarks import harness, predictive
 from benchmarks.cloudy_grids import simulator
+from flowspec import plots
 from flowspec.cli.outputs import save
 from flowspec.data.lines import Lines
 from flowspec.io import read_lines
-from flowspec.plots import figures as plots
 from flowspec.posterior.screening import Flag
 
 HALPHA = 2.86  # over H-beta, case B at 10^4 K, to which the ratios were corrected

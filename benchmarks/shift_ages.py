@@ -15,8 +15,8 @@ from scipy.io import readsav
 import flowspec as fs
 from benchmarks import harness
 from flowspec.adaptation.align import Adaptation
+from flowspec.prior.parameters import broad_prior
 from flowspec.sim.instrument.instrument import Instrument
-from flowspec.sim.instrument.presets import sdss_prior
 
 ARCHITECTURE = fs.Architecture(learned=0, bin_pixels=2)
 WAVE = np.geomspace(6702.0, 9197.0, 1024)
@@ -38,7 +38,7 @@ def run(
     raw, cleaned = spectra()
     adaptation = Adaptation(steps=aligned, injected=injected, stages=1, weights=(0.3,))
     training = fs.Training(steps=steps, batch=batch, evaluate=max(1, steps // 4))
-    sim = fs.GalaxySimulator(hectospec(), prior=sdss_prior().replace(z=dist.Uniform(0.0, 0.9)))
+    sim = fs.GalaxySimulator(hectospec(), prior=broad_prior().replace(z=dist.Uniform(0.0, 0.9)))
     rows = []
     for seed in range(seeds):
         plain = fs.fit(sim, cleaned, seed=seed, training=training, architecture=ARCHITECTURE,

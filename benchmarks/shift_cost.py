@@ -12,9 +12,15 @@ import flowspec as fs
 from benchmarks import shifted, toy
 from flowspec.adaptation.align import Adaptation, Adapted, Paired, adapted_loss
 from flowspec.adaptation.choose import ALIGNMENTS
-from flowspec.adaptation.losses import negative_log_likelihood
 from flowspec.model.model import build
-from flowspec.train.loop import device_mesh, draw_many, first_state, make_optimiser, make_step
+from flowspec.train.loop import (
+    device_mesh,
+    draw_many,
+    first_state,
+    make_optimiser,
+    make_step,
+    negative_log_likelihood,
+)
 
 
 def run(

@@ -23,9 +23,9 @@ from astropy.table import vstack
 
 import flowspec as fs
 from benchmarks import harness, steps
-from flowspec.adaptation.losses import negative_log_likelihood
 from flowspec.cli.inputs import blocks
 from flowspec.cli.outputs import write_table
+from flowspec.train.loop import negative_log_likelihood
 
 DRAWS = 200
 ROWS = 256  # of a file at once, as `flowspec predict` reads them

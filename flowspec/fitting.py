@@ -16,14 +16,13 @@ from flowspec.adaptation.align import Adaptation
 from flowspec.adaptation.choose import DRAWS, MOST, Task, adapted, check_request
 from flowspec.adaptation.gap import broad_features
 from flowspec.adaptation.injection import Injected
-from flowspec.adaptation.losses import negative_log_likelihood
 from flowspec.data.spectra import Spectra
 from flowspec.model.model import Architecture, Model, build
 from flowspec.networks.aligned import principal_templates
 from flowspec.posterior.posterior import Posterior, on_grid
 from flowspec.posterior.redshift import LIMIT, Recalibration, peaks
 from flowspec.posterior.screening import Screen
-from flowspec.train.loop import Training, draw_many, train
+from flowspec.train.loop import Training, draw_many, negative_log_likelihood, train
 
 _TEMPLATE_SPECTRA = 1024
 _SCREEN_SPECTRA = 4096

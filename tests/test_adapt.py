@@ -26,9 +26,9 @@ from flowspec.adaptation.align import (
 )
 from flowspec.adaptation.choose import Candidate, Judgement, pick
 from flowspec.adaptation.gap import Gap
-from flowspec.adaptation.losses import negative_log_likelihood
 from flowspec.adaptation.population import PopulationRatio
 from flowspec.model.model import build
+from flowspec.train.loop import negative_log_likelihood
 from tests.problems import SIGMA, WAVE, linear_simulator, shapes
 from tests.test_train import SIZES
 

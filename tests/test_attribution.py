@@ -7,8 +7,8 @@ import pytest
 
 import flowspec as fs
 from flowspec.check.attribution import ELSEWHERE, by_line, log_odds, redshift_attribution
-from flowspec.networks.aligned import continuum
-from flowspec.sim.lines import LINES
+from flowspec.data.continuum import continuum
+from flowspec.data.line_names import GALAXY_LINES
 from flowspec.train.loop import draw_many
 from tests.problems import WAVE, line_simulator, linear_simulator
 
@@ -87,13 +87,13 @@ def test_lines_and_the_rest_add_up_to_all_pixels():
     shares = rng.integers(-99, 99, (5, 800)).astype(float)
     z = np.array([0.0, 0.6, 1.234, 2.1, 9.0])
     sums = by_line(shares, wave, z, half=3.0)
-    assert list(sums) == [*sorted(LINES, key=LINES.get), ELSEWHERE]
+    assert list(sums) == [*sorted(GALAXY_LINES, key=GALAXY_LINES.get), ELSEWHERE]
     np.testing.assert_array_equal(sum(sums.values()), shares.sum(1))
     step = np.log(wave[1] / wave[0])
     for row in range(5):
         want = dict.fromkeys(sums, 0.0)
         for pixel, value in zip(wave, shares[row], strict=True):
-            apart = {n: abs(np.log(pixel / (1 + z[row]) / w)) for n, w in LINES.items()}
+            apart = {n: abs(np.log(pixel / (1 + z[row]) / w)) for n, w in GALAXY_LINES.items()}
             near = min(apart, key=apart.get)
             want[near if apart[near] <= 3 * step else ELSEWHERE] += value
         assert {name: total[row] for name, total in sums.items()} == want

@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks import classical, mtopnet, scores
 from benchmarks.classical_templates import polynomials, prepare
+from flowspec.data.line_names import GALAXY_LINES
 from flowspec.sim.galaxy.nebula import load_nebula
-from flowspec.sim.lines import LINES
 
 PIXELS, REACH, STRIDE = 300, 80, 2
 WAVE = np.geomspace(6400.0, 18000.0, PIXELS)
@@ -120,10 +120,10 @@ def test_binned_likelihood():
 
 
 def test_lines_are_where_the_nebular_table_has_them():
-    assert len(LINES) == 42
-    assert all(1200 < wave < 12000 for wave in LINES.values())
+    assert len(GALAXY_LINES) == 42
+    assert all(1200 < wave < 12000 for wave in GALAXY_LINES.values())
     table = load_nebula()
-    ours = {name: wave for name, wave in LINES.items() if name in table.names}
+    ours = {name: wave for name, wave in GALAXY_LINES.items() if name in table.names}
     assert len(ours) > 20
     for name, wave in ours.items():
         assert wave == pytest.approx(table.wave[table.names.index(name)], abs=0.1)
@@ -175,7 +175,7 @@ def test_lines_to_locate_are_within_five_channels():
     z, highest = 0.9, 1.2
     mask = mtopnet.line_mask(WAVE, highest)
     start = len(mask) - PIXELS - round(np.log1p(z) / STEP)
-    seen = np.array(list(LINES.values())) * (1 + z)
+    seen = np.array(list(GALAXY_LINES.values())) * (1 + z)
     distance = np.abs(np.log(WAVE[:, None] / seen)).min(1) / STEP
     wrong = mask[start : start + PIXELS] != (distance <= 5)
     assert np.abs(distance[wrong] - 5).max(initial=0) < 0.51  # shifts are whole pixels

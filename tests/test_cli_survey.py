@@ -11,7 +11,7 @@ from flowspec.cli import main
 from flowspec.model.model import build
 from flowspec.posterior.redshift import Recalibration
 from flowspec.posterior.screening import Screen
-from flowspec.sim.instrument.presets import moons_prior
+from flowspec.prior.galaxies import moons_prior
 from flowspec.sim.survey.survey import EXTRA
 
 N, WAVE = 20, np.geomspace(6500.0, 17900.0, 256)

@@ -7,8 +7,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import ndtr
 
+from flowspec.adaptation.distances import adversarial, coral, mmd, reverse_gradient
 from flowspec.adaptation.gap import area, area_error, domain_gap, mmd_test, pixel_shifts, shifts
-from flowspec.adaptation.losses import adversarial, coral, mmd, reverse_gradient
 from flowspec.adaptation.population import PopulationRatio, estimate_population, marginals
 
 RNG = np.random.default_rng

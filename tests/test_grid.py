@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from flowspec.data.line_grid import LineGrid, line_grid
 from flowspec.sim.galaxy.nebula import line_ratios, load_nebula
-from flowspec.sim.nebula.grid import LineGrid, line_grid, mappings
+from flowspec.sim.nebula.grid import mappings
 
 LINES = ("Hbeta", "[OIII]5007", "[OIII]4959", "[SII]6717,6731")
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flowspec.sim.nebula.grid import LineGrid
+from flowspec.data.line_grid import LineGrid
 from flowspec.sim.nebula.interpolate import Regular, Scattered, interpolator, leave_one_out
 
 LINES = ("Hbeta", "[OIII]5007")

@@ -9,8 +9,8 @@ import pytest
 from flowspec.cli.arguments import parser
 from flowspec.cli.fit import run
 from flowspec.data.spectra import Spectra
+from flowspec.prior.galaxies import moons_prior
 from flowspec.prior.mixture import MixedPrior, read_prior
-from flowspec.sim.instrument.presets import moons_prior
 from flowspec.sim.instrument.varied import COARSEST, LONGEST, coarsened, foreign
 
 SHARE = 0.4

@@ -6,9 +6,9 @@ import jax.random as jr
 import numpy as np
 import pytest
 
+from flowspec.data.line_grid import LineGrid
 from flowspec.data.lines import State
 from flowspec.sim.nebula.catalogues import Catalogue, NebulaSimulator
-from flowspec.sim.nebula.grid import LineGrid
 
 LINES = ("Hbeta", "[OIII]5007", "Halpha", "[NII]6584", "[SII]6717,6731")
 # log10 of the flux: offset, then the slope with each parameter about its middle. Planes are what

@@ -9,10 +9,10 @@ import pytest
 from dust_extinction.parameter_averages import CCM89
 
 from flowspec import Architecture, NebulaSimulator, NebulaSpectra, Spectra, Training, fit
+from flowspec.data.line_grid import LineGrid
 from flowspec.data.line_names import WAVES
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
-from flowspec.sim.nebula.grid import LineGrid
 from flowspec.sim.nebula.spectra import painted
 
 # log10 of the flux, and its slopes with log U and O/H; a sum is that of its lines.

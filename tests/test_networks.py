@@ -6,14 +6,9 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from flowspec.networks.aligned import (
-    CHANNELS,
-    RedshiftNetwork,
-    fast_length,
-    preprocess,
-    principal_components,
-    running_mean,
-)
+from flowspec.data.continuum import running_mean
+from flowspec.networks.aligned import CHANNELS, RedshiftNetwork, preprocess
+from flowspec.networks.blocks import fast_length, principal_components
 
 PIXELS, BINS = 96, 11
 

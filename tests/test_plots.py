@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from matplotlib import colors
 
+from flowspec import plots
 from flowspec.check.calibration import Tarp, ks_critical
 from flowspec.check.redshift import purity_completeness, reliability
-from flowspec.plots import figures as plots
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_corner_shows_truth_labels_and_quantiles():
     z, _, _, mass = figure.axes
     reds = [artist.get_xdata()[0] for artist in mass.lines if artist.get_color() == plots.RED]
     assert reds == [10.5]
-    assert mass.get_xlabel() == plots.LABELS["log_mstar"]
+    assert mass.get_xlabel() == plots.label("log_mstar")
     assert mass.get_title().startswith("$10.") and z.get_title().startswith("$0.07999")
 
 
@@ -111,7 +111,7 @@ def test_pit_curves_and_band(ax):
     u = np.random.default_rng(0).random((400, 2))
     u[:10, 1] = np.nan
     plots.pit_ecdf(ax, u, ["z", "unnamed"])
-    grid, difference = line(ax, plots.LABELS["z"]).get_data()
+    grid, difference = line(ax, plots.label("z")).get_data()
     want = [np.mean(u[:, 0] <= x) - x for x in grid]
     np.testing.assert_allclose(difference, want, atol=1e-12)
     assert line(ax, "unnamed").get_ydata()[-1] == 0  # NaN rows are not counted
@@ -122,7 +122,7 @@ def test_pit_curves_and_band(ax):
 def test_coverage_and_tarp_lie_on_the_unit_square(ax):
     levels = np.linspace(0, 1, 11)
     plots.coverage(ax, levels, np.stack([levels, levels**2], axis=1), ["z", "av"])
-    np.testing.assert_array_equal(line(ax, plots.LABELS["av"]).get_ydata(), levels**2)
+    np.testing.assert_array_equal(line(ax, plots.label("av")).get_ydata(), levels**2)
     assert ax.get_xlim() == ax.get_ylim() == (0, 1)
     other = plots.canvas()[1][0, 0]
     plots.tarp(other, Tarp(levels, levels**2, levels**2 - 0.1, levels**2 + 0.1))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from matplotlib import colors
 
+from flowspec import plots
 from flowspec.check.attribution import ELSEWHERE, by_line
-from flowspec.plots import figures as plots
+from flowspec.data.line_names import GALAXY_LINES
 from flowspec.plots import learned as plots_learned
-from flowspec.sim.lines import LINES
 
 
 @pytest.fixture
@@ -22,7 +22,8 @@ def mock():
     flux, ivar = np.full(1200, 2.0), np.full(1200, 4.0)
     ivar[500:520], flux[500:520] = 0, 1e9
     shares = np.zeros(1200)
-    for rest, value in ((LINES["Halpha"], 6.0), (LINES["OIII5007"], -2.0), (5600.0, 0.5)):
+    places = GALAXY_LINES["Halpha"], GALAXY_LINES["OIII5007"], 5600.0
+    for rest, value in zip(places, (6.0, -2.0, 0.5), strict=True):
         shares[np.argmin(np.abs(wave - 2 * rest))] = value
     sums = by_line(shares[None], wave, np.array([1.0]))
     return wave, flux, ivar, shares, {name: total[0] for name, total in sums.items()}
@@ -48,7 +49,7 @@ def test_stripes_hold_the_attribution_and_lines_are_marked(ax):
     mean = next(line for line in ax.lines if line.get_label() == "mean of 7 pixels")
     np.testing.assert_allclose(mean.get_ydata()[ivar > 0], 2)
     marks = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"]
-    np.testing.assert_allclose(marks, [2 * LINES["OIII5007"], 2 * LINES["Halpha"]])
+    np.testing.assert_allclose(marks, [2 * GALAXY_LINES["OIII5007"], 2 * GALAXY_LINES["Halpha"]])
     assert {text.get_text() for text in ax.texts} == {"O III 5007", r"H$\alpha$"}
 
 

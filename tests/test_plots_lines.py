@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flowspec.plots import figures as plots
+from flowspec import plots
 from flowspec.plots import lines as plots_lines
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from flowspec import plots
 from flowspec.check.survey import PUBLISHED
-from flowspec.plots import figures as plots
 from flowspec.plots import survey as plots_survey
 
 MIDDLES = [22.5, 23.5, 24.5]

@@ -10,11 +10,11 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM, Planck18
 
 from flowspec.data.spectra import Spectra
+from flowspec.prior.parameters import broad_prior
 from flowspec.sim.galaxy import nebula
 from flowspec.sim.galaxy.nuisance import NUISANCES, draw_nuisances
 from flowspec.sim.galaxy.simulator import GalaxySimulator
 from flowspec.sim.instrument.lattice import C_KMS
-from flowspec.sim.instrument.presets import PRIORS
 
 LSUN, MPC = 3.828e33, 3.0856775814913673e24
 TYPICAL = {
@@ -231,7 +231,7 @@ def test_lyman_break_and_interstellar_lines(vandels):
 
 
 def test_parameters_left_out_of_the_prior_are_fixed():
-    prior = PRIORS["sdss"]()
+    prior = broad_prior()
     kept = {n: prior.distributions[n] for n in ("z", "log_mstar", "log_sfr")}
     small = type(prior)(kept, {"log_sfr": "log_mstar"})
     sim = GalaxySimulator("sdss", prior=small, nuisances=())
@@ -244,7 +244,7 @@ def test_parameters_left_out_of_the_prior_are_fixed():
     [
         ({"instrument": "hubble"}, "instrument among .*sdss"),
         ({"nuisances": ("gremlins",)}, "nuisances among .*gremlins"),
-        ({"prior": PRIORS["sdss"]().replace(z=dist.Normal(0.1, 0.1))}, "redshifts within 0 to 20"),
+        ({"prior": broad_prior().replace(z=dist.Normal(0.1, 0.1))}, "redshifts within 0 to 20"),
     ],
 )
 def test_wrong_settings_are_named(arguments, message):

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from benchmarks.moons1d_cases import CASES
 from benchmarks.moons_reference import arms_of, signal_to_noise
+from flowspec.prior.parameters import broad_prior
 from flowspec.sim.galaxy.simulator import GalaxySimulator
 from flowspec.sim.instrument.exposure import Coadd, ExposureNoise
 from flowspec.sim.instrument.fibre import (
@@ -20,7 +21,6 @@ from flowspec.sim.instrument.fibre import (
     image_quality,
 )
 from flowspec.sim.instrument.moons import RESIDUAL, TABLE, load_channels, moons
-from flowspec.sim.instrument.presets import sdss_prior
 from flowspec.sim.tables import build_moons
 from tests.test_sim_tables import package
 
@@ -288,7 +288,7 @@ def test_the_table_is_that_of_moons1d(tmp_path):
 
 @pytest.fixture(scope="module")
 def simulator():
-    return GalaxySimulator(moons(4), prior=sdss_prior(), nuisances=("sky",))
+    return GalaxySimulator(moons(4), prior=broad_prior(), nuisances=("sky",))
 
 
 def test_simulated_spectra_have_moons_noise(simulator):

@@ -10,7 +10,7 @@ from flowspec.prior.cosmos import Cosmos
 from flowspec.sim.galaxy import dust, igm, interstellar, nebula, stars
 from flowspec.sim.instrument.instrument import Instrument, PixelOperator
 from flowspec.sim.instrument.lattice import C_KMS, Lattice
-from flowspec.sim.instrument.presets import INSTRUMENTS
+from flowspec.sim.instrument.shipped import INSTRUMENTS
 
 SUN_5500 = 1.367e-4  # L_sun per angstrom of the Sun at 5500 A: 1.86 of 1361 W/m2 (ASTM E490)
 

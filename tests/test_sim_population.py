@@ -9,11 +9,11 @@ import pytest
 from astropy.cosmology import Planck18
 
 from flowspec.prior import relations
-from flowspec.prior.galaxies import Population
+from flowspec.prior.galaxies import Population, moons_prior
 from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy.simulator import GalaxySimulator
 from flowspec.sim.instrument.photometry import H_BAND, ab_magnitude, h_band, h_magnitudes, top_hat
-from flowspec.sim.instrument.presets import PRIORS, moons_prior
+from flowspec.sim.instrument.shipped import INSTRUMENTS
 
 PRIOR = moons_prior()
 # Davidzon et al. (2017), tables 1 (all galaxies) and 2, typed a second time: z, log M*, alpha_1,
@@ -295,4 +295,4 @@ def test_h_magnitudes_of_known_galaxies():
 
 
 def test_moons_prior_is_registered():
-    assert PRIORS["moons"]() == PRIOR
+    assert INSTRUMENTS["moons"]().prior == PRIOR

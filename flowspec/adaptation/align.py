@@ -13,15 +13,9 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from flowspec.adaptation.losses import (
-    adversarial,
-    coral,
-    mmd,
-    negative_log_likelihood,
-    reverse_gradient,
-)
-from flowspec.networks.aligned import DomainClassifier
-from flowspec.train.loop import Training, draw_batch, train
+from flowspec.adaptation.distances import adversarial, coral, mmd, reverse_gradient
+from flowspec.networks.critic import DomainClassifier
+from flowspec.train.loop import Training, draw_batch, negative_log_likelihood, train
 
 METHODS = ("none", "dann", "mmd", "coral", "auto")
 # So that gradients on the summaries are alike in size at a weight of 1.

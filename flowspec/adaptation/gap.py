@@ -9,9 +9,9 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
+from flowspec.adaptation.distances import kernel_mmd, multi_kernel
 from flowspec.adaptation.injection import noise_of
-from flowspec.adaptation.losses import kernel_mmd, multi_kernel
-from flowspec.networks.aligned import DomainClassifier
+from flowspec.networks.critic import DomainClassifier
 
 _FOLDS = 5
 _STEPS, _BATCH, _RATE, _DECAY = 400, 256, 2e-3, 1e-2
@@ -183,7 +183,7 @@ def mmd_test(
     permutations: int = 200,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Squared maximum mean discrepancy (`flowspec.adaptation.losses.mmd`) and its p-value by
+    """Squared maximum mean discrepancy (`flowspec.adaptation.distances.mmd`) and its p-value by
     permutation.
 
     The p-value is ``(1 + permutations at least as large) / (1 + permutations)``, exact whatever

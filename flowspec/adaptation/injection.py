@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 from scipy.optimize import isotonic_regression
 
-from flowspec.networks.aligned import continuum
+from flowspec.data.continuum import continuum
 from flowspec.train.loop import draw_batch
 
 _LAGS = 24  # pixels over which noise is correlated

@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from flowspec.data.continuum import continuum
+from flowspec.data.line_names import GALAXY_LINES
 from flowspec.data.spectra import Spectra
 from flowspec.model.model import Model
-from flowspec.networks.aligned import continuum
 from flowspec.posterior.posterior import Posterior, on_grid
-from flowspec.sim.lines import LINES
 
 ELSEWHERE = "elsewhere"
 
@@ -71,7 +71,7 @@ def by_line(
     *,
     half: float = 4.0,
 ) -> dict[str, Float[np.ndarray, " batch"]]:
-    """Attribution summed over each of the lines `flowspec.sim.lines.LINES`.
+    """Attribution summed over each of the lines `flowspec.data.line_names.GALAXY_LINES`.
 
     A pixel counts for the line nearest to it in ln(wavelength), where that is within `half`
     pixels, and else for "elsewhere" (the last entry). None counts twice, so that the entries add
@@ -83,7 +83,7 @@ def by_line(
         z: Redshifts at which the lines are looked for.
         half: Reach of a line to either side, in pixels.
     """
-    lines = dict(sorted(LINES.items(), key=lambda line: line[1]))
+    lines = dict(sorted(GALAXY_LINES.items(), key=lambda line: line[1]))
     places, x = np.log(list(lines.values())), np.log(wave)
     at_rest = x - np.log1p(np.asarray(z, float))[:, None]
     nearest = np.searchsorted(0.5 * (places[1:] + places[:-1]), at_rest)

@@ -8,6 +8,7 @@ import jax
 import jax.random as jr
 import numpy as np
 
+from flowspec import plots
 from flowspec.check import calibration
 from flowspec.cli.diagnose import (
     draw_calibration,
@@ -20,7 +21,6 @@ from flowspec.cli.diagnose import (
 from flowspec.cli.outputs import make_folder, save
 from flowspec.data.spectra import Spectra
 from flowspec.fitting import fit
-from flowspec.plots import figures as plots
 from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
 from flowspec.sim.galaxy.simulator import GalaxySimulator

@@ -7,6 +7,7 @@ from functools import partial
 import jax.random as jr
 import numpy as np
 
+from flowspec import plots
 from flowspec.check import calibration
 from flowspec.cli import gap, survey
 from flowspec.cli.fit import simulations
@@ -14,11 +15,10 @@ from flowspec.cli.inputs import reading
 from flowspec.cli.outputs import make_folder, save, write_table
 from flowspec.data.spectra import Spectra
 from flowspec.io import read
-from flowspec.plots import figures as plots
 from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
 from flowspec.sim.galaxy.simulator import GalaxySimulator
-from flowspec.sim.instrument.presets import INSTRUMENTS
+from flowspec.sim.instrument.shipped import INSTRUMENTS
 from flowspec.train.loop import draw_many
 
 LEVELS = np.linspace(0, 1, 51)

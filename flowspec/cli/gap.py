@@ -5,6 +5,7 @@ from argparse import Namespace
 import numpy as np
 from astropy.table import QTable
 
+from flowspec import plots
 from flowspec.adaptation.choose import DRAWS
 from flowspec.adaptation.gap import broad_features, domain_gap, mmd_test, pixel_shifts, shifts
 from flowspec.adaptation.injection import noise_of
@@ -13,7 +14,6 @@ from flowspec.cli.inputs import expanded, reading
 from flowspec.cli.outputs import make_folder, save, write_table
 from flowspec.data.spectra import Spectra
 from flowspec.io import read
-from flowspec.plots import figures as plots
 from flowspec.plots import gap as plots_domain
 from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior, on_grid

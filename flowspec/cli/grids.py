@@ -2,9 +2,10 @@
 
 from argparse import Namespace
 
+from flowspec.data.line_grid import LineGrid
 from flowspec.io import read_grid
 from flowspec.sim.nebula.catalogues import NebulaSimulator
-from flowspec.sim.nebula.grid import LineGrid, mappings
+from flowspec.sim.nebula.grid import mappings
 
 
 def nebulae(args: Namespace) -> NebulaSimulator:

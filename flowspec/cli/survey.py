@@ -6,6 +6,7 @@ import numpy as np
 from astropy.table import QTable, Table, vstack
 from tqdm import tqdm
 
+from flowspec import plots
 from flowspec.check.hours import hours_table
 from flowspec.check.redshift import purity_completeness, reliability
 from flowspec.check.survey import LABELS, NEEDED, TYPES, answers, is_right, report
@@ -14,12 +15,11 @@ from flowspec.cli.outputs import make_folder, save, write_table
 from flowspec.data.spectra import Spectra
 from flowspec.io.hdf5 import parameter_names, stream
 from flowspec.io.source import blaming
-from flowspec.plots import figures as plots
 from flowspec.plots import survey as plots_survey
 from flowspec.posterior.load import load
+from flowspec.prior.galaxies import moons_prior
 from flowspec.sim.galaxy.simulator import GalaxySimulator
 from flowspec.sim.instrument.moons import load_channels, moons
-from flowspec.sim.instrument.presets import moons_prior
 from flowspec.sim.survey.line_snr import strongest_line_snr
 
 _ROWS = 512  # in memory at once

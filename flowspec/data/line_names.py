@@ -81,6 +81,14 @@ WAVES: dict[str, float] = {
     "[FeVII]7.81um": 78145.0, "[FeVII]9.53um": 95267.0,
 }  # fmt: skip
 
+# Absorption by gas (`flowspec.sim.galaxy.interstellar`) and by stars (NIST air wavelengths in
+# vacuum); "G" is the head of the CH band.
+ABSORPTION: dict[str, float] = {
+    "FeII2344": 2344.21, "FeII2383": 2382.77, "FeII2587": 2586.65, "FeII2600": 2600.17,
+    "CaK": 3934.78, "CaH": 3969.59, "G": 4305.61, "Mgb": 5176.63, "NaD": 5893.57,
+    "CaT8498": 8500.36, "CaT8542": 8544.44, "CaT8662": 8664.52,
+}  # fmt: skip
+
 # Labels of what catalogues give as one, and the lines that they mean: (ion, label) -> lines.
 _BLENDS = {
     ("oii", 3727): ("[OII]3726", "[OII]3729"), ("oii", 3728): ("[OII]3726", "[OII]3729"),
@@ -246,3 +254,19 @@ def _air(name: str) -> float:
 
 def _off(name: str, value: float) -> float:
     return min(abs(WAVES[name] - value), abs(_air(name) - value))
+
+
+_EMITTED = {
+    "Lyalpha": "Lyalpha", "CIV1549": "CIV1548,1551", "HeII1640": "HeII1640",
+    "CIII1909": "CIII]1907,1909", "MgII2796": "MgII2796", "MgII2804": "MgII2803",
+    "MgI2853": "MgI2852", "OII3726": "[OII]3726", "OII3729": "[OII]3729", "H9": "H9",
+    "NeIII3869": "[NeIII]3869", "H8": "H8", "Hdelta": "Hdelta", "Hgamma": "Hgamma",
+    "Hbeta": "Hbeta", "OIII4959": "[OIII]4959", "OIII5007": "[OIII]5007", "HeI5876": "HeI5876",
+    "OI6300": "[OI]6300", "NII6548": "[NII]6548", "Halpha": "Halpha", "NII6583": "[NII]6584",
+    "SII6716": "[SII]6717", "SII6731": "[SII]6731", "ArIII7136": "[ArIII]7136",
+    "SIII9069": "[SIII]9069", "SIII9531": "[SIII]9531", "Padelta": "Padelta",
+    "HeI10830": "HeI10830", "Pagamma": "Pagamma",
+}  # fmt: skip
+# Lines by which galaxies are given a redshift, in emission or absorption, to vacuum wavelength in
+# angstrom. Names of emission lines are those of `flowspec.sim.galaxy.nebula.load_nebula`.
+GALAXY_LINES = {name: wave_of(line) for name, line in _EMITTED.items()} | ABSORPTION

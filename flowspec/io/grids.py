@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 from astropy.io import ascii, fits
 
+from flowspec.data.line_grid import LineGrid, line_grid
 from flowspec.data.line_names import WAVES, is_line, unnamed
 from flowspec.io.source import FITS_MAGIC, GZIP_MAGIC, HDF5_MAGIC, blaming
-from flowspec.sim.nebula.grid import LineGrid, line_grid
 
 LOG_C = np.log10(2.99792458e10)  # cm/s: U = q / c
 SOLAR_CO = 0.44  # Gutkin et al. (2016), table 3

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from flowspec.model.flow import BinnedRedshift, Flow
+from flowspec.model.flow import Flow
+from flowspec.model.space import BinnedRedshift
 from flowspec.networks.aligned import Embedding, RedshiftNetwork
 from flowspec.prior.prior import Prior
 

@@ -15,6 +15,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from flowspec.data.continuum import continuum
+from flowspec.networks.blocks import (
+    ChannelCNN,
+    PatchCNN,
+    correlated,
+    fast_length,
+    principal_components,
+    shift_into,
+)
+
 CHANNELS = 5
 
 
@@ -24,27 +34,6 @@ class Embedding(NamedTuple):
     channels: Float[Array, "batch channels pixels"]
     logits: Float[Array, "batch bins"]
     summary: Float[Array, "batch summary"]
-
-
-def running_mean(x: Float[Array, "*batch pixels"], window: int) -> Float[Array, "*batch pixels"]:
-    """Sum over a centred window of ``2 * (window // 2) + 1`` pixels, fewer at the ends."""
-    half = window // 2
-    padding = [(0, 0)] * (x.ndim - 1) + [(half + 1, half)]
-    total = jnp.cumsum(jnp.pad(x, padding), axis=-1)
-    return total[..., 2 * half + 1 :] - total[..., : -2 * half - 1]
-
-
-def continuum(
-    flux: Float[Array, "batch pixels"], ivar: Float[Array, "batch pixels"], window: int
-) -> Float[Array, "batch pixels"]:
-    """Running mean of the good pixels, weighted by a capped inverse variance.
-
-    Capped, for one very good pixel must not stand for its neighbourhood, nor overflow the sums.
-    """
-    weight = ivar / jnp.maximum(ivar.mean(-1, keepdims=True), 1e-30)
-    capped = jnp.minimum(weight, 10.0)
-    total = running_mean(capped, window)
-    return running_mean(capped * flux, window) / (total + 1e-3)
 
 
 def preprocess(
@@ -85,61 +74,6 @@ def preprocess(
         [jnp.log10(s), jnp.log10(mean_n + 1e-3), jnp.log10(rms), share], axis=-1
     )
     return channels, scalars
-
-
-class PatchCNN(nn.Module):
-    """Observed-frame summary: a patchify stem (kernel = stride), residual blocks, one dense layer.
-
-    The stem runs an order of magnitude faster on CPUs than a full-resolution convolution.
-    """
-
-    width: int
-    patch: int
-    outputs: int
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "batch pixels channels"]) -> Float[Array, "batch outputs"]:
-        x = nn.gelu(nn.Conv(self.width, (self.patch,), self.patch, padding="VALID")(x))
-        for _ in range(2):
-            h = nn.Conv(self.width, (3,), padding="SAME")(nn.LayerNorm()(x))
-            x = x + nn.Dense(self.width)(nn.gelu(h))
-        return nn.gelu(nn.Dense(self.outputs)(x.reshape(x.shape[0], -1)))
-
-
-class ChannelCNN(nn.Module):
-    """Channels learned from the fixed ones, pixel for pixel: what is a line and what is sky, say.
-
-    Patches and their neighbours, for the same reason as in `PatchCNN`.
-    """
-
-    channels: int
-    patch: int = 16
-    width: int = 48
-
-    @nn.compact
-    def __call__(
-        self, channels: Float[Array, "batch channels pixels"]
-    ) -> Float[Array, "batch learned pixels"]:
-        batch, count, pixels = channels.shape
-        x = jnp.pad(channels, ((0, 0), (0, 0), (0, -pixels % self.patch))).swapaxes(1, 2)
-        x = nn.Dense(self.width)(x.reshape(batch, -1, self.patch * count))
-        for _ in range(3):
-            h = nn.Conv(self.width, (3,))(nn.gelu(nn.LayerNorm()(x)))
-            x = x + nn.Dense(self.width)(nn.gelu(h))
-        x = nn.Dense(self.patch * self.channels)(nn.gelu(x))
-        return x.reshape(batch, -1, self.channels)[:, :pixels].swapaxes(1, 2)
-
-
-class DomainClassifier(nn.Module):
-    """Logit of a summary being that of an observation, not of a simulation."""
-
-    width: int = 64
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "batch features"]) -> Float[Array, " batch"]:
-        for _ in range(2):
-            x = nn.gelu(nn.Dense(self.width)(x))
-        return nn.Dense(1)(x)[..., 0]
 
 
 class RedshiftNetwork(nn.Module):
@@ -275,36 +209,6 @@ class RedshiftNetwork(nn.Module):
         return shortcut + self.mix[-1](h)
 
 
-def correlated(
-    x: Float[Array, "batch channels pixels"],
-    template: Float[Array, "channels templates rest"],
-    bin_pixels: int,
-    bins: int,
-) -> Float[Array, "batch templates bins"]:
-    """``sum_ci x[c, i] template[c, t, i + bins - 1 - bin]`` for every bin, by FFT.
-
-    The FFT is as long as the template: what wraps around is none of the shifts wanted.
-
-    Args:
-        x: Channels on the pixels of the grid.
-        template: On pixels `bin_pixels` times coarser, to which the channels are summed.
-        bin_pixels: Pixels per redshift bin.
-        bins: Redshift bins.
-    """
-    x = jnp.pad(x, ((0, 0), (0, 0), (0, -x.shape[-1] % bin_pixels)))
-    x = x.reshape(*x.shape[:2], -1, bin_pixels).sum(-1)
-    length = fast_length(template.shape[-1])
-    x, template = jnp.fft.rfft(x, length).conj(), jnp.fft.rfft(template, length)
-    product = sum(x[:, c, None] * template[c] for c in range(len(template)))
-    return jnp.fft.irfft(product, length)[..., :bins][..., ::-1]
-
-
-def shift_into(x: Float[Array, "channels pixels"], start: Int[Array, ""], length: int):
-    """Place ``x`` at pixel ``start`` of a grid of ``length`` zeros."""
-    blank = jnp.zeros((x.shape[0], length), x.dtype)
-    return jax.lax.dynamic_update_slice(blank, x, (0, start))
-
-
 def principal_templates(
     network: RedshiftNetwork,
     variables: dict,
@@ -341,24 +245,3 @@ def principal_templates(
         "rest": jnp.asarray(np.stack(aligned).swapaxes(1, 2)),
     }
     return variables | {"params": params}
-
-
-def principal_components(x: np.ndarray, count: int) -> np.ndarray:
-    """Mean and leading components [count, n] of rows x [rows, n], scaled to projections near one.
-
-    Through the Gram matrix, because there are fewer rows than columns; rows are few enough that
-    components past the number of rows are zero.
-    """
-    mean = x.mean(0)
-    centred = x - mean
-    values, vectors = np.linalg.eigh(centred @ centred.T)
-    values, vectors = values[::-1][: count - 1], vectors[:, ::-1][:, : count - 1]
-    components = (vectors.T @ centred) / np.sqrt(np.maximum(values, 1e-6))[:, None]
-    basis = np.concatenate([mean[None] / (np.linalg.norm(mean) + 1e-6), components])
-    return (basis / ((x @ basis.T).std(0)[:, None] + 0.3)).astype(np.float32)
-
-
-def fast_length(length: int) -> int:
-    """Least even number >= length of the form 2^a 3^b 5^c, for which FFTs are fast."""
-    powers = [2**a * 3**b * 5**c for a in range(1, 15) for b in range(4) for c in range(3)]
-    return min(n for n in powers if n >= length)

@@ -1,0 +1,31 @@
+"""Figures: one function each, arrays and an Axes in, the same Axes out."""
+
+from flowspec.plots.calibration import coverage as coverage
+from flowspec.plots.calibration import curves as curves
+from flowspec.plots.calibration import diagonal as diagonal
+from flowspec.plots.calibration import pit_ecdf as pit_ecdf
+from flowspec.plots.calibration import purity_completeness as purity_completeness
+from flowspec.plots.calibration import recovered as recovered
+from flowspec.plots.calibration import reliability as reliability
+from flowspec.plots.calibration import tarp as tarp
+from flowspec.plots.calibration import training as training
+from flowspec.plots.spectra import corner as corner
+from flowspec.plots.spectra import interval as interval
+from flowspec.plots.spectra import redshift_pdf as redshift_pdf
+from flowspec.plots.spectra import spectrum as spectrum
+from flowspec.plots.style import BLUE as BLUE
+from flowspec.plots.style import DASHES as DASHES
+from flowspec.plots.style import FLUX as FLUX
+from flowspec.plots.style import GREEN as GREEN
+from flowspec.plots.style import GREY as GREY
+from flowspec.plots.style import LINES as LINES
+from flowspec.plots.style import ORANGE as ORANGE
+from flowspec.plots.style import PINK as PINK
+from flowspec.plots.style import RED as RED
+from flowspec.plots.style import SKY as SKY
+from flowspec.plots.style import Axes as Axes
+from flowspec.plots.style import Figure as Figure
+from flowspec.plots.style import canvas as canvas
+from flowspec.plots.style import mark_lines as mark_lines
+from flowspec.plots.style import spread as spread
+from flowspec.prior.parameters import label as label

@@ -3,7 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
-from flowspec.plots.figures import BLUE, GREY, ORANGE, Axes, label
+from flowspec.plots.style import BLUE, GREY, ORANGE, Axes
+from flowspec.prior.parameters import label
 
 
 def domain_scores(

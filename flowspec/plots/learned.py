@@ -7,15 +7,15 @@ import numpy as np
 from jaxtyping import Bool, Float, Num
 
 from flowspec.check.attribution import ELSEWHERE
-from flowspec.plots.figures import BLUE, FLUX, GREY, RED, Axes, mark_lines
-from flowspec.sim.lines import LINES
+from flowspec.data.line_names import GALAXY_LINES
+from flowspec.plots.style import BLUE, FLUX, GREY, RED, Axes, mark_lines
 
 GREEK = {"alpha": r"$\alpha$", "beta": r"$\beta$", "gamma": r"$\gamma$", "delta": r"$\delta$"}
 SHARE = r"added to $\ln$ odds of $z$"
 
 
 def line_name(name: str) -> str:
-    """A name of `flowspec.sim.lines.LINES` as it is written: Hα, O III 5007."""
+    """A name of `flowspec.data.line_names.GALAXY_LINES` as it is written: Hα, O III 5007."""
     name = re.sub(r"^([A-Z][a-z]?)([IV]+)(\d+)$", r"\1 \2 \3", name)
     for word, letter in GREEK.items():
         name = name.replace(word, letter)
@@ -87,7 +87,7 @@ def attributed(
     ax.set(xlim=(wave[0], wave[-1]), ylim=(low, high), ylabel=FLUX,
            xlabel="observed wavelength [Å]")
     ax.legend(fontsize=8, ncols=2, facecolor="white", edgecolor="none", loc="upper right")
-    return mark_lines(ax, z, {line_name(n): LINES[n] for n in strongest(sums, count)})
+    return mark_lines(ax, z, {line_name(n): GALAXY_LINES[n] for n in strongest(sums, count)})
 
 
 def line_shares(ax: Axes, sums: Mapping[str, float], *, count: int = 12) -> Axes:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from flowspec.data.line_names import wave_of
-from flowspec.plots.figures import BLUE, GREY, ORANGE, SKY, Axes
+from flowspec.plots.style import BLUE, GREY, ORANGE, SKY, Axes
 
 GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε"}
 LEVELS = (2.5, 16, 50, 84, 97.5)  # percentiles: one and two sigma of a normal distribution

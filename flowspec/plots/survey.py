@@ -7,7 +7,8 @@ from astropy.table import Table
 
 from flowspec.check.redshift import wilson
 from flowspec.check.survey import PUBLISHED, TYPES
-from flowspec.plots.figures import BLUE, GREEN, ORANGE, RED, SKY, Axes, label
+from flowspec.plots.style import BLUE, GREEN, ORANGE, RED, SKY, Axes
+from flowspec.prior.parameters import label
 
 QUANTITIES = {
     "m_h": r"$m_H$ [AB mag]",

@@ -21,12 +21,31 @@ from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray
 
 from flowspec.prior import relations
 from flowspec.prior.cosmos import Cosmos
+from flowspec.prior.parameters import broad_prior
 from flowspec.prior.prior import Prior
-from flowspec.sim.instrument.presets import FIXED, moons_prior
 
 CELLS = (240, 400)  # of the grid in redshift and mass that is drawn from
 ROUNDING = 1e-5  # keeps draws inside the prior's limits in single precision
+MODELLED = ("z", "log_mstar", *relations.CHAIN)  # parameters that a population says something of
 KPC_AT_MPC = 1e-3 * 180 / np.pi * 3600  # arcsec: one kpc at a distance of one Mpc
+
+
+def moons_prior() -> Prior:
+    """Galaxies of a deep near-infrared survey: redshift 0.6 to 3, forming stars or quiescent.
+
+    Flat, so that one network serves any selection: `Population` gives the weights that bring its
+    samples to the galaxies of a survey. Faster star formation than 10^-7.9 per year would leave
+    more stars of the 100 Myr that it is averaged over than there are.
+    """
+    return broad_prior().replace(
+        z=dist.Uniform(0.6, 3.0),
+        log_mstar=dist.Uniform(8.0, 12.0),
+        log_sfr=dist.Uniform(-12.5, -7.9),
+        log_age=dist.Uniform(-0.8, 0.9),
+        av=dist.Uniform(0.0, 3.0),
+        oh=dist.Uniform(7.7, 9.0),
+        dispersion=dist.LogUniform(30.0, 400.0),
+    )
 
 
 class Galaxies(NamedTuple):
@@ -48,7 +67,8 @@ class Population(eqx.Module):
 
     Redshift and mass follow the mass functions of the two types; the other parameters are normal
     about the means of `relations.CHAIN` (the dispersion in log10), truncated to the prior's
-    limits. A mean beyond a limit is taken at it.
+    limits. A mean beyond a limit is taken at it. Parameters that are not in `MODELLED` are as the
+    prior has them.
 
     Args:
         prior: Its limits are those of the population; what it holds inside them is of no matter.
@@ -58,8 +78,8 @@ class Population(eqx.Module):
         per_deg2: Number of galaxies inside the limits of redshift and mass per square degree.
 
     Raises:
-        ValueError: If the prior has not every parameter of `GalaxySimulator`, or no limits in
-            redshift and mass.
+        ValueError: If the prior has not every parameter of `MODELLED`, or no limits in redshift
+            and mass.
     """
 
     prior: Prior = eqx.field(static=True)
@@ -69,12 +89,16 @@ class Population(eqx.Module):
     cumulative: Float[Array, "strips masses"]
     strips: Float[Array, " strips"]
     per_deg2: float = eqx.field(static=True)
+    others: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(self, prior: Prior | None = None, *, cosmology=Planck18):
         prior = moons_prior() if prior is None else prior
         self.prior = Prior(prior.distributions, prior.relative)  # limits only: not what is mixed in
-        if set(self.prior.names) != set(FIXED):
-            raise ValueError(f"expected a prior of {sorted(FIXED)}; got {self.prior.names}")
+        missing = set(MODELLED) - set(self.prior.names)
+        if missing:
+            raise ValueError(f"expected a prior of {', '.join(MODELLED)}; got none of "
+                             f"{', '.join(sorted(missing))}")
+        self.others = tuple(n for n in self.prior.names if n not in MODELLED)
         limits = np.array([_support(self.prior, n) for n in ("z", "log_mstar")])
         if not np.isfinite(limits).all():
             raise ValueError(f"expected limits in redshift and mass; got {limits.tolist()}")
@@ -146,6 +170,9 @@ class Population(eqx.Module):
         sizes = [f(mass, z) + s * jr.normal(keys["size"]) for f, s in (late, early)]
         kpc = 10 ** jnp.where(quiescent, sizes[1], sizes[0])
         angular = kpc * KPC_AT_MPC * (1 + z) ** 2 / 10 ** self.cosmos.log_distance(z)
+        if self.others:
+            free = self.prior.sample(jr.fold_in(key, len(names)))
+            p |= {n: free[self.prior.names.index(n)] for n in self.others}
         return Galaxies(jnp.stack([p[n] for n in self.prior.names]), quiescent == 1, angular)
 
     def _ln_densities(self, theta):
@@ -160,6 +187,9 @@ class Population(eqx.Module):
             given = [self._conditional(name, p, moments) for moments in relation(p)]
             terms += jnp.stack([d.log_prob(p[name]) for d in given])
         inside = jnp.isfinite(self.prior.log_prob(theta))
+        if self.others:
+            columns = [self.prior.names.index(n) for n in self.others]
+            terms += self.prior.log_probs(theta)[jnp.array(columns)].sum()
         return jnp.where(inside, terms + ln_jacobian, -jnp.inf)
 
 

@@ -57,7 +57,7 @@ class NitrogenPrior(Prior):
     def log_prob(self, theta: Float[ArrayLike, "*shape params"]) -> Float[Array, "*shape"]:
         """Natural log density of ``theta`` (``-inf`` outside the support)."""
         theta, column = jnp.asarray(theta), self.names.index("no")
-        terms = self._log_probs(theta)
+        terms = self.log_probs(theta)
         low, high = self._levels(theta)
         away = (theta[..., column] - self._mean(theta)) / SCATTER
         tied = norm.logpdf(away) - jnp.log(SCATTER * (high - low)) + np.log(self.share)

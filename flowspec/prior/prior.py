@@ -74,9 +74,12 @@ class Prior:
 
     def log_prob(self, theta: Float[ArrayLike, "*shape params"]) -> Float[Array, "*shape"]:
         """Natural log density of ``theta`` (``-inf`` outside the support)."""
-        return self._log_probs(theta).sum(-1)
+        return self.log_probs(theta).sum(-1)
 
-    def _log_probs(self, theta: ArrayLike) -> Array:
+    def log_probs(
+        self, theta: Float[ArrayLike, "*shape params"]
+    ) -> Float[Array, "*shape params"]:
+        """Natural log density of each parameter, of a relative one that of the difference."""
         offsets = self._shear(theta, -1.0)
         terms = []
         for i, d in enumerate(self.distributions.values()):
@@ -103,7 +106,7 @@ class Prior:
         offsets = self._shear(theta, -1.0)
         levels = [d.cdf(offsets[..., i]) for i, d in enumerate(self.distributions.values())]
         free = ndtri(jnp.clip(jnp.stack(levels, axis=-1), _EDGE, 1 - _EDGE))
-        return free, self._log_probs(theta) - norm.logpdf(free)
+        return free, self.log_probs(theta) - norm.logpdf(free)
 
     def to_constrained(
         self, free: Float[ArrayLike, "*shape params"]

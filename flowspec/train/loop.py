@@ -16,10 +16,25 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from optax.contrib import MuonDimensionNumbers, muon
 from tqdm import tqdm
 
-from flowspec.adaptation.losses import negative_log_likelihood
 from flowspec.train.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 
 _DRAWN = 256  # simulations drawn at once outside of training
+
+
+def negative_log_likelihood(
+    model, theta: Float[Array, "batch params"], *data: Array
+) -> Float[Array, ""]:
+    """Mean of ``-log q(theta | data)`` (neural posterior estimation, Papamakarios+16).
+
+    Its minimum over all densities is reached by the exact posterior; all factors of the posterior,
+    such as redshift bin and flow, are trained by it at once, the flow at the true bin.
+
+    Args:
+        model: Has ``log_prob(theta, *data)``, the logarithms of its factors [batch] each.
+        theta: True parameters.
+        data: What was simulated for them: of spectra flux and inverse variance.
+    """
+    return -sum(model.log_prob(theta, *data)).mean()
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
 
 from flowspec.data.spectra import Spectra
 from flowspec.prior.cosmos import Cosmos
+from flowspec.prior.parameters import galaxy_defaults
 from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy import dust, igm, interstellar, nebula, stars
 from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, draw_nuisances
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
-from flowspec.sim.instrument.presets import FIXED, PRIORS, instrument_of, sdss_prior
+from flowspec.sim.instrument.shipped import instrument_of
 from flowspec.sim.spectrum import SpectrumSimulator
 
 TEMPLATE_DISPERSION = 64.0  # km/s: 2.51 A (FWHM) at 5000 A, what the stellar table already has
@@ -45,7 +46,7 @@ class GalaxySimulator(SpectrumSimulator):
     Args:
         instrument: "sdss", "vandels", "moons", "muse" or an `Instrument`.
         prior: Named parameters (`Prior`); by default that of the instrument. A parameter that it
-            leaves out is held at its value in `FIXED`.
+            leaves out is held at its default in `flowspec.prior.parameters`.
         noise: Observed `Spectra` to take the noise from, or None for the instrument's own curve.
         nuisances: Names among `NUISANCES` to draw; the others are neutral.
         cosmology: An astropy cosmology.
@@ -116,8 +117,8 @@ class GalaxySimulator(SpectrumSimulator):
         )
 
     def parameters(self, theta: Float[Array, " params"]) -> dict[str, ScalarLike]:
-        """Every physical parameter by name, those not in the prior from `FIXED`."""
-        return FIXED | dict(zip(self.prior.names, theta, strict=True))
+        """Every physical parameter by name, those not in the prior at their defaults."""
+        return galaxy_defaults() | dict(zip(self.prior.names, theta, strict=True))
 
     def spectrum(self, theta: Float[Array, " params"], draw: Draw) -> Float[Array, " pixels"]:
         """Noiseless spectrum for given parameters and nuisances, 1e-17 erg/s/cm2/A."""
@@ -202,16 +203,20 @@ def _gas_rich(p):
 
 def _checked(instrument, prior):
     instrument = instrument_of(instrument)
-    prior = PRIORS.get(instrument.name, sdss_prior)() if prior is None else prior
-    if set(prior.names) - set(FIXED):
-        raise ValueError(f"expected parameters among {sorted(FIXED)}; got {list(prior.names)}")
+    prior = instrument.prior if prior is None else prior
+    if prior is None:
+        raise ValueError(f"expected an instrument that has a prior, or a prior=; got neither for "
+                         f"{instrument.name!r}")
+    known = galaxy_defaults()
+    if set(prior.names) - set(known):
+        raise ValueError(f"expected parameters among {sorted(known)}; got {list(prior.names)}")
     return instrument, prior
 
 
 def _redshifts(prior) -> tuple[float, float]:
     support = prior.distributions["z"].support if "z" in prior.names else None
-    low = float(getattr(support, "lower_bound", np.nan)) if support else FIXED["z"]
-    high = float(getattr(support, "upper_bound", np.nan)) if support else FIXED["z"]
+    low = float(getattr(support, "lower_bound", np.nan)) if support else 0.0
+    high = float(getattr(support, "upper_bound", np.nan)) if support else 0.0
     if not (0 <= low <= high < 20):
         raise ValueError(f"expected redshifts within 0 to 20; got {low} to {high}")
     return low, high

@@ -6,7 +6,7 @@ import numpy as np
 from jax.scipy.special import ndtr
 from jaxtyping import Array, Float
 
-from flowspec.data.air import air_to_vacuum
+from flowspec.prior.prior import Prior
 from flowspec.sim.instrument.lattice import C_KMS, Lattice
 
 _SLOTS = 32  # pixels of a block of `PixelOperator`
@@ -28,6 +28,8 @@ class Instrument(eqx.Module):
         exposure: What draws inverse variances (as `Noise.draw`) in place of `noise` and `snr`.
         residual: What sky subtraction leaves, 1 sigma in 1e-17 erg/s/cm2/A [pixels], or None for
             as much as the noise at the known lines of the airglow.
+        prior: Of the galaxies that it sees, which `GalaxySimulator` takes by default; without one
+            a simulator of galaxies has to be given a prior.
     """
 
     name: str = eqx.field(static=True)
@@ -41,6 +43,7 @@ class Instrument(eqx.Module):
     width: np.ndarray | None = None
     exposure: eqx.Module | None = None
     residual: np.ndarray | None = None
+    prior: Prior | None = eqx.field(static=True, default=None)
 
     @property
     def widths(self) -> np.ndarray:
@@ -112,59 +115,6 @@ def _blocks(starts: np.ndarray, span: int) -> tuple[np.ndarray, np.ndarray, np.n
     return np.array(block), np.array(slot), np.array(left)
 
 
-def _curve(wave, nodes, values):
-    """Smooth positive curve through a few nodes."""
+def curve(wave, nodes, values):
+    """Smooth positive curve through a few nodes, such as the noise of an instrument."""
     return np.exp(np.interp(wave, nodes, np.log(values)))
-
-
-def sdss() -> Instrument:
-    """SDSS spectrograph: the survey's own lattice of 1e-4 in log10, 3700 to 9300 angstrom."""
-    wave = 10 ** (1e-4 * np.arange(35683, 39685))
-    lsf = np.interp(
-        wave,
-        [3780, 4050, 4650, 5340, 5900, 6000, 6570, 7050, 7550, 8090, 8670, 9200],
-        [78.0, 75.0, 67.0, 59.0, 55.5, 68.0, 62.0, 57.5, 53.0, 50.0, 48.0, 47.0],
-    )
-    noise = _curve(
-        wave,
-        [3700, 3800, 3900, 4050, 4340, 5000, 5900, 6500, 7550, 8090, 8670, 9050, 9300],
-        [8.0, 4.5, 3.0, 2.35, 2.1, 1.95, 1.8, 1.6, 1.54, 1.63, 2.0, 2.6, 3.6],
-    )
-    return Instrument("sdss", wave, lsf, noise, (0.5, 50.0))
-
-
-def vandels() -> Instrument:
-    """VLT/VIMOS, medium-resolution grism as in VANDELS (McLure+18): 4804 to 10295 angstrom.
-
-    The resolution is a constant 11.5 angstrom (FWHM), R = 600 in the middle of the range. The
-    released spectra have linear pixels with noise correlated by a fifth from one to the next.
-    """
-    wave = np.geomspace(4804, 10295, 1280)
-    lsf = 11.5 / 2.3548 / wave * C_KMS
-    noise = _curve(
-        wave,
-        [4804, 5000, 5300, 5800, 6800, 7800, 8300, 8800, 9300, 9730, 10295],
-        [20.0, 3.0, 1.7, 1.12, 0.75, 0.95, 1.0, 1.05, 2.0, 2.3, 5.0],
-    )
-    reduced = 4803.807 + 5.005928 * np.arange(1099)
-    return Instrument("vandels", wave, lsf, noise, (0.3, 15.0), 2, reduced, 0.2)
-
-
-def muse() -> Instrument:
-    """VLT/MUSE, wide field, nominal mode: 4750 to 9350 angstrom in air, 1.25 angstrom pixels.
-
-    The resolving power rises from 1770 at 4800 angstrom to 3590 at 9300 (ESO, MUSE User Manual),
-    here linearly. That of the manual includes the detector's pixels, as does a spectrum that was
-    resampled from them; pixels here are uniform in ln(wavelength), of a width in between. Noise,
-    and its correlation from one pixel of a cube to the next, are the medians of 15 spectra of the
-    MUSE Hubble Ultra Deep Field (Bacon et al. 2023, A&A 670, A4).
-    """
-    reduced = air_to_vacuum(4750 + 1.25 * np.arange(3681))
-    wave = np.geomspace(reduced[1], reduced[-2], 4096)
-    lsf = C_KMS / 2.3548 / np.interp(wave, [4800, 9300], [1770, 3590])
-    noise = _curve(
-        wave,
-        [4750, 4800, 4900, 5000, 5200, 5500, 6000, 6500, 7000, 8000, 8700, 9100, 9250, 9350],
-        [2.3, 2.17, 1.97, 1.84, 1.68, 1.56, 1.48, 1.13, 0.98, 1.1, 1.25, 1.27, 1.4, 2.2],
-    )
-    return Instrument("muse", wave, lsf, noise, (0.3, 30.0), 2, reduced, 0.22)

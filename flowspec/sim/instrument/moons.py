@@ -10,6 +10,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
+from flowspec.prior.galaxies import moons_prior
 from flowspec.sim.instrument.exposure import Channels, Coadd, ExposureNoise
 from flowspec.sim.instrument.fibre import fibre_fraction
 from flowspec.sim.instrument.instrument import Instrument
@@ -119,7 +120,7 @@ def moons(
     sigma = np.where(ivar > 0, np.maximum(ivar, 1e-30) ** -0.5, np.inf)
     return Instrument(
         "moons", wave, lsf, sigma, (0.1, 10.0), 3 if rebin else 2,
-        width=width, exposure=noise, residual=left,
+        width=width, exposure=noise, residual=left, prior=moons_prior(),
     )  # fmt: skip
 
 

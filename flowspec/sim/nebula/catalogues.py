@@ -11,12 +11,12 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from flowspec.data.line_grid import LineGrid
 from flowspec.data.line_names import WAVES, canonical
 from flowspec.data.lines import Lines
 from flowspec.prior.nitrogen import NitrogenPrior
 from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy import dust
-from flowspec.sim.nebula.grid import LineGrid
 from flowspec.sim.nebula.interpolate import Regular, Scattered, interpolator, leave_one_out
 from flowspec.sim.nebula.likelihood import log_likelihood
 from flowspec.sim.nebula.noise import ObservedNoise, draw_noise, observe

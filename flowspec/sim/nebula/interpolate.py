@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.interpolate import PchipInterpolator
 
-from flowspec.sim.nebula.grid import LineGrid
+from flowspec.data.line_grid import LineGrid
 
 _LN10 = float(np.log(10.0))
 _FINER = 4  # steps in one of the grid

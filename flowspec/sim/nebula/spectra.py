@@ -13,11 +13,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from flowspec.data.line_names import WAVES, parts, wave_of
 from flowspec.data.spectra import Spectra
 from flowspec.prior.nitrogen import NitrogenPrior
+from flowspec.prior.parameters import galaxy_defaults
 from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy.nebula import PRESSURE
 from flowspec.sim.galaxy.nuisance import draw_curve
 from flowspec.sim.instrument.instrument import Instrument
-from flowspec.sim.instrument.presets import FIXED, instrument_of
+from flowspec.sim.instrument.shipped import instrument_of
 from flowspec.sim.nebula.catalogues import REFERENCE, NebulaSimulator
 from flowspec.sim.nebula.grid import mappings
 from flowspec.sim.spectrum import SpectrumSimulator
@@ -50,7 +51,7 @@ class NebulaSpectra(SpectrumSimulator):
 
     Args:
         nebula: Lines, their dust and their errors, of one grid (or one and its `mixed`).
-        instrument: "muse", "sdss", ... (`flowspec.sim.instrument.presets.INSTRUMENTS`) or an
+        instrument: "muse", "sdss", ... (`flowspec.sim.instrument.shipped.INSTRUMENTS`) or an
         `Instrument`.
         z: Limits of the redshift; nearby nebulae may approach.
         dispersion: Limits, log-uniform.
@@ -190,7 +191,7 @@ def _shares(line):
     grid, own = mappings(), parts(line)
     flux = np.ones(len(own))
     if set(own) <= set(grid.lines):
-        usual = FIXED | {"log_pk": PRESSURE}
+        usual = galaxy_defaults() | {"log_pk": PRESSURE}
         nearest = np.abs(grid.points - [usual[name] for name in grid.names]).sum(1).argmin()
         flux = np.maximum(grid.select(own).flux[nearest], grid.floor)
     return flux / flux.sum()
