@@ -1,7 +1,7 @@
 """What two ideas are worth: the line-location task, and the noise of every pixel as an input.
 
 M-TOPnet learns, beside the redshift, which channels hold one of 42 lines. Here the first of the
-learned channels of `flowspec.networks.aligned.RedshiftNetwork` is made to, by a term of the loss.
+learned channels of `flowspec.networks.aligned.AlignedNetwork` is made to, by a term of the loss.
 """
 
 import jax

@@ -16,7 +16,7 @@ import flowspec as fs
 from benchmarks import harness
 from flowspec.check import calibration
 from flowspec.cli.diagnose import draw_calibration, prior_box, simulator_of
-from flowspec.train.loop import draw_many
+from flowspec.sim.simulator import draw_many
 
 
 def run(

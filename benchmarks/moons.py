@@ -21,8 +21,8 @@ from flowspec.io import stream
 from flowspec.posterior.redshift import LIMIT, peaks
 from flowspec.prior.galaxies import moons_prior
 from flowspec.sim.instrument.moons import moons
+from flowspec.sim.stored import Simulations
 from flowspec.sim.survey.survey import EXTRA
-from flowspec.sim.user import Simulations
 
 BIN, LIMITS = 0.003, (0.6, 3.0)
 MAGNITUDES = (21.0, 22.0, 23.0, 23.5, 24.0, 24.5, 25.0, 25.5)

@@ -10,7 +10,7 @@ Deviations, for what is not published or too slow on CPUs; all but the first sho
 
 - about 3,000 channels instead of 12,217, first taken in patches of 8 (kernel = stride), halved
   twice by merging neighbours; widths 32, 64, 128;
-- the spectrum comes with its noise: the channels of `flowspec.networks.aligned.preprocess`, as our
+- the spectrum comes with its noise: the channels of `flowspec.networks.channels.preprocess`, as our
   network sees them. ``channels=(1,)`` is the published input, the normalised continuum-subtracted
 spectrum; - the continuum, averaged over 32 pixels, comes with the mean flux and signal-to-noise
 ratio; - layer normalisation, dropout before the heads, clipped gradients, exponential decay of the

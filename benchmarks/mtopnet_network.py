@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from flowspec.networks.aligned import CHANNELS, preprocess
+from flowspec.networks.channels import CHANNELS, preprocess
 
 
 class Block(nn.Module):

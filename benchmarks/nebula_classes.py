@@ -33,6 +33,8 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+from flowspec.line_fitting import fit_lines
+from flowspec.posterior.line_posterior import LinePosterior, class_of
 from jaxtyping import Array
 
 from benchmarks import harness
@@ -42,13 +44,11 @@ from flowspec.adaptation.align import Adaptation
 from flowspec.adaptation.line_injection import InjectedLines
 from flowspec.data.lines import Lines, State
 from flowspec.io import read_grid
-from flowspec.line_fitting import fit_lines
-from flowspec.model.line_model import LineArchitecture
-from flowspec.posterior.line_posterior import LinePosterior, class_of
+from flowspec.networks.lines import LineArchitecture
 from flowspec.prior.prior import Prior
 from flowspec.sim.nebula.catalogues import COMMON, Catalogue, NebulaSimulator
 from flowspec.sim.nebula.noise import ObservedNoise, observe
-from flowspec.train.loop import Training
+from flowspec.train.settings import Training
 
 STARS = "HII"
 MEANING = {STARS: 0, "mixed": 1}  # of the kinds of sources, as places in CLASSES; else 2

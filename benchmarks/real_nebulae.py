@@ -28,9 +28,9 @@ from benchmarks import harness, predictive
 from benchmarks.cloudy_grids import simulator
 from flowspec import plots
 from flowspec.cli.outputs import save
+from flowspec.data.flags import Flag
 from flowspec.data.lines import Lines
 from flowspec.io import read_lines
-from flowspec.posterior.screening import Flag
 
 HALPHA = 2.86  # over H-beta, case B at 10^4 K, to which the ratios were corrected
 ASSUMED = ("Hbeta", "Halpha")  # in the ratios free of dust

@@ -13,14 +13,9 @@ from benchmarks import shifted, toy
 from flowspec.adaptation.align import Adaptation, Adapted, Paired, adapted_loss
 from flowspec.adaptation.choose import ALIGNMENTS
 from flowspec.model.model import build
-from flowspec.train.loop import (
-    device_mesh,
-    draw_many,
-    first_state,
-    make_optimiser,
-    make_step,
-    negative_log_likelihood,
-)
+from flowspec.sim.simulator import draw_many
+from flowspec.train.loop import first_state, make_step, negative_log_likelihood
+from flowspec.train.optimiser import make_optimiser
 
 
 def run(

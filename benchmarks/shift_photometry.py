@@ -23,9 +23,9 @@ from flowspec.adaptation.align import METHODS, Adaptation
 from flowspec.adaptation.choose import pick
 from flowspec.adaptation.gap import domain_gap
 from flowspec.adaptation.population import estimate_population
-from flowspec.model.model import Architecture
+from flowspec.networks.aligned import Architecture
 from flowspec.posterior.weights import normalised, resample
-from flowspec.train.loop import Training
+from flowspec.train.settings import Training
 
 # Few galaxies: a small network, and a fifth to a third of them held out.
 SIZES = Architecture(aligned=16, summary=16, condition=32, learned=0, layers=3, width=32)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from flowspec.adaptation.choose import ALIGNMENTS, DRAWS, Task, explore
-from flowspec.adaptation.gap import broad_features
 from flowspec.adaptation.injection import Injected
+from flowspec.data.continuum import broad_features
 
 QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
 FLOOR = -20.0  # of a log density: one lost object must not be the mean

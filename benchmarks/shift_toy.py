@@ -20,7 +20,7 @@ from benchmarks.shift_scores import explored, scores, summary
 from flowspec.adaptation.align import METHODS, Adaptation
 from flowspec.adaptation.choose import pick
 from flowspec.check import calibration
-from flowspec.train.loop import draw_many
+from flowspec.sim.simulator import draw_many
 
 ARCHITECTURE = fs.Architecture(bin_pixels=4, learned=0)  # a quarter of the time of the default
 SCALE = (toy.HIGH - toy.LOW) / np.sqrt(12)

@@ -13,7 +13,7 @@ import numpy as np
 import numpyro.distributions as dist
 
 from flowspec import Prior, Spectra
-from flowspec.sim.user import Simulations
+from flowspec.sim.stored import Simulations
 
 NAMES = ("log_mstar", "log_sfr", "log_z")
 # Wide and flat: what a network learns is the population of the source.

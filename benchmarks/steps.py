@@ -9,7 +9,8 @@ import jax.random as jr
 
 from flowspec import Training
 from flowspec.model.model import Model
-from flowspec.train.loop import State, device_mesh, first_state, make_optimiser, make_step
+from flowspec.train.loop import State, first_state, make_step
+from flowspec.train.optimiser import make_optimiser
 
 
 def stepper(simulator, model: Model, training: Training) -> tuple[Callable, State]:

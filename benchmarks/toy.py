@@ -13,7 +13,8 @@ import numpy as np
 import numpyro.distributions as dist
 
 from flowspec import Prior, Spectra
-from flowspec.sim.user import CallableSimulator, Simulations
+from flowspec.sim.stored import Simulations
+from flowspec.sim.user import CallableSimulator
 
 SEED, ROWS, TRAIN, TEST = 20261122, 11_000, 10_000, 1_000
 NAMES = ("z", "log_a", "ratio", "beta")

@@ -1,7 +1,7 @@
-"""`fit`: simulations and observations in, a posterior out. Wiring only."""
+"""`fit` and `adapt`: simulations and observations in, a posterior out. Wiring only."""
 
+import logging
 import time
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -12,159 +12,258 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
-from flowspec.adaptation.align import Adaptation
-from flowspec.adaptation.choose import DRAWS, MOST, Task, adapted, check_request
-from flowspec.adaptation.gap import broad_features
-from flowspec.adaptation.injection import Injected
+from flowspec.adaptation.choose import check_request, chosen
+from flowspec.adaptation.judge import Task
+from flowspec.adaptation.settings import Adaptation
+from flowspec.data.frame import Pixels
+from flowspec.data.lines import Lines
+from flowspec.data.observation import Observation
 from flowspec.data.spectra import Spectra
-from flowspec.model.model import Architecture, Model, build
-from flowspec.networks.aligned import principal_templates
-from flowspec.posterior.posterior import Posterior, on_grid
+from flowspec.model.model import Model, model_for
+from flowspec.model.space import space_of
+from flowspec.networks.lines import LineArchitecture
+from flowspec.networks.registry import DEFAULTS
+from flowspec.posterior.posterior import Posterior
 from flowspec.posterior.redshift import LIMIT, Recalibration, peaks
-from flowspec.posterior.screening import Screen
-from flowspec.train.loop import Training, draw_many, negative_log_likelihood, train
+from flowspec.posterior.screen import Screen
+from flowspec.sim.nebula.catalogues import NebulaSimulator
+from flowspec.sim.simulator import Simulated, Simulator, simulate_many
+from flowspec.train.loop import train
+from flowspec.train.settings import Training
 
-_TEMPLATE_SPECTRA = 1024
-_SCREEN_SPECTRA = 4096
+log = logging.getLogger("flowspec")
+LINE_TRAINING = Training(
+    steps=20000, batch=512, learning_rate=1e-3, validation=8192, evaluate=500, patience=100
+)
+_STARTING = 1024  # simulations that a network may begin with
+_SCREEN = 4096
 
 
 def fit(
-    sim,
-    obs: Spectra | None = None,
+    sim: Simulator,
+    obs: Observation | None = None,
     *,
     seed: int = 0,
     training: Training = Training(),  # noqa: B008 - frozen
-    architecture: Architecture = Architecture(),  # noqa: B008 - frozen
+    architecture=None,
     start: Posterior | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
-    loss: Callable = negative_log_likelihood,
     adapt: str = "none",
     adaptation: Adaptation = Adaptation(),  # noqa: B008 - frozen
+    dereddened: bool = False,
 ) -> Posterior:
     """Train a posterior on simulations, with the noise of the observations, adapted to them.
 
     Args:
-        sim: A simulator (`GalaxySimulator`, `CallableSimulator`) or a set of `Simulations`.
-        obs: Unlabelled observations. Where the simulator can, it takes its noise from them.
+        sim: A simulator (`GalaxySimulator`, `NebulaSimulator`, `CallableSimulator`, one of your
+            own) or a set of `Simulations`.
+        obs: Unlabelled observations (`Spectra`, `Lines` or `Vectors`, as of the simulator). Where
+            the simulator can, it takes its noise from them.
         seed: Random seed of everything.
         training: Number of steps and the like.
-        architecture: Sizes of the network and the flow.
-        start: A posterior to start from, of the same grid, parameters and redshift limits, instead
+        architecture: Sizes, and the names of network and density: `Architecture` of spectra,
+            `LineArchitecture`, `VectorArchitecture`; by default that of the simulator's data.
+        start: A posterior to start from, of the same data, parameters and redshift limits, instead
             of from scratch; its architecture is kept.
         checkpoint: File to resume from if it exists, and to write while training.
         progress: Whether to show a progress bar.
-        loss: Of training, as of `flowspec.train.loop.train`.
-        adapt: "none"; or how to make summaries of simulations and of `obs` alike: "dann", "mmd",
-            "coral"; or "auto", which chooses among all of these (`flowspec.adaptation.choose`) and
-            leaves the model as it is where there is nothing to gain. What was measured and chosen
-            is in ``provenance["adaptation"]``.
+        adapt: "none"; or how to adapt to `obs` after the training, see `adapt`.
         adaptation: Steps and the like of that.
+        dereddened: Of line fluxes, whether all of `obs` are corrected for dust.
 
     Raises:
         ValueError: If there is nothing to adapt to, fewer than `flowspec.adaptation.choose.FEWEST`
-            spectra, or they cover less than half of the grid; if `start` is of another grid or
-            other parameters, if the simulator's grid is not logarithmic though it has a redshift,
-            if the loss is not finite, or if the checkpoint belongs to another run.
+            rows, or observations of another kind or covering less than half of the grid; if `start`
+            is of other data or parameters, if the simulator's grid is not logarithmic though it has
+            a redshift, if the loss is not finite, or if the checkpoint belongs to another run.
     """
     began = time.process_time()
     check_request(adapt, None if obs is None else len(obs))
-    if obs is not None and hasattr(sim, "with_noise"):
-        sim = sim.with_noise(obs)
+    sim = _with_noise(sim, obs, dereddened, adapt)
     keys = jr.split(jr.key(seed), 5)
-    fixed = hasattr(sim, "split")
-    training_set, held_out = sim.split(training.validation) if fixed else (sim, sim)
-    validation = held_out.rows() if fixed else draw_many(sim, keys[0], training.validation)
-    validation = tuple(map(jnp.asarray, validation))
+    training_set, held = sim.held_out(training.validation)
     if start is None:
-        model = build(keys[1], sim.prior, np.asarray(sim.wave), architecture)
-        model = initialise(model, draw_many(training_set, keys[2], _TEMPLATE_SPECTRA))
+        architecture = DEFAULTS[sim.frame.kind] if architecture is None else architecture
+        model = model_for(keys[1], sim.priors, sim.sources, sim.frame, architecture)
+        model = _started(model, simulate_many(training_set, keys[2], _STARTING))
     else:
-        model, architecture = continued(start, sim), start.architecture
+        model = continued(start, sim)
+    fresh = simulate_many(sim, keys[0], training.validation) if held is None else held.rows()
     model, history = train(
-        model, training_set, validation, training, keys[3],
-        checkpoint=checkpoint, progress=progress, loss=loss,
-    )  # fmt: skip
-    wave, blank = np.asarray(sim.wave), Screen.blank(architecture.condition)
-    posterior = Posterior(model, wave, blank, Recalibration.identity(), architecture, {})
-    record = {}
-    if adapt != "none":
-        seen = on_grid(obs, wave)[np.random.default_rng(0).permutation(len(obs))]
-        judged = Spectra(wave, seen.flux[:MOST], seen.ivar[:MOST])
-        if hasattr(sim, "with_noise"):
-            training_set = held_out = sim.with_noise(obs, exact=True)
-        observed = jnp.asarray(seen.flux), jnp.asarray(seen.ivar)
-        task = Task(
-            training_set, validation, observed, jr.fold_in(keys[3], 1),
-            lambda model: replace(posterior, model=model).sample(judged, DRAWS), broad_features,
-            Injected.measured, training, adaptation, progress,
-        )  # fmt: skip
-        model, simulator, record = adapted(model, task, adapt)
-        posterior = replace(posterior, model=model)
-        if isinstance(simulator, Injected):
-            held_out = replace(simulator, simulator=held_out)
-    provenance = account(sim, seed, training, began, start, history) | {"adaptation": record}
-    posterior = replace(posterior, provenance=provenance)
-    drawn = draw_many(held_out, keys[4], _SCREEN_SPECTRA)
-    screen = Screen.from_summaries(posterior.summaries(Spectra(wave, *drawn[1:])))
-    # of a fixed set every row once; a simulator's fresh draws are more than its validation
-    unseen = validation if fixed else drawn
-    return replace(posterior, screen=screen, recalibration=recalibrated(posterior, unseen))
+        model, training_set, fresh, training, keys[3], checkpoint=checkpoint, progress=progress
+    )
+    provenance = _account(sim, seed, training, began, start, history)
+    posterior = _unjudged(model, provenance)
+    if adapt == "none":
+        return _judged(posterior, simulate_many(sim, keys[4], _SCREEN) if held is None else fresh)
+    options = {"seed": seed, "training": training, "adaptation": adaptation, "progress": progress}
+    posterior = _adapt(posterior, sim, obs, adapt, **options, dereddened=dereddened)
+    seconds = {"cpu_seconds": round(time.process_time() - began)}
+    return replace(posterior, provenance=posterior.provenance | seconds)
 
 
-def account(sim, seed: int, training: Training, began: float, start, history) -> dict:
-    """How a model came to be, JSON-ready.
+def fit_lines(
+    sim: NebulaSimulator,
+    obs: Lines | None = None,
+    *,
+    training: Training = LINE_TRAINING,
+    architecture: LineArchitecture = LineArchitecture(),  # noqa: B008 - frozen
+    **options,
+) -> Posterior:
+    """Train a posterior of nebular parameters on simulated line catalogues.
+
+    `fit` with a training long enough for shipped models of lines.
 
     Args:
-        sim: The simulator.
-        seed: Of everything.
+        sim: Of catalogues; every training step sees fresh rows.
+        obs: Unlabelled rows of a catalogue: simulated ones get their errors, gaps and limits.
         training: Number of steps and the like.
-        began: `time.process_time` at the beginning.
-        start: The posterior that it started from, or None.
-        history: Of `flowspec.train.loop.train`.
+        architecture: Sizes of the network and the flow.
+        **options: Of `fit`.
     """
+    return fit(sim, obs, training=training, architecture=architecture, **options)
+
+
+def adapt(
+    posterior: Posterior,
+    sim: Simulator,
+    obs: Observation,
+    method: str = "auto",
+    *,
+    seed: int = 0,
+    training: Training = Training(),  # noqa: B008 - frozen
+    adaptation: Adaptation = Adaptation(),  # noqa: B008 - frozen
+    progress: bool = True,
+    dereddened: bool = False,
+) -> Posterior:
+    """Adapt a trained posterior to observations without labels.
+
+    What was measured and chosen is in ``provenance["adaptation"]`` of the result.
+
+    Args:
+        posterior: Trained on the simulator.
+        sim: The simulator, or set of `Simulations`.
+        obs: Unlabelled observations.
+        method: How to make summaries of simulations and of `obs` alike: "dann", "mmd", "coral"; or
+            "auto", which chooses among all of these (`flowspec.adaptation.choose`) and leaves the
+            model as it is where there is nothing to gain; or "none": injection alone.
+        seed: Random seed of everything.
+        training: Batch size, optimiser and number of held-out simulations.
+        adaptation: Steps and the like.
+        progress: Whether to show progress bars.
+        dereddened: Of line fluxes, whether all of `obs` are corrected for dust.
+
+    Raises:
+        ValueError: If there are fewer than `flowspec.adaptation.choose.FEWEST` rows for a method
+            asked for by name, or they are not what the model was trained on.
+    """
+    check_request(method, len(obs))
+    obs = sim.frame.seen(obs, dereddened)
+    sim = sim.with_noise(obs, exact=True) if sim.takes_noise else sim
+    keys = jr.split(jr.key(seed), 5)
+    training_set, held = sim.held_out(training.validation)
+    validation = simulate_many(sim, keys[0], training.validation) if held is None else held.rows()
+    obs = obs[np.random.default_rng(0).permutation(np.flatnonzero(obs.usable))]
+    if posterior.model.frame.kind == Pixels.kind:
+        # once, or every candidate would resample them
+        obs = Spectra(posterior.wave, *posterior.model.frame.arrays(obs))
+    observed = tuple(map(jnp.asarray, posterior.model.frame.arrays(obs)))
+    task = Task(
+        posterior, training_set, validation, held is not None, obs, observed,
+        jr.fold_in(keys[3], 1), training, adaptation, progress,
+    )  # fmt: skip
+    model, injection, record = chosen(task, method)
+    adapted = _unjudged(model, posterior.provenance | {"adaptation": record})
+    # of a fixed set every row once; a simulator's fresh draws are more than its validation
+    drawn = simulate_many(sim, keys[4], _SCREEN) if held is None else validation
+    if injection is not None:
+        drawn = injection.perturbed(keys[4], jax.tree.map(jnp.asarray, drawn))
+    return _judged(adapted, drawn)
+
+
+_adapt = adapt  # `fit` has an argument of that name
+
+
+def _with_noise(sim: Simulator, obs, dereddened: bool, adapt: str) -> Simulator:
+    """The simulator with the noise of observations, where there are any and it can."""
+    if obs is None:
+        return sim
+    obs = sim.frame.seen(obs, dereddened)
+    if sim.takes_noise:
+        return sim.with_noise(obs)
+    if adapt == "none":
+        log.warning("observations are not used: %s has its noise in it, and adapt= is 'none'",
+                    sim.description)
+    return sim
+
+
+def _started(model: Model, simulated: Simulated) -> Model:
+    """The model with what its network begins with, given some simulations."""
+    theta, source, data = simulated
+    k = model.space.encode(jnp.asarray(theta), jnp.asarray(source)).k
+    data = tuple(map(jnp.asarray, data))
+    variables = model.network.started(model.variables, data, k)
+    return eqx.tree_at(lambda m: m.variables, model, variables)
+
+
+def continued(start: Posterior, sim: Simulator) -> Model:
+    """The model of a posterior under the priors of a simulator.
+
+    Raises:
+        ValueError: If the two differ in more than the shape of the priors.
+    """
+    model, old = start.model, start.model.space
+    new = space_of(sim.priors, sim.sources, sim.frame, model.architecture)
+    limits = [s.redshift and np.array([s.redshift.low, s.redshift.high]) for s in (old, new)]
+    same = old.names == new.names and old.sources == new.sources and model.frame.same(sim.frame)
+    if not same or (limits[0] is not None and not np.allclose(*limits)):
+        raise ValueError(
+            f"expected a model to start from with the data, the redshift prior, the sources and "
+            f"the parameters {new.names} of the simulator; got {old.names} of {model.frame}"
+        )
+    return replace(model, space=replace(new, redshift=old.redshift))
+
+
+def _account(sim: Simulator, seed: int, training: Training, began, start, history) -> dict:
+    """How a model came to be, JSON-ready."""
     return {
         "flowspec": version("flowspec"),
         "jax": jax.__version__,
         "seed": seed,
-        "simulator": getattr(sim, "description", type(sim).__name__),
+        "simulator": sim.description,
         "training": asdict(training),
         "cpu_seconds": round(time.process_time() - began),
         "start": None if start is None else start.provenance,
         "history": history.round(4).tolist(),
+        "adaptation": {},
     }
 
 
-def recalibrated(posterior: Posterior, simulated) -> Recalibration:
-    """What makes the probabilities of right redshifts those of simulations (theta, flux, ivar)."""
-    theta, flux, ivar = map(np.asarray, simulated)
-    if "z" not in posterior.names:
+def _unjudged(model: Model, provenance: dict) -> Posterior:
+    """A posterior that knows no simulations to compare with yet."""
+    shape = jax.eval_shape(lambda *data: model.described(model.embed(*data)), *model.frame.blank())
+    screen = Screen.blank(shape.shape[-1])
+    return Posterior(model, screen, Recalibration.identity(), provenance)
+
+
+def _judged(posterior: Posterior, drawn: Simulated) -> Posterior:
+    """The posterior with its screen and its probabilities of right redshifts, on simulations."""
+    screen = Screen.from_summaries(_summaries(posterior, drawn))
+    return replace(posterior, screen=screen, recalibration=_recalibrated(posterior, drawn))
+
+
+def _summaries(posterior: Posterior, simulated: Simulated) -> np.ndarray:
+    describe = eqx.filter_jit(lambda model, *data: model.described(model.embed(*data)))
+    starts = range(0, len(simulated.theta), 256)
+    rows = (tuple(a[i : i + 256] for a in simulated.data) for i in starts)
+    return np.concatenate([np.asarray(describe(posterior.model, *data)) for data in rows])
+
+
+def _recalibrated(posterior: Posterior, simulated: Simulated) -> Recalibration:
+    """What makes the probabilities of right redshifts those of simulations."""
+    if posterior.model.space.redshift is None:
         return Recalibration.identity()
-    found = peaks(*posterior.redshift_pdf(Spectra(posterior.wave, flux, ivar)))
-    right = np.abs(found.z - theta[:, posterior.names.index("z")]) < LIMIT
-    return Recalibration.fit(found.share, right)
-
-
-def continued(start: Posterior, sim) -> Model:
-    """The model of a posterior under the prior of a simulator.
-
-    Raises:
-        ValueError: If the two differ in more than the shape of the prior.
-    """
-    old, new = start.model.prior, sim.prior
-    same_grid = start.wave.shape == np.shape(sim.wave) and np.allclose(start.wave, sim.wave)
-    ends = [p.config()["distributions"].get("z") for p in (old, new)]
-    if not same_grid or old.names != new.names or ends[0] != ends[1]:
-        raise ValueError(
-            f"expected a model to start from with the grid, the redshift prior and the parameters "
-            f"{new.names} of the simulator; got {old.names} on {len(start.wave)} pixels"
-        )
-    return replace(start.model, prior=new)
-
-
-def initialise(model: Model, simulated) -> Model:
-    """Templates from the principal components of simulations in the rest frame."""
-    theta, flux, ivar = map(jnp.asarray, simulated)
-    bins, _, _ = model.encode(theta)
-    variables = principal_templates(model.network, model.variables, flux, ivar, bins)
-    return eqx.tree_at(lambda m: m.variables, model, variables)
+    found = peaks(*posterior.redshift_pdf(Spectra(posterior.wave, *simulated.data)))
+    truth = simulated.theta[:, posterior.names.index("z")]
+    return Recalibration.fit(found.share, np.abs(found.z - truth) < LIMIT)

@@ -235,7 +235,7 @@ RUN = """
 import sys
 import jax, jax.numpy as jnp, jax.random as jr, numpy as np
 from flowspec.adaptation.align import Adaptation, adapt
-from flowspec.train.loop import Training
+from flowspec.train.settings import Training
 from tests.problems import linear_simulator
 from tests.test_adapt import WAVE, SIZES, build, observations
 

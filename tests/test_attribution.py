@@ -9,7 +9,7 @@ import flowspec as fs
 from flowspec.check.attribution import ELSEWHERE, by_line, log_odds, redshift_attribution
 from flowspec.data.continuum import continuum
 from flowspec.data.line_names import GALAXY_LINES
-from flowspec.train.loop import draw_many
+from flowspec.sim.simulator import draw_many
 from tests.problems import WAVE, line_simulator, linear_simulator
 
 SIZES = fs.Architecture(

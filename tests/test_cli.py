@@ -19,8 +19,8 @@ from safetensors.numpy import load_file, save_file
 import flowspec as fs
 from flowspec.cli import main
 from flowspec.cli.arguments import parser
-from flowspec.posterior.screening import Flag
-from flowspec.train.loop import draw_many
+from flowspec.data.flags import Flag
+from flowspec.sim.simulator import draw_many
 from tests.problems import WAVE, line_simulator
 
 ROOT = Path(__file__).resolve().parents[1]

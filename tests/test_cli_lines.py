@@ -6,14 +6,16 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from astropy.table import Table
+from flowspec.model.line_model import LineModel
+from flowspec.posterior.line_posterior import LinePosterior
 
 from flowspec.cli import main
+from flowspec.data.flags import Flag
 from flowspec.data.lines import Lines
 from flowspec.io import write_lines
-from flowspec.model.line_model import LineArchitecture, LineModel
-from flowspec.posterior.line_posterior import LinePosterior
+from flowspec.networks.lines import LineArchitecture
 from flowspec.posterior.load import load
-from flowspec.posterior.screening import Flag, Screen
+from flowspec.posterior.screen import Screen
 from flowspec.prior.prior import Prior
 
 NAMES = ("Hbeta", "[OIII]5007", "[NII]6584")

@@ -10,7 +10,7 @@ import flowspec as fs
 from flowspec.cli import main
 from flowspec.model.model import build
 from flowspec.posterior.redshift import Recalibration
-from flowspec.posterior.screening import Screen
+from flowspec.posterior.screen import Screen
 from flowspec.prior.galaxies import moons_prior
 from flowspec.sim.survey.survey import EXTRA
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from flowspec.model.flow import ConditionalAffine, Flow
-from flowspec.model.space import BinnedRedshift
 
 Z = BinnedRedshift(0.1, 0.7, 0.013)
 

@@ -6,12 +6,14 @@ import jax.random as jr
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-
-from flowspec.data.lines import Lines, State
-from flowspec.model.line_model import LineArchitecture, LineModel
+from flowspec.model.line_model import LineModel
 from flowspec.posterior.line_posterior import LinePosterior
+
+from flowspec.data.flags import Flag
+from flowspec.data.lines import Lines, State
+from flowspec.networks.lines import LineArchitecture
 from flowspec.posterior.load import load
-from flowspec.posterior.screening import Flag, Screen
+from flowspec.posterior.screen import Screen
 from flowspec.prior.prior import Prior
 
 NAMES = ("Hbeta", "[OIII]5007", "[NII]6584")

@@ -9,7 +9,7 @@ from flowspec.adaptation.gap import area
 from flowspec.adaptation.line_injection import AMOUNT, InjectedLines
 from flowspec.data.lines import LIMIT_SIGMA, Lines, State
 from flowspec.sim.nebula.catalogues import NebulaSimulator
-from flowspec.train.loop import draw_many
+from flowspec.sim.simulator import draw_many
 from tests.test_nebula_lines import HII, LINES, grid
 
 SIGNAL = np.array([20.0, 10.0, 60.0, 15.0, 4.0])  # of a row of flux 1, over its error

@@ -6,9 +6,10 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from flowspec.model.model import Architecture, build
+from flowspec.model.model import build
+from flowspec.networks.aligned import Architecture
 from flowspec.prior.prior import Prior
-from flowspec.train.loop import draw_many
+from flowspec.sim.simulator import draw_many
 from tests.problems import WAVE, line_simulator
 
 SIZES = Architecture(templates=3, aligned=4, window=21, condition=8, layers=2, width=8)

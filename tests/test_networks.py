@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from flowspec.data.continuum import running_mean
-from flowspec.networks.aligned import CHANNELS, RedshiftNetwork, preprocess
 from flowspec.networks.blocks import fast_length, principal_components
+from flowspec.networks.channels import CHANNELS, preprocess
 
 PIXELS, BINS = 96, 11
 

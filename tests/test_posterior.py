@@ -10,10 +10,10 @@ import flowspec as fs
 from flowspec.check.redshift import reliability
 from flowspec.posterior.files import read_model, write_model
 from flowspec.posterior.redshift import Recalibration, peaks
-from flowspec.posterior.screening import Screen
+from flowspec.posterior.screen import Screen
 from flowspec.posterior.table import summary_table
 from flowspec.posterior.weights import OVERSAMPLE
-from flowspec.train.loop import draw_many
+from flowspec.sim.simulator import draw_many
 from tests.problems import WAVE, line_simulator
 
 SIZES = fs.Architecture(templates=3, aligned=6, window=21, condition=16, layers=2, width=16)

@@ -13,7 +13,8 @@ from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy.nuisance import smooth_basis
 from flowspec.sim.instrument.detector import Detector
 from flowspec.sim.instrument.noise import Noise, add_noise, blemishes
-from flowspec.sim.user import CallableSimulator, Simulations, degraded
+from flowspec.sim.stored import Simulations, degraded
+from flowspec.sim.user import CallableSimulator
 
 WAVE = np.linspace(4000, 5000, 120)
 PRIOR = Prior({"level": dist.Uniform(1.0, 2.0), "slope": dist.Uniform(-1.0, 1.0)})

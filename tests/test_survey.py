@@ -17,8 +17,8 @@ from flowspec.io.parts import write_in_parts
 from flowspec.sim.galaxy.simulator import GalaxySimulator
 from flowspec.sim.instrument.moons import moons
 from flowspec.sim.instrument.photometry import h_magnitudes
+from flowspec.sim.simulator import draw_many
 from flowspec.sim.survey.survey import EXTRA, Survey
-from flowspec.train.loop import draw_many
 
 WAVE = np.linspace(4000.0, 5000, 50)
 SETTINGS = {"seed": 3, "hours": (2.0, 4.0)}

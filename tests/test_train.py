@@ -13,8 +13,10 @@ import pytest
 
 from flowspec.data.spectra import Spectra
 from flowspec.fitting import fit
-from flowspec.model.model import Architecture
-from flowspec.train.loop import Training, draw_many, make_optimiser
+from flowspec.networks.aligned import Architecture
+from flowspec.sim.simulator import draw_many
+from flowspec.train.optimiser import make_optimiser
+from flowspec.train.settings import Training
 from tests.problems import SIGMA, WAVE, line_simulator, linear_posterior, linear_simulator
 
 SIZES = Architecture(templates=3, learned=0, aligned=4, window=21, condition=8, layers=2, width=16)
@@ -40,7 +42,7 @@ RUN = """
 import os, signal, sys
 import jax, jax.random as jr, numpy as np
 from flowspec.train import loop as train
-from flowspec.train.loop import draw_many
+from flowspec.sim.simulator import draw_many
 from flowspec.model.model import build
 from tests.test_train import SIZES, WAVE, line_simulator
 

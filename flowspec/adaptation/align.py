@@ -1,10 +1,10 @@
-"""Domain adaptation: training whose summaries do not tell simulations from observations.
+"""Alignment: training whose summaries do not tell simulations from observations.
 
-The loss is the negative log likelihood of simulations plus what tells the two sets of summaries
-apart (`flowspec.adaptation.losses`). Observations enter as they are, without labels.
+The loss is that of simulations plus what tells the two sets of summaries apart
+(`flowspec.adaptation.distances`). Observations enter as they are, without labels.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import equinox as eqx
@@ -14,40 +14,33 @@ import jax.random as jr
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from flowspec.adaptation.distances import adversarial, coral, mmd, reverse_gradient
+from flowspec.adaptation.settings import Adaptation
+from flowspec.model.model import Model
 from flowspec.networks.critic import DomainClassifier
-from flowspec.train.loop import Training, draw_batch, negative_log_likelihood, train
+from flowspec.sim.simulator import Simulated, Simulator
+from flowspec.train.loop import train
+from flowspec.train.settings import Training
 
-METHODS = ("none", "dann", "mmd", "coral", "auto")
 # So that gradients on the summaries are alike in size at a weight of 1.
 _SCALE = {"mmd": 30.0, "coral": 10.0}
 _WEIGHTS = (0.02, 30.0)  # of a simulation: one alone must not stand for the population
 _STEEP = 10.0  # of the schedule
 
 
-@dataclass(frozen=True)
-class Adaptation:
-    """How to adapt.
+class Pair(eqx.Module):
+    """A batch of simulations and one of observations.
 
     Attributes:
-        steps: Training steps of each method of alignment.
-        injected: Training steps on simulations with injection, before these.
-        weights: Of the alignment against the likelihood, of which one is chosen.
-        stages: Models of each run to choose from: after every such part of the steps.
-        learning_rate: Peak of the learning rate.
-        share: Observations per simulation in a batch.
-        weighted: Whether alignment gives simulations the estimated population of the observations.
-        inject: Whether simulations get the excess noise of the observations and calibration
-            errors first (`flowspec.adaptation.injection`).
+        simulated: Simulations.
+        weight: Of each, observed over simulated population [n].
+        observed: Arrays of observations.
+        strength: Of the alignment, repeated [n].
     """
 
-    steps: int = 600
-    injected: int = 2000
-    weights: tuple[float, ...] = (0.1, 1.0)
-    stages: int = 2
-    learning_rate: float = 1e-3
-    share: float = 0.35
-    weighted: bool = True
-    inject: bool = True
+    simulated: Simulated
+    weight: Float[Array, " n"]
+    observed: tuple[Array, ...]
+    strength: Float[Array, " n"]
 
 
 class Adapted(eqx.Module):
@@ -60,13 +53,13 @@ class Adapted(eqx.Module):
         method: Of alignment (static).
     """
 
-    model: eqx.Module
+    model: Model
     variables: dict
     classifier: DomainClassifier = eqx.field(static=True)
     method: str = eqx.field(static=True)
 
     @classmethod
-    def of(cls, key: PRNGKeyArray, model: eqx.Module, method: str, observed: tuple) -> "Adapted":
+    def of(cls, key: PRNGKeyArray, model: Model, method: str, observed: tuple) -> "Adapted":
         """With a new classifier; `observed` lends its shapes."""
         shape = jax.eval_shape(model.features, *observed).shape
         classifier = DomainClassifier()
@@ -77,9 +70,20 @@ class Adapted(eqx.Module):
         """What a resumed run must share."""
         return *self.model.settings, self.method
 
-    def log_prob(self, theta: Array, *data: Array) -> tuple[Array, Array]:
-        """Of the model."""
-        return self.model.log_prob(theta, *data)
+    @property
+    def network(self):
+        """That of the model."""
+        return self.model.network
+
+    def loss(self, key: PRNGKeyArray, pair: Pair) -> Float[Array, ""]:
+        """That of the model on simulations, and what tells them from observations."""
+        value, source = self.model.loss_and_features(key, pair.simulated)
+        target = self.model.features(*pair.observed)
+        return value + self.discrepancy(source, target, pair.weight, pair.strength[0])
+
+    def validation_loss(self, key: PRNGKeyArray, simulated: Simulated) -> Float[Array, ""]:
+        """That of the model."""
+        return self.model.validation_loss(key, simulated)
 
     def discrepancy(
         self, source: Array, target: Array, weight: Array, strength: Float[Array, ""]
@@ -113,7 +117,7 @@ class Paired(eqx.Module):
         steps: Steps of the whole schedule (static).
     """
 
-    simulator: eqx.Module
+    simulator: Simulator
     observed: tuple[Array, ...]
     population: eqx.Module | None
     weight: Float[Array, ""]
@@ -121,26 +125,24 @@ class Paired(eqx.Module):
     share: float = eqx.field(static=True)
     steps: int = eqx.field(static=True)
 
-    def batch(self, key: PRNGKeyArray, step: Int[Array, ""], n: int) -> tuple:
+    def batch(self, key: PRNGKeyArray, step: Int[Array, ""], n: int) -> Pair:
         """Simulations, their population weights, observations, and the strength of alignment."""
         step = step + self.first
-        simulated = draw_batch(self.simulator, key, step, n)
+        simulated = self.simulator.batch(key, step, n)
         devices = jax.device_count()
         count = max(1, round(self.share * n / devices)) * devices
         rows = jr.randint(jr.fold_in(jr.fold_in(key, 2), step), (count,), 0, len(self.observed[0]))
-        labels = simulated[: len(simulated) - len(self.observed)]
-        weight = population_weight(self.population, labels)
+        weight = population_weight(self.population, simulated)
         strength = self.weight * ramp((step + 1) / self.steps)
-        return (
-            simulated, weight, tuple(a[rows] for a in self.observed), jnp.full(n, strength)
-        )  # fmt: skip
+        observed = tuple(a[rows] for a in self.observed)
+        return Pair(simulated, weight, observed, jnp.full(n, strength))
 
 
-def population_weight(population, labels: tuple[Array, ...]) -> Float[Array, " n"]:
+def population_weight(population, simulated: Simulated) -> Float[Array, " n"]:
     """Observed over simulated population, of mean one and within about `_WEIGHTS`."""
     if population is None:
-        return jnp.ones(len(labels[0]))
-    log_ratio = population.log_ratio(*labels)
+        return jnp.ones(len(simulated.theta))
+    log_ratio = population.log_ratio(simulated.theta, simulated.source)
     ratio = jnp.clip(len(log_ratio) * jax.nn.softmax(log_ratio), *_WEIGHTS)
     return ratio / ratio.mean()
 
@@ -150,20 +152,21 @@ def ramp(progress: Float[Array, "*n"]) -> Float[Array, "*n"]:
     return 2 / (1 + jnp.exp(-_STEEP * progress)) - 1
 
 
-def adapted_loss(
-    adapted: Adapted, simulated: tuple, weight: Array, observed: tuple, strength: Array
-) -> Float[Array, ""]:
-    """Negative log likelihood of simulations, and what tells them from observations."""
-    log_prob, source = adapted.model.log_prob_and_features(*simulated)
-    target = adapted.model.features(*observed)
-    return adapted.discrepancy(source, target, weight, strength[0]) - sum(log_prob).mean()
+def trained_on(
+    model: Model, simulator: Simulator, validation: Simulated, key: PRNGKeyArray, *,
+    training: Training, adaptation: Adaptation, progress: bool = True,
+) -> Model:  # fmt: skip
+    """The model after `Adaptation.injected` more steps on a simulator, without alignment."""
+    config = _brief(training, adaptation, adaptation.injected)
+    model, _ = train(model, simulator, validation, config, key, progress=progress, last=True)
+    return model
 
 
-def adapt(
-    model: eqx.Module,
-    simulator,
+def aligned(
+    model: Model,
+    simulator: Simulator,
     observed: tuple[Array, ...],
-    validation: tuple[Array, ...],
+    validation: Simulated,
     key: PRNGKeyArray,
     *,
     method: str,
@@ -172,39 +175,39 @@ def adapt(
     training: Training,
     adaptation: Adaptation,
     progress: bool = True,
-) -> list[eqx.Module]:
+) -> list[Model]:
     """Models after each stage of one run.
 
     Args:
         model: Where to start.
-        simulator: As of `flowspec.train.loop.train`.
+        simulator: Of simulations.
         observed: Arrays of observations, as the model takes them: flux and inverse variance.
         validation: Held-out simulations.
         key: Random key.
-        method: "none" goes on without alignment, for `injected` steps in one stage.
+        method: "dann", "mmd" or "coral".
         weight: Of the alignment.
-        population: Has ``log_ratio(*labels)``, the weight of simulations in the alignment; or None.
+        population: Has ``log_ratio(theta, source)``, the weight of simulations in the alignment;
+            or None.
         training: Batch and the like; steps and rate are those of `adaptation`.
         adaptation: How to adapt.
         progress: Whether to show progress bars.
     """
-    aligned = method != "none"
-    stages = adaptation.stages if aligned else 1
-    part = -(-adaptation.steps // stages) if aligned else adaptation.injected
-    config = replace(
-        training, steps=part, evaluate=part, learning_rate=adaptation.learning_rate, patience=2
-    )
+    part = -(-adaptation.steps // adaptation.stages)
+    config = _brief(training, adaptation, part)
     observed = tuple(jnp.asarray(a) for a in observed)
-    models, loss = [], adapted_loss if aligned else negative_log_likelihood
-    state = Adapted.of(jr.fold_in(key, 3), model, method, observed)
-    for stage in range(stages):
-        source = simulator if not aligned else Paired(
+    state, models = Adapted.of(jr.fold_in(key, 3), model, method, observed), []
+    for stage in range(adaptation.stages):
+        pairs = Paired(
             simulator, observed, population, jnp.float32(weight), jnp.int32(stage * part),
             adaptation.share, adaptation.steps,
         )  # fmt: skip
-        state, _ = train(
-            state, source, validation, config, jr.fold_in(key, stage),
-            progress=progress, loss=loss, last=True,
-        )  # fmt: skip
+        own = jr.fold_in(key, stage)
+        state, _ = train(state, pairs, validation, config, own, progress=progress, last=True)
         models.append(state.model)
     return models
+
+
+def _brief(training: Training, adaptation: Adaptation, steps: int) -> Training:
+    return replace(
+        training, steps=steps, evaluate=steps, learning_rate=adaptation.learning_rate, patience=2
+    )

@@ -10,12 +10,10 @@ import optax
 from jaxtyping import Float
 
 from flowspec.adaptation.distances import kernel_mmd, multi_kernel
-from flowspec.adaptation.injection import noise_of
 from flowspec.networks.critic import DomainClassifier
 
 _FOLDS = 5
 _STEPS, _BATCH, _RATE, _DECAY = 400, 256, 2e-3, 1e-2
-_BINS = 24  # of a spectrum, in which it is looked at
 _ROWS = 2000  # of each at most in a test by permutation
 CLOSED = 0.6  # largest area under the curve of a gap that is closed
 
@@ -90,36 +88,6 @@ def _calibrated(logit: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
         hessian = (x * (w * p * (1 - p))[:, None]).T @ x + 1e-3 * np.eye(2)
         beta += np.linalg.solve(hessian, x.T @ (w * (y - p)) - 1e-3 * beta)
     return x @ np.maximum(beta, [0, -np.inf])
-
-
-def broad_features(
-    flux: Float[np.ndarray, "rows pixels"], ivar: Float[np.ndarray, "rows pixels"]
-) -> Float[np.ndarray, "rows features"]:
-    """What spectra look like, whatever a network makes of them.
-
-    In up to `_BINS` bins of pixels the mean flux over that of the whole spectrum, and the log of
-    the mean square of what a running mean leaves, in units of the noise; its mean products one, two
-    and four pixels apart; and the log signal-to-noise ratio of the whole.
-
-    Args:
-        flux: Spectra on one grid.
-        ivar: Inverse variances, 0 where there is no data.
-    """
-    flux, ivar = (np.asarray(a, np.float32) for a in (flux, ivar))
-    noise = noise_of(flux, ivar)
-    good = ivar > 0
-    level = np.abs(np.where(good, flux, 0)).sum(1) / np.maximum(good.sum(1), 1) + 1e-30
-    snr = (np.abs(flux) * np.sqrt(ivar)).sum(1) / np.maximum(good.sum(1), 1)
-    columns = []
-    for part in np.array_split(np.arange(flux.shape[1]), min(_BINS, flux.shape[1])):
-        count = np.maximum(good[:, part].sum(1), 1)
-        columns.append(np.where(good[:, part], flux[:, part], 0).sum(1) / count / level)
-        square = np.where(good[:, part], np.clip(noise[:, part], -30, 30) ** 2, 0).sum(1) / count
-        columns.append(np.log(square + 0.05))
-    clipped = np.where(good, np.clip(noise, -5, 5), 0)
-    lags = [k for k in (1, 2, 4) if k < flux.shape[1]]
-    columns += [(clipped[:, k:] * clipped[:, :-k]).mean(1) for k in lags]
-    return np.stack([*columns, np.log(snr + 1e-3)], axis=1)
 
 
 @jax.jit
@@ -238,7 +206,7 @@ def pixel_shifts(
     """Which wavelengths (or lines) carry the gap: per pixel, `shifts` of values without NaN.
 
     Args:
-        simulated: Values of simulations, such as `flowspec.adaptation.injection.noise_of`; NaN for
+        simulated: Values of simulations, such as `flowspec.data.continuum.noise_of`; NaN for
         no data.
         observed: Of observations.
     """

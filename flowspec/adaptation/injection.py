@@ -13,22 +13,20 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 from scipy.optimize import isotonic_regression
 
-from flowspec.data.continuum import continuum
-from flowspec.train.loop import draw_batch
+from flowspec.data.continuum import BINS, WINDOW, continuum, noise_of
+from flowspec.sim.simulator import Perturbed, Simulated, Simulator
 
 _LAGS = 24  # pixels over which noise is correlated
-_WINDOW = 101  # pixels of the running mean that is taken as the continuum
 _CLIP = 4.0  # standard deviations beyond which a pixel is a line or a blemish, not noise
-_BINS = 24  # of a spectrum, of which the shape is taken
 _WAVES = 8  # cosines that a calibration error is made of
 _LARGEST = 2.0  # calibration error, natural log
 _SCATTER = 0.25  # natural log, of the amount of noise from spectrum to spectrum
 
 
-class Injected(eqx.Module):
+class Injected(Perturbed):
     """A simulator whose spectra have further noise and a smooth calibration error.
 
     Each spectrum gets about as much noise as was measured, and a calibration error of its own. The
@@ -43,7 +41,7 @@ class Injected(eqx.Module):
         size: Factor on these.
     """
 
-    simulator: eqx.Module
+    simulator: Simulator
     excess: Float[Array, " pixels"]
     kernel: Float[Array, " lags"]
     basis: Float[Array, "curves pixels"]
@@ -68,34 +66,21 @@ class Injected(eqx.Module):
         noisy = cls(simulator, *arrays)
         # what is smooth is looked for behind the noise: of that, a bin of pixels has some too
         flux, ivar = (jnp.asarray(a, jnp.float32) for a in simulated)
-        _, flux, _ = noisy.perturbed(jr.key(0), flux, flux, ivar)
+        flux = noisy.perturb_all(jr.key(0), flux, ivar)
         shapes = broad_shape(flux, ivar), broad_shape(*observed)
         basis = jnp.asarray(smooth_variety(*shapes, len(excess)), jnp.float32)
         return eqx.tree_at(lambda s: s.basis, noisy, basis)
 
-    @property
-    def prior(self):
-        """Of the simulator."""
-        return self.simulator.prior
-
-    @property
-    def wave(self) -> np.ndarray:
-        """Pixel centres in angstrom [pixels]."""
-        return self.simulator.wave
-
-    def draw(self, key: PRNGKeyArray, n: int):
-        """As the simulator's, perturbed."""
-        own, others = jr.split(key)
-        return self.perturbed(others, *self.simulator.draw(own, n))
-
-    def batch(self, key: PRNGKeyArray, step: Int[Array, ""], n: int):
-        """That of one training step."""
-        others = jr.fold_in(jr.fold_in(key, 1), step)
-        return self.perturbed(others, *draw_batch(self.simulator, key, step, n))
-
-    def perturbed(self, key: PRNGKeyArray, theta: Array, flux: Array, ivar: Array) -> tuple:
+    def perturbed(self, key: PRNGKeyArray, simulated: Simulated) -> Simulated:
         """Simulations already made, perturbed."""
-        return theta, jax.vmap(self.perturb)(jr.split(key, len(flux)), flux, ivar), ivar
+        flux, ivar = simulated.data
+        return simulated._replace(data=(self.perturb_all(key, flux, ivar), ivar))
+
+    def perturb_all(
+        self, key: PRNGKeyArray, flux: Float[Array, "n pixels"], ivar: Float[Array, "n pixels"]
+    ) -> Float[Array, "n pixels"]:
+        """`perturb` of every spectrum."""
+        return jax.vmap(self.perturb)(jr.split(key, len(flux)), flux, ivar)
 
     def perturb(
         self, key: PRNGKeyArray, flux: Float[Array, " pixels"], ivar: Float[Array, " pixels"]
@@ -115,19 +100,10 @@ def signal(flux: Float[Array, " pixels"], ivar: Float[Array, " pixels"]) -> Floa
 
     Of the departure r from the mean the share ``r^2 / (r^2 + 9 sigma^2)``.
     """
-    mean = continuum(flux[None], ivar[None], _WINDOW)[0]
+    mean = continuum(flux[None], ivar[None], WINDOW)[0]
     departure = flux - mean
     square = departure**2 * ivar
     return jnp.where(ivar > 0, mean + departure * square / (square + 9), 0.0)
-
-
-def noise_of(
-    flux: Float[ArrayLike, "rows pixels"], ivar: Float[ArrayLike, "rows pixels"]
-) -> Float[np.ndarray, "rows pixels"]:
-    """Departures from a running mean in standard deviations, NaN where there is no data."""
-    flux, ivar = jnp.asarray(flux), jnp.asarray(ivar)
-    scaled = flux * jnp.sqrt(ivar) - continuum(flux, ivar, _WINDOW) * jnp.sqrt(ivar)
-    return np.where(np.asarray(ivar) > 0, np.asarray(scaled), np.nan)
 
 
 def excess_noise(
@@ -173,13 +149,13 @@ def correlation_filter(covariance: Float[np.ndarray, " lags"]) -> Float[np.ndarr
 
 
 def broad_shape(flux: ArrayLike, ivar: ArrayLike) -> Float[np.ndarray, "rows bins"]:
-    """Mean flux in up to `_BINS` bins of pixels over that of the whole spectrum; NaN for no data.
+    """Mean flux in up to `BINS` bins of pixels over that of the whole spectrum; NaN for no data.
 
     Bins without data take the mean over all spectra.
     """
     flux, good = np.asarray(flux, float), np.asarray(ivar) > 0
     flux = np.where(good, flux, np.nan)
-    parts = np.array_split(np.arange(flux.shape[1]), min(_BINS, flux.shape[1]))
+    parts = np.array_split(np.arange(flux.shape[1]), min(BINS, flux.shape[1]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # bins without any data
         binned = np.stack([np.nanmean(flux[:, part], axis=1) for part in parts], axis=1)

@@ -39,9 +39,10 @@ class PopulationRatio(eqx.Module):
         edges = jnp.asarray(np.stack(edges), jnp.float32)
         return cls(edges, jnp.zeros((len(edges), width + 1)))
 
-    def log_ratio(self, *labels: ArrayLike) -> Float[Array, "*n"]:
-        """Natural log of the ratio, at parameters [*n, params] and, of lines, sources [*n]."""
-        columns = as_labels(*labels)
+    def log_ratio(self, theta: ArrayLike, source: ArrayLike = 0) -> Float[Array, "*n"]:
+        """Natural log of the ratio, at parameters [*n, params] and sources [*n]."""
+        theta = jnp.asarray(theta)
+        columns = as_labels(theta, jnp.broadcast_to(jnp.asarray(source), theta.shape[:-1]))
         each = [self.log_share[k][jnp.searchsorted(self.edges[k], columns[..., k], side="right")]
                 for k in range(len(self.edges))]
         return sum(each)
@@ -60,10 +61,10 @@ def _inner(column: np.ndarray) -> np.ndarray:
     return np.quantile(column, np.arange(1, BINS) / BINS)
 
 
-def as_labels(theta: ArrayLike, *source: ArrayLike) -> Float[Array, "*n labels"]:
-    """Parameters, and the source where there is one, as columns."""
-    columns = (jnp.asarray(s)[..., None] for s in source)
-    return jnp.concatenate([jnp.asarray(theta), *columns], axis=-1)
+def as_labels(theta: ArrayLike, source: ArrayLike) -> Float[Array, "*n labels"]:
+    """Parameters, and the number of the source after them, as columns."""
+    source = jnp.asarray(source)[..., None]
+    return jnp.concatenate([jnp.asarray(theta), source], axis=-1)
 
 
 def estimate_population(

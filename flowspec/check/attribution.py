@@ -7,10 +7,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from flowspec.data.continuum import continuum
+from flowspec.data.frame import on_grid
 from flowspec.data.line_names import GALAXY_LINES
 from flowspec.data.spectra import Spectra
 from flowspec.model.model import Model
-from flowspec.posterior.posterior import Posterior, on_grid
+from flowspec.posterior.posterior import Posterior
 
 ELSEWHERE = "elsewhere"
 

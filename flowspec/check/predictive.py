@@ -25,7 +25,8 @@ from jax.scipy.stats import norm
 from jaxtyping import Array, Float, Int
 
 from flowspec.data.line_names import parts
-from flowspec.data.lines import Lines, State, blocks, of_states
+from flowspec.data.lines import Lines, State, of_states
+from flowspec.data.observation import blocks
 from flowspec.sim.nebula.catalogues import NebulaSimulator
 from flowspec.sim.nebula.likelihood import NODES, scales
 

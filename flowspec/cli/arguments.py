@@ -4,7 +4,7 @@ import argparse
 from importlib.metadata import version
 
 from flowspec.adaptation.align import METHODS, Adaptation
-from flowspec.train.loop import OPTIMISERS, Training
+from flowspec.train.settings import OPTIMISERS, Training
 
 _START = """\
 start here:

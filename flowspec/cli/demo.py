@@ -24,7 +24,7 @@ from flowspec.fitting import fit
 from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
 from flowspec.sim.galaxy.simulator import GalaxySimulator
-from flowspec.train.loop import Training
+from flowspec.train.settings import Training
 
 MOCKS, FRESH, SEED = 24, 500, 20
 SAMPLES = 500

@@ -19,7 +19,7 @@ from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
 from flowspec.sim.galaxy.simulator import GalaxySimulator
 from flowspec.sim.instrument.shipped import INSTRUMENTS
-from flowspec.train.loop import draw_many
+from flowspec.sim.simulator import draw_many
 
 LEVELS = np.linspace(0, 1, 51)
 

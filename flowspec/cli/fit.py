@@ -23,8 +23,8 @@ from flowspec.line_fitting import fit_lines
 from flowspec.posterior.load import load
 from flowspec.prior.prior import Prior
 from flowspec.sim.instrument.varied import Varied
-from flowspec.sim.user import Simulations
-from flowspec.train.loop import Training
+from flowspec.sim.stored import Simulations
+from flowspec.train.settings import Training
 
 log = logging.getLogger("flowspec")
 

@@ -7,16 +7,17 @@ from astropy.table import QTable
 
 from flowspec import plots
 from flowspec.adaptation.choose import DRAWS
-from flowspec.adaptation.gap import broad_features, domain_gap, mmd_test, pixel_shifts, shifts
-from flowspec.adaptation.injection import noise_of
+from flowspec.adaptation.gap import domain_gap, mmd_test, pixel_shifts, shifts
 from flowspec.adaptation.population import estimate_population, marginals
 from flowspec.cli.inputs import expanded, reading
 from flowspec.cli.outputs import make_folder, save, write_table
+from flowspec.data.continuum import broad_features, noise_of
+from flowspec.data.frame import on_grid
 from flowspec.data.spectra import Spectra
 from flowspec.io import read
 from flowspec.plots import gap as plots_domain
 from flowspec.posterior.load import load
-from flowspec.posterior.posterior import Posterior, on_grid
+from flowspec.posterior.posterior import Posterior
 
 
 def run(args: Namespace, simulate) -> None:

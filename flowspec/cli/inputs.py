@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from flowspec.data.frame import on_grid
 from flowspec.data.spectra import Spectra
 from flowspec.io import read, stream
 from flowspec.io.source import is_hdf5
-from flowspec.posterior.posterior import on_grid
 
 _AT_ONCE = 256  # rows of a file: those of MOONS on their own grid are 25 MB
 

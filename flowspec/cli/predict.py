@@ -13,12 +13,12 @@ from tqdm import tqdm
 from flowspec.cli import predict_lines
 from flowspec.cli.inputs import blocks, expanded, reading
 from flowspec.cli.outputs import TABLES, check_file, write_table
+from flowspec.data.flags import Flag
 from flowspec.io.samples import SampleWriter
 from flowspec.io.source import blaming
 from flowspec.posterior.line_posterior import LinePosterior
 from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
-from flowspec.posterior.screening import Flag
 from flowspec.prior.galaxies import Population
 
 log = logging.getLogger("flowspec")

@@ -1,7 +1,7 @@
 """`Lines`: a batch of emission-line fluxes, as `Spectra` is one of spectra."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 
 import equinox as eqx
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from flowspec.data.line_names import canonical, parts
-from flowspec.data.spectra import labels
+from flowspec.data.observation import labels
 
 LIMIT_SIGMA = 3.0  # an upper limit is this many standard deviations
 log = logging.getLogger("flowspec")
@@ -44,6 +44,7 @@ class Lines(eqx.Module):
         names: one label per row (default "0", "1", ...).
         notes: one per row: "" or what is wrong with it. A row without any usable line always gets
             a note.
+        dereddened: whether the fluxes of each row are corrected for dust: one bool, or [batch].
 
     Attributes:
         flux: [batch, lines] of a limit the limit, 0 where absent.
@@ -58,6 +59,7 @@ class Lines(eqx.Module):
     flux: Float[np.ndarray, "batch lines"]
     err: Float[np.ndarray, "batch lines"]
     state: Int[np.ndarray, "batch lines"]
+    dereddened: Bool[np.ndarray, " batch"]
     lines: tuple[str, ...] = eqx.field(static=True)
     names: tuple[str, ...] = eqx.field(static=True)
     notes: tuple[str, ...] = eqx.field(static=True)
@@ -70,6 +72,7 @@ class Lines(eqx.Module):
         limit=None,
         names: Sequence[str] = (),
         notes: Sequence[str] = (),
+        dereddened=False,
     ):
         self.lines = _checked_lines(lines)
         flux, err = _filled(flux), _filled(err)
@@ -80,6 +83,7 @@ class Lines(eqx.Module):
                 f"got {flux.shape}, {err.shape} and {limit.shape}"
             )
         self.names = labels(names, [str(i) for i in range(len(flux))], "names")
+        self.dereddened = np.broadcast_to(np.asarray(dereddened, bool), (len(flux),))
         given = np.isfinite(flux) & np.isfinite(err)
         bad = np.isfinite(flux) & (err <= 0)
         measured, limited = given & ~bad, ~given & ~bad & np.isfinite(limit) & (limit > 0)
@@ -114,6 +118,13 @@ class Lines(eqx.Module):
             self.state[rows],
             [self.names[i] for i in rows],
             [self.notes[i] for i in rows],
+            self.dereddened[rows],
+        )
+
+    def corrected(self, dereddened) -> "Lines":
+        """The same fluxes, said to be corrected for dust or not: one bool, or [batch]."""
+        return of_states(
+            self.lines, self.flux, self.err, self.state, self.names, self.notes, dereddened
         )
 
     def __repr__(self) -> str:
@@ -163,7 +174,7 @@ class Lines(eqx.Module):
                 flux[:, i], err[:, i], state[:, i] = self._sum(columns)
                 used.update(pieces)
         self._log_dropped([line for line in self.lines if line not in used], wanted)
-        return of_states(wanted, flux, err, state, self.names, self.notes)
+        return of_states(wanted, flux, err, state, self.names, self.notes, self.dereddened)
 
     def _sum(self, columns: list[int]):
         """Flux, err and state [batch] of the sum of some lines."""
@@ -199,29 +210,15 @@ class Lines(eqx.Module):
             *(np.concatenate(a) for a in zip(*arrays, strict=True)),
             [name for p in pieces for name in p.names],
             [note for p in pieces for note in p.notes],
+            np.concatenate([p.dereddened for p in pieces]),
         )
 
 
-def blocks(rows: int, most: int) -> Iterator[np.ndarray]:
-    """Numbers of all rows, at most so many at a time.
-
-    All blocks are of one size, for one compiled program: the last row stands in for those that the
-    last block lacks, so that results want to be cut to the number of rows.
-
-    Raises:
-        ValueError: If there is no row.
-    """
-    if rows == 0:
-        raise ValueError("expected at least one row; got none")
-    size = min(most, 1 << (rows - 1).bit_length())
-    for start in range(0, rows, size):
-        yield np.minimum(np.arange(start, start + size), rows - 1)
-
-
-def of_states(lines, flux, err, state, names=(), notes=()) -> Lines:
+def of_states(lines, flux, err, state, names=(), notes=(), dereddened=False) -> Lines:
     """`Lines` from its own attributes, `state` among them."""
     flux_of = {s: np.where(state == s, flux, np.nan) for s in (State.MEASURED, State.LIMIT)}
-    return Lines(lines, flux_of[State.MEASURED], err, flux_of[State.LIMIT], names, notes)
+    values = flux_of[State.MEASURED], err, flux_of[State.LIMIT]
+    return Lines(lines, *values, names, notes, dereddened)
 
 
 def _checked_lines(lines) -> tuple[str, ...]:

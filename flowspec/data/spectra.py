@@ -7,6 +7,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from flowspec.data.observation import labels
 from flowspec.data.regrid import bridged, overlaps, pixel_edges, rebin, shared_pixels
 
 FLUX_UNIT = u.Unit("1e-17 erg / (s cm2 AA)")
@@ -250,18 +251,6 @@ def _in_flux_unit(wave, flux, ivar):
         return np.asarray(flux), np.asarray(ivar)
     to_flux, to_sigma = flux_factor(flux.unit, wave), flux_factor(ivar.unit**-0.5, wave)
     return flux.value * to_flux, ivar.value / to_sigma**2
-
-
-def labels(given: Sequence, default: Sequence[str], what: str) -> tuple[str, ...]:
-    """The `given` labels of rows as text, or the `default` ones where none are given.
-
-    Raises:
-        ValueError: naming `what`, where there is not one per row.
-    """
-    found = tuple(str(x) for x in given) or tuple(default)
-    if len(found) != len(default):
-        raise ValueError(f"expected {len(default)} {what}, one per row; got {len(found)}")
-    return found
 
 
 def _specutils_class():

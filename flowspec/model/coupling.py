@@ -1,4 +1,4 @@
-"""Conditional coupling splines for many draws of one condition.
+"""Conditional coupling splines for many draws of a few conditions.
 
 The same map as flowjax's, from its parameters, but with the draws as the last axis, so that the
 processor works on many at once; with the part of the condition in each layer worked out once for
@@ -34,21 +34,20 @@ class Network(NamedTuple):
 def outputs(
     network: Network,
     x: Float[Array, "half n"],
-    fixed: Float[Array, " fixed"],
-    varying: Float[Array, "varying n"],
+    conditions: Float[Array, "classes condition"],
+    which: Float[Array, "classes n"],
 ) -> Float[Array, "outputs n"]:
-    """Of a network of ``x, fixed, varying`` one after the other: the fixed part only once.
+    """Outputs of a network of a draw and its condition, each condition worked out once.
 
     Args:
         network: The network.
         x: Of each draw.
-        fixed: Part of the condition that all draws share.
-        varying: The rest of it, of each draw.
+        conditions: That draws share.
+        which: One for the condition of each draw, zero for the others.
     """
     weight, bias = network.first
-    start, stop = len(x), len(x) + len(fixed)
-    once = weight[:, start:stop] @ fixed + bias
-    hidden = weight[:, :start] @ x + weight[:, stop:] @ varying + once[:, None]
+    once = weight[:, len(x) :] @ conditions.T + bias[:, None]
+    hidden = weight[:, : len(x)] @ x + (once @ which if len(conditions) > 1 else once)
     weight, bias = network.second
     return weight @ network.activation(hidden) + bias[:, None]
 
@@ -57,8 +56,8 @@ def pushed(
     network: Network,
     order: Int[Array, " dim"],
     x: Float[Array, "dim n"],
-    fixed: Float[Array, " fixed"],
-    varying: Float[Array, "varying n"],
+    conditions: Float[Array, "classes condition"],
+    which: Float[Array, "classes n"],
     interval: float,
 ) -> Float[Array, "dim n"]:
     """Draws through one coupling layer: the first half moves the second, then all are permuted.
@@ -67,12 +66,12 @@ def pushed(
         network: From the first half and the condition to the splines of the second.
         order: Of the parameters after it.
         x: Draws.
-        fixed: As of `outputs`.
-        varying: As of `outputs`.
+        conditions: See `outputs`.
+        which: See `outputs`.
         interval: Splines reach from minus this to this, beyond which they are the identity.
     """
     half = len(x) // 2
-    raw = outputs(network, x[:half], fixed, varying).reshape(len(x) - half, -1, x.shape[1])
+    raw = outputs(network, x[:half], conditions, which).reshape(len(x) - half, -1, x.shape[1])
     moved = spline(x[half:], [raw[:, i] for i in range(raw.shape[1])], interval)
     return jnp.concatenate([x[:half], moved])[order]
 

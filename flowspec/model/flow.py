@@ -1,17 +1,24 @@
-"""Conditional densities: bins for the modes of the redshift, a flow for all that is inside one."""
+"""The flow: coupling splines and an affine map, from a standard normal to a conditional density."""
 
 from collections.abc import Callable, Iterator
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from flowjax.bijections import AbstractBijection, Chain, RationalQuadraticSpline, Scan
+from flowjax.bijections import (
+    AbstractBijection,
+    Chain,
+    Permute,
+    RationalQuadraticSpline,
+    Scan,
+)
 from flowjax.distributions import StandardNormal, Transformed
 from flowjax.flows import coupling_flow
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 from paramax import unwrap
 
 from flowspec.model.coupling import Network, outputs, pushed
+from flowspec.model.density import ACTIVATIONS, Density, numbered
 
 
 class ConditionalAffine(AbstractBijection):
@@ -60,7 +67,7 @@ class ConditionalAffine(AbstractBijection):
         return jnp.stack(x), -log_scale.sum()
 
 
-class Flow(eqx.Module):
+class Flow(Density):
     """Conditional density over ``dim`` reals: coupling splines, then a conditional affine map.
 
     Coupling layers (Durkan+19, arXiv:1906.04032) sample in one pass, where autoregressive ones
@@ -102,6 +109,14 @@ class Flow(eqx.Module):
         ).bijection
         self.distribution = Transformed(base, Chain([splines, affine]))
 
+    @classmethod
+    def made(cls, key: PRNGKeyArray, dim: int, condition: int, sizes) -> "Flow":
+        """Of ``layers``, ``width``, ``knots`` and ``activation`` of an architecture."""
+        return cls(
+            key, dim=dim, cond_dim=condition, layers=sizes.layers, width=sizes.width,
+            knots=sizes.knots, activation=ACTIVATIONS[sizes.activation],
+        )  # fmt: skip
+
     def log_prob(
         self, free: Float[Array, "*batch dim"], condition: Float[Array, "*batch condition"]
     ) -> Float[Array, "*batch"]:
@@ -119,20 +134,38 @@ class Flow(eqx.Module):
     def push_many(
         self,
         base: Float[Array, "n dim"],
-        fixed: Float[Array, " fixed"],
-        varying: Float[Array, "n varying"],
+        conditions: Float[Array, "classes condition"],
+        k: Int[Array, " n"],
     ) -> Float[Array, "n dim"]:
-        """As `push`, of many draws of a condition whose first part they share: a third of the
-        time."""
-        parts = getattr(self.distribution.bijection, "bijections", None)
-        affine = parts[1] if parts else self.distribution.bijection
-        x, varying = base.T, varying.T
-        for network, order in _layers(parts[0]) if parts else ():
-            x = pushed(network, order, x, fixed, varying, self.interval)
+        """As `push`, of many draws that share a few conditions: a third of the time."""
+        splines, affine = self._parts()
+        x, which = base.T, jax.nn.one_hot(k, len(conditions), axis=0)
+        for network, order in _layers(splines) if splines else ():
+            x = pushed(network, order, x, conditions, which, self.interval)
         none = jnp.zeros((0, len(base)))
-        out = outputs(_network(affine.conditioner), none, fixed, varying)
+        out = outputs(_network(affine.conditioner), none, conditions, which)
         loc, lower, log_scale = affine.shaped(out)
         return (loc + jnp.exp(log_scale) * (x + (lower * x).sum(1))).T
+
+    def _parts(self) -> tuple[Scan | None, ConditionalAffine]:
+        """The splines, None of a single parameter, and the affine map."""
+        bijection = self.distribution.bijection
+        return (None, bijection) if isinstance(bijection, ConditionalAffine) else (
+            bijection.bijections)
+
+    def named(self) -> dict:
+        """``affine.*`` and ``splines.*``: layers of the conditioners, all coupling layers stacked;
+        ``splines.order`` and its inverse are the parameters after each."""
+        splines, affine = self._parts()
+        found = numbered(affine.conditioner.layers, "affine")
+        if splines is None:
+            return found
+        coupling, permutation = splines.bijection.bijections
+        found |= numbered(coupling.conditioner.layers, "splines")
+        if isinstance(permutation, Permute):  # two parameters take turns instead
+            found["splines.order"] = permutation.permutation[0]
+            found["splines.inverse"] = permutation.inverse_permutation[0]
+        return found
 
 
 def _network(mlp: eqx.nn.MLP) -> Network:

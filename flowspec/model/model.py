@@ -1,177 +1,133 @@
-"""The one PyTree: a network and a flow that together are a normalised posterior density."""
+"""The one PyTree: a network and a density that together are a normalised posterior density."""
 
-import math
-from dataclasses import asdict, dataclass
 from functools import partial
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from flowspec.model.flow import Flow
-from flowspec.model.space import BinnedRedshift
-from flowspec.networks.aligned import Embedding, RedshiftNetwork
+from flowspec.data.frame import Frame
+from flowspec.model.density import Density
+from flowspec.model.registry import density_of
+from flowspec.model.space import Space, space_of
+from flowspec.networks.network import Embedding, Network
+from flowspec.networks.registry import network_of
 from flowspec.prior.prior import Prior
+from flowspec.sim.simulator import Simulated
 
 
 class Model(eqx.Module):
-    """Posterior density ``p(theta | flux, ivar)`` in two exact factors.
+    """Posterior density ``p(k, theta | x)`` in two exact factors, ``P(k | x) p(theta | k, x)``.
 
-    ``P(bin | x) p(delta, theta' | bin, x)``: a softmax over redshift bins, and a flow over the
-    position in the bin and all other parameters, conditioned on features aligned at that bin.
-    Without a redshift among the parameters there is one bin and the flow is all.
+    The class k is a source, a redshift bin, or both: a softmax over classes, and a density over
+    all that is inside one, conditioned on features that the network gives for it. With one class
+    the density is all.
 
     Attributes:
-        variables: Parameters of `network`.
-        flow: Conditional density over the unconstrained parameters.
+        variables: Parameters of the network.
+        density: Over the unconstrained parameters, given the network's condition.
         network: Flax module (static).
-        redshift: The bins, or None.
-        prior: The prior that the model was trained on.
+        frame: How observations become arrays (static).
+        space: Classes, parameters and priors (static).
+        architecture: Sizes that it was built with (static).
     """
 
     variables: dict
-    flow: Flow
-    network: RedshiftNetwork = eqx.field(static=True)
-    redshift: BinnedRedshift | None = eqx.field(static=True)
-    prior: Prior = eqx.field(static=True)
+    density: Density
+    network: Network = eqx.field(static=True)
+    frame: Frame = eqx.field(static=True)
+    space: Space = eqx.field(static=True)
+    architecture: object = eqx.field(static=True)
 
     @property
     def settings(self) -> tuple:
         """What two models must share for one to resume the training of the other."""
-        return self.network, self.redshift, self.prior.config()
+        return self.network, self.architecture, self.frame.key, self.space.config()
 
-    def embed(
-        self, flux: Float[Array, "batch pixels"], ivar: Float[Array, "batch pixels"]
-    ) -> Embedding:
-        """Features of a batch of spectra on the model's grid."""
-        return self.network.apply(self.variables, flux, ivar, method="embed")
+    def embed(self, *data: Array) -> Embedding:
+        """What is computed once per row of data in the model's frame."""
+        return self.network.apply(self.variables, *data, method="embed")
 
     def condition(
-        self,
-        channels: Float[Array, "batch channels pixels"],
-        summary: Float[Array, "batch summary"],
-        bins: Int[Array, " batch"],
-    ) -> Float[Array, "batch condition"]:
-        """Condition of the flow at one redshift bin for each (row of an) embedding."""
-        lines = self.network.apply(self.variables, channels, bins, method="project")
-        return self.condition_of(lines, summary, bins)
+        self, embedding: Embedding, rows: Int[Array, " pairs"], k: Int[Array, " pairs"]
+    ) -> Float[Array, "pairs condition"]:
+        """Condition of the density for pairs of a row of an embedding and a class."""
+        return self.network.apply(self.variables, embedding, rows, k, method="condition")
 
-    def project_everywhere(
-        self, channels: Float[Array, "batch channels pixels"]
-    ) -> Float[Array, "batch channels aligned bins"]:
-        """Projections on the rest-frame templates at all redshift bins."""
-        return self.network.apply(self.variables, channels, method="project_everywhere")
+    def conditions(self, embedding: Embedding) -> Float[Array, "batch classes condition"]:
+        """Conditions at all classes of every row: for few classes."""
+        rows, k = jnp.indices(embedding.logits.shape)
+        return self.condition(embedding, rows.ravel(), k.ravel()).reshape(*rows.shape, -1)
 
-    def condition_of(
-        self,
-        lines: Float[Array, "batch channels aligned"],
-        summary: Float[Array, "batch summary"],
-        bins: Int[Array, " batch"],
-    ) -> Float[Array, "batch condition"]:
-        """Condition of the flow from projections at one redshift bin for each spectrum."""
-        return self.network.apply(self.variables, lines, summary, bins, method="condition_of")
+    def spread(self, embedding: Embedding) -> Embedding:
+        """The embedding, prepared for conditions at most classes of each row."""
+        return self.network.apply(self.variables, embedding, method="spread")
 
-    def features(
-        self, flux: Float[Array, "batch pixels"], ivar: Float[Array, "batch pixels"]
-    ) -> Float[Array, "batch features"]:
-        """What simulations and observations should have alike: of the flow its condition at the
-        most probable bin, of the bins their largest log probability and their entropy."""
-        return self._features(self.embed(flux, ivar))
+    def described(self, embedding: Embedding) -> Float[Array, "batch features"]:
+        """What tells that a row is unlike simulations."""
+        return self.network.apply(self.variables, embedding, method="described")
+
+    def features(self, *data: Array) -> Float[Array, "batch features"]:
+        """What simulations and observations should have alike: what describes a row, and of many
+        classes their largest log probability and their entropy."""
+        return self._features(self.embed(*data))
 
     def _features(self, embedding: Embedding) -> Float[Array, "batch features"]:
-        bins = embedding.logits.argmax(-1)
-        condition = self.condition(embedding.channels, embedding.summary, bins)
-        log_share = jax.nn.log_softmax(embedding.logits)
-        entropy = -(jnp.exp(log_share) * log_share).sum(-1)
-        of_bins = jnp.stack([log_share.max(-1), entropy], axis=-1)
-        return jnp.concatenate([condition, of_bins], axis=-1)
-
-    def log_prob_and_features(
-        self,
-        theta: Float[Array, "batch params"],
-        flux: Float[Array, "batch pixels"],
-        ivar: Float[Array, "batch pixels"],
-    ) -> tuple[tuple[Float[Array, " batch"], Float[Array, " batch"]], Array]:
-        """`log_prob` and `features`, embedded once."""
-        embedding = self.embed(flux, ivar)
-        return self._log_prob(theta, embedding), self._features(embedding)
-
-    def log_prior(self, theta: Float[Array, "*batch params"]) -> Float[Array, "*batch"]:
-        """Log density before the data."""
-        return self.prior.log_prob(theta)
-
-    def encode(
-        self, theta: Float[Array, "*batch params"]
-    ) -> tuple[Int[Array, "*batch"], Float[Array, "*batch params"], Float[Array, "*batch"]]:
-        """Parameters to redshift bin, unconstrained reals, and the log Jacobian of the latter."""
-        free, log_det = self.prior.to_unconstrained(theta)
-        if self.redshift is None:
-            return jnp.zeros(theta.shape[:-1], int), free, log_det.sum(-1)
-        i = self.prior.names.index("z")
-        bins, inside, slope = self.redshift.split(theta[..., i])
-        return bins, free.at[..., i].set(inside), log_det.at[..., i].set(slope).sum(-1)
-
-    def decode(self, bins: Int[Array, "*batch"], free: Float[Array, "*batch params"]) -> Array:
-        """Inverse of `encode`: parameters [*batch, params], always inside the prior."""
-        theta = self.prior.to_constrained(free)
-        if self.redshift is None:
-            return theta
-        i = self.prior.names.index("z")
-        return theta.at[..., i].set(self.redshift.join(bins, free[..., i]))
+        described = self.described(embedding)
+        if self.space.redshift is None:
+            return described
+        factor = self.space.distribution(embedding.logits)
+        largest = jax.nn.log_softmax(embedding.logits).max(-1)
+        return jnp.concatenate([described, largest[:, None], factor.entropy()[:, None]], axis=-1)
 
     def log_prob(
-        self,
-        theta: Float[Array, "batch params"],
-        flux: Float[Array, "batch pixels"],
-        ivar: Float[Array, "batch pixels"],
+        self, theta: Float[Array, "batch params"], source: Int[Array, " batch"], *data: Array
     ) -> tuple[Float[Array, " batch"], Float[Array, " batch"]]:
-        """Log of the two factors at one theta per spectrum; their sum is ``log p(theta | x)``."""
-        return self._log_prob(theta, self.embed(flux, ivar))
+        """Log of the two factors at one theta and source per row; their sum is
+        ``log p(theta, source | x)``."""
+        k, free, log_det = self.space.encode(theta, source)
+        embedding = self.embed(*data)
+        condition = self.condition(embedding, jnp.arange(len(k)), k)
+        inside = self.density.log_prob(free, condition) + log_det
+        return self.space.distribution(embedding.logits).log_prob(k), inside
 
-    def _log_prob(self, theta: Float[Array, "batch params"], embedding: Embedding):
-        bins, free, log_det = self.encode(theta)
-        discrete = BinnedRedshift.distribution(embedding.logits).log_prob(bins)
-        condition = self.condition(embedding.channels, embedding.summary, bins)
-        inside = self.flow.log_prob(free, condition)
-        return discrete, inside + log_det
+    def loss(self, key: PRNGKeyArray, simulated: Simulated) -> Float[Array, ""]:
+        """Mean of ``-log q(theta, source | data)`` (neural posterior estimation, Papamakarios+16),
+        or what the density has in the place of its part.
 
+        Its minimum over all densities is reached by the exact posterior; all factors are trained at
+        once, the density at the true class.
 
-@dataclass(frozen=True)
-class Architecture:
-    """Sizes of the network and the flow.
+        Args:
+            key: Random key, for densities whose loss is random.
+            simulated: Simulations.
+        """
+        return self._loss(key, simulated, self.embed(*simulated.data))
 
-    Attributes:
-        bin_pixels: Pixels per redshift bin: the correlation runs on a grid this much coarser.
-        templates: Templates correlated at every trial redshift.
-        aligned: Templates per channel projected at the chosen redshift.
-        window: Width of the running mean taken as the continuum, in pixels.
-        summary: Observed-frame features.
-        condition: Features handed to the flow.
-        learned: Channels learned on top of the fixed ones.
-        layers: Coupling layers of the flow.
-        width: Hidden width of their conditioners.
-        knots: Spline knots.
-    """
+    def validation_loss(self, key: PRNGKeyArray, simulated: Simulated) -> Float[Array, ""]:
+        """What decides when to stop: `loss`, of simulations that are not trained on."""
+        return self.loss(key, simulated)
 
-    bin_pixels: int = 2
-    templates: int = 8
-    aligned: int = 24
-    window: int = 101
-    summary: int = 32
-    condition: int = 64
-    learned: int = 4
-    layers: int = 5
-    width: int = 64
-    knots: int = 8
+    def _loss(self, key, simulated: Simulated, embedding: Embedding) -> Float[Array, ""]:
+        k, free, log_det = self.space.encode(simulated.theta, simulated.source)
+        condition = self.condition(embedding, jnp.arange(len(k)), k)
+        discrete = self.space.distribution(embedding.logits).log_prob(k)
+        return (self.density.loss(key, free, condition) - log_det - discrete).mean()
+
+    def loss_and_features(
+        self, key: PRNGKeyArray, simulated: Simulated
+    ) -> tuple[Float[Array, ""], Float[Array, "batch features"]]:
+        """`loss` and `features`, embedded once."""
+        embedding = self.embed(*simulated.data)
+        return self._loss(key, simulated, embedding), self._features(embedding)
 
 
 def build(
     key: PRNGKeyArray,
-    prior: Prior,
-    wave: Float[np.ndarray, " pixels"],
-    sizes: Architecture,
+    frame: Frame,
+    space: Space,
+    architecture,
     *,
     initialise: bool = True,
 ) -> Model:
@@ -179,39 +135,35 @@ def build(
 
     Args:
         key: Random key.
-        prior: Its parameters; one named ``z`` is the redshift.
-        wave: Grid in angstrom, uniform in ln(wavelength) where there is a redshift.
-        sizes: Sizes of the parts.
+        frame: Of the data.
+        space: Classes and parameters.
+        architecture: Sizes, and the names of network and density.
         initialise: Whether to draw the network's variables, or have only their shapes, for
             parameters that come from a file.
 
     Raises:
-        ValueError: If the grid is not logarithmic, or the redshift not bounded, where it must be.
+        ValueError: On unknown names, or a network for data of another kind.
     """
-    redshift = _redshift_bins(prior, wave, sizes.bin_pixels) if "z" in prior.names else None
-    options = asdict(sizes)
-    flow_options = {name: options.pop(name) for name in ("layers", "width", "knots")}
-    network = RedshiftNetwork(
-        pixels=len(wave), bins=redshift.bins if redshift else 1, **options
-    )
-    network_key, flow_key = jax.random.split(key)
-    blank = jnp.zeros((1, len(wave)))
+    kind = network_of(architecture.network)
+    if kind.frame_kind != frame.kind:
+        raise ValueError(f"expected a network for {frame.kind}; got {architecture.network!r}, "
+                         f"which is for {kind.frame_kind}")
+    network = kind.made(frame, space, architecture)
+    network_key, density_key = jax.random.split(key)
     init = jax.jit(network.init) if initialise else partial(jax.eval_shape, network.init)
-    variables = init(network_key, blank, blank + 1, jnp.zeros(1, int))
-    flow = Flow(flow_key, dim=len(prior.names), cond_dim=sizes.condition, **flow_options)
-    return Model(variables, flow, network, redshift, prior)
+    variables = init(network_key, *map(jnp.asarray, frame.blank()), k=jnp.zeros(1, int))
+    made = density_of(architecture.density).made
+    size = len(space.names), network.condition_size
+    density = made(density_key, *size, architecture)
+    return Model(variables, density, network, frame, space, architecture)
 
 
-def _redshift_bins(prior: Prior, wave: np.ndarray, bin_pixels: int) -> BinnedRedshift:
-    step = np.diff(np.log(wave))
-    if not np.allclose(step, step[0], rtol=1e-3):
-        raise ValueError(
-            "expected wavelengths uniform in ln(wavelength), on which redshift is a shift; got "
-            f"steps from {step.min():.3g} to {step.max():.3g}. Resample with Spectra.resample"
-        )
-    support = prior.distributions["z"].support
-    low = float(getattr(support, "lower_bound", -math.inf))
-    high = float(getattr(support, "upper_bound", math.inf))
-    if not (-1 < low < high < math.inf):
-        raise ValueError(f"expected a bounded prior on z; got limits {low} and {high}")
-    return BinnedRedshift(low, high, float(step.mean() * bin_pixels))
+def model_for(
+    key: PRNGKeyArray,
+    priors: tuple[Prior, ...],
+    sources: tuple[str, ...],
+    frame: Frame,
+    architecture,
+) -> Model:
+    """An untrained model of a simulator's priors, sources and frame."""
+    return build(key, frame, space_of(priors, sources, frame, architecture), architecture)

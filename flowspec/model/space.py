@@ -1,28 +1,38 @@
-"""The space of answers: a class, such as a redshift bin, and unconstrained reals."""
+"""The space of answers: a class, such as a redshift bin or a source, and unconstrained reals.
+
+``(theta, source) <-> (k, free)`` with ``k = source * bins + bin``, one to one: so a density over
+``(k, free)`` is one over parameters and source, and nothing that it returns is outside the prior.
+"""
 
 import math
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import distrax
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtr, ndtri
 from jax.scipy.stats import norm
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from flowspec.data.frame import Frame
+from flowspec.prior.mixture import read_prior
+from flowspec.prior.prior import Prior
 
 _EDGE = 1e-6
 
 
-class BinnedRedshift(eqx.Module):
+@dataclass(frozen=True)
+class RedshiftBins:
     """Redshift bins of equal width in ``ln(1 + z)`` between two redshifts.
 
     The factorisation is exact: ``p(z | x) = P(bin | x) p(delta | bin, x) |d delta / dz|`` with
     ``delta`` in (0, 1) the position of ``ln(1 + z)`` in its bin. The last bin ends at ``high``.
     """
 
-    low: float = eqx.field(static=True)
-    high: float = eqx.field(static=True)
-    width: float = eqx.field(static=True)
+    low: float
+    high: float
+    width: float
 
     @property
     def bins(self) -> int:
@@ -54,7 +64,156 @@ class BinnedRedshift(eqx.Module):
         left, width = self.edges(bins)
         return jnp.clip(jnp.expm1(left + width * ndtr(free)), self.low, self.high)
 
+
+class Coded(NamedTuple):
+    """Parameters and source in the space of the densities.
+
+    Attributes:
+        k: Number of the class, ``source * bins + bin``.
+        free: Unconstrained reals.
+        log_det: Log of the absolute Jacobian, ``ln |d free / d theta|``.
+    """
+
+    k: Int[Array, "*batch"]
+    free: Float[Array, "*batch params"]
+    log_det: Float[Array, "*batch"]
+
+
+@dataclass(frozen=True)
+class Space:
+    """Parameters of one or several sources, and the bins of the redshift if there is one.
+
+    Attributes:
+        priors: Of the parameters, for each source, all of the same names.
+        sources: Names of the sources.
+        redshift: Bins of the parameter ``z``, or None.
+    """
+
+    priors: tuple[Prior, ...]
+    sources: tuple[str, ...]
+    redshift: RedshiftBins | None = None
+
+    def __post_init__(self):
+        if len(self.priors) != len(self.sources) or not self.sources:
+            raise ValueError(f"expected a prior for each source; got {len(self.priors)} and "
+                             f"{self.sources}")
+        if len({prior.names for prior in self.priors}) > 1:
+            raise ValueError("expected priors of the same parameters; got "
+                             f"{sorted({prior.names for prior in self.priors})}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        return self.priors[0].names
+
+    @property
+    def bins(self) -> int:
+        """Redshift bins; 1 without a redshift."""
+        return self.redshift.bins if self.redshift else 1
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.sources) * self.bins
+
+    def source_of(self, k: Int[ArrayLike, "*batch"]) -> Int[ArrayLike, "*batch"]:
+        """Number of the source of a class."""
+        return k // self.bins
+
+    def encode(
+        self, theta: Float[ArrayLike, "*batch params"], source: Int[ArrayLike, "*batch"]
+    ) -> Coded:
+        """Parameters inside the prior of their source, to class and unconstrained reals."""
+        theta, source = jnp.asarray(theta), jnp.asarray(source)
+        both = zip(*(prior.to_unconstrained(theta) for prior in self.priors), strict=True)
+        free, log_det = (self._chosen(x, source[..., None]) for x in both)
+        if self.redshift is None:
+            return Coded(source, free, log_det.sum(-1))
+        i = self.names.index("z")
+        bins, inside, slope = self.redshift.split(theta[..., i])
+        free, log_det = free.at[..., i].set(inside), log_det.at[..., i].set(slope)
+        return Coded(source * self.bins + bins, free, log_det.sum(-1))
+
+    def decode(
+        self, k: Int[ArrayLike, "*batch"], free: Float[ArrayLike, "*batch params"]
+    ) -> Float[Array, "*batch params"]:
+        """Inverse of `encode`: parameters, always inside the prior of the source."""
+        k, free = jnp.asarray(k), jnp.asarray(free)
+        of_each = [prior.to_constrained(free) for prior in self.priors]
+        theta = self._chosen(of_each, self.source_of(k)[..., None])
+        if self.redshift is None:
+            return theta
+        i = self.names.index("z")
+        return theta.at[..., i].set(self.redshift.join(k % self.bins, free[..., i]))
+
+    def log_prior(
+        self, theta: Float[ArrayLike, "*batch params"], source: Int[ArrayLike, "*batch"]
+    ) -> Float[Array, "*batch"]:
+        """Log density of parameters and source before the data; each source is as likely."""
+        source = jnp.asarray(source)
+        given = self._chosen([prior.log_prob(theta) for prior in self.priors], source)
+        return given - math.log(len(self.sources))
+
     @staticmethod
-    def distribution(logits: Float[Array, "*batch bins"]) -> distrax.Categorical:
-        """The discrete factor."""
+    def distribution(logits: Float[Array, "*batch classes"]) -> distrax.Categorical:
+        """The discrete factor of a posterior, ``P(k | x)``."""
         return distrax.Categorical(logits=logits)
+
+    def _chosen(self, values, source: Int[ArrayLike, "*batch"]) -> Array:
+        """Of the values for each source [*batch] that of `source`."""
+        if len(self.priors) == 1:
+            return next(iter(values))
+        return jnp.take_along_axis(jnp.stack(list(values)), source[None], axis=0)[0]
+
+    def config(self) -> dict:
+        """JSON-ready description, read back by `from_config`."""
+        bins = None if self.redshift is None else asdict(self.redshift)
+        priors = [prior.config() for prior in self.priors]
+        return {"priors": priors, "sources": list(self.sources), "redshift": bins}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Space":
+        """The space that `config` describes."""
+        bins = config["redshift"]
+        priors = tuple(read_prior(c) for c in config["priors"])
+        return cls(priors, tuple(config["sources"]), bins and RedshiftBins(**bins))
+
+
+def space_of(
+    priors: tuple[Prior, ...], sources: tuple[str, ...], frame: Frame, sizes
+) -> Space:
+    """The space of a simulator: with redshift bins where a spectrum has a parameter ``z``.
+
+    Args:
+        priors: Of each source.
+        sources: Their names.
+        frame: Of the data.
+        sizes: Of an architecture: of spectra with ``bin_pixels``, pixels per redshift bin.
+
+    Raises:
+        ValueError: If the grid is not logarithmic, or the redshift not bounded, where it must be.
+    """
+    space = Space(tuple(priors), tuple(sources))
+    if frame.kind != "pixels" or "z" not in space.names:
+        return space
+    step = np.diff(np.log(frame.wave))
+    if not np.allclose(step, step[0], rtol=1e-3):
+        raise ValueError(
+            "expected wavelengths uniform in ln(wavelength), on which redshift is a shift; got "
+            f"steps from {step.min():.3g} to {step.max():.3g}. Resample with Spectra.resample"
+        )
+    ends = {limits(prior) for prior in priors}
+    if len(ends) > 1:
+        raise ValueError(f"expected sources of one range of redshift; got {sorted(ends)}")
+    low, high = ends.pop()
+    if not (-1 < low < high < math.inf):
+        raise ValueError(f"expected a bounded prior on z; got limits {low} and {high}")
+    bins = RedshiftBins(low, high, float(step.mean() * sizes.bin_pixels))
+    return Space(space.priors, space.sources, bins)
+
+
+def limits(prior: Prior) -> tuple[float, float]:
+    """Lowest and highest redshift of a prior, infinite where it has no bound."""
+    support = prior.distributions["z"].support
+    return (float(getattr(support, "lower_bound", -math.inf)),
+            float(getattr(support, "upper_bound", math.inf)))

@@ -1,13 +1,15 @@
 """Flax networks: from a spectrum and its inverse variance to features, with and without redshift.
 
 All of a network's knowledge of redshift is one fact: on a logarithmic grid it is a translation.
-`RedshiftNetwork` correlates a few channels of the observed spectrum with learned rest-frame
+`AlignedNetwork` correlates a few channels of the observed spectrum with learned rest-frame
 templates at every trial shift at once (FFT), which gives the redshift bins their logits, and
 projects the same channels, shifted to the rest frame of *one* chosen bin, on many more learned
 templates, which gives the flow its condition.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -15,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from flowspec.data.continuum import continuum
+from flowspec.data.frame import Pixels
 from flowspec.networks.blocks import (
     ChannelCNN,
     PatchCNN,
@@ -24,59 +26,63 @@ from flowspec.networks.blocks import (
     principal_components,
     shift_into,
 )
+from flowspec.networks.channels import CHANNELS, preprocess
+from flowspec.networks.network import Network, merged
 
-CHANNELS = 5
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of the network of spectra and of the density.
+
+    Attributes:
+        bin_pixels: Pixels per redshift bin: the correlation runs on a grid this much coarser.
+        templates: Templates correlated at every trial redshift.
+        aligned: Templates per channel projected at the chosen redshift.
+        window: Width of the running mean taken as the continuum, in pixels.
+        summary: Observed-frame features.
+        condition: Features handed to the density.
+        learned: Channels learned on top of the fixed ones.
+        layers: Layers of the density: coupling layers of a flow.
+        width: Hidden width of their conditioners.
+        knots: Spline knots of a flow.
+        network: Name of the network: "aligned", or "transformer" (experimental).
+        density: Name of the density: "flow", or "flow-matching" (experimental).
+        activation: Of the conditioners of a flow: "gelu" or "relu".
+    """
+
+    bin_pixels: int = 2
+    templates: int = 8
+    aligned: int = 24
+    window: int = 101
+    summary: int = 32
+    condition: int = 64
+    learned: int = 4
+    layers: int = 5
+    width: int = 64
+    knots: int = 8
+    network: str = "aligned"
+    density: str = "flow"
+    activation: str = "gelu"
 
 
-class Embedding(NamedTuple):
-    """All that the posterior needs of a batch of spectra, computed once per spectrum."""
+class AlignedEmbedding(NamedTuple):
+    """All that the posterior needs of a batch of spectra, computed once per spectrum.
+
+    Attributes:
+        channels: Spectra as the network sees them.
+        logits: Of the classes.
+        summary: Observed-frame features, the last four of them scalars of the whole.
+        projections: On the rest-frame templates at all redshift bins, or None: worked out for the
+            bins asked for.
+    """
 
     channels: Float[Array, "batch channels pixels"]
-    logits: Float[Array, "batch bins"]
+    logits: Float[Array, "batch classes"]
     summary: Float[Array, "batch summary"]
+    projections: Float[Array, "batch channels aligned bins"] | None = None
 
 
-def preprocess(
-    flux: Float[Array, "batch pixels"], ivar: Float[Array, "batch pixels"], window: int
-) -> tuple[Float[Array, "batch channels pixels"], Float[Array, "batch scalars"]]:
-    """Fixed channels in which noise has a known size, and the scalars that they leave out.
-
-    With ``s`` the inverse-variance weighted mean of ``|flux|``, ``n = s sqrt(ivar)`` the
-    signal-to-noise ratio of a pixel and ``c`` the running mean of the flux: the residual
-    ``(flux - c) sqrt(ivar)``, clipped softly at 8 and at 2 sigma; the same relative to ``s`` and
-    damped where it is below the noise, ``(flux - c) / s * n^2 / (n^2 + 9)``; the continuum
-    ``c / s``, damped likewise; and ``log(1 + n)``. All vanish where ``ivar == 0``, so masked
-    pixels cannot change anything. Scalars: ``log10 s``, ``log10`` of the mean ``n``, and the share
-    of good pixels.
-    """
-    good = ivar > 0
-    flux = jnp.where(good, flux, 0.0)
-    share = good.mean(-1, keepdims=True)
-    weight = ivar / jnp.maximum(ivar.mean(-1, keepdims=True), 1e-30)
-    s = (weight * jnp.abs(flux)).mean(-1, keepdims=True)
-    s = jnp.where(s > 0, s, 1.0)
-    relative = flux / s
-    n = s * jnp.sqrt(ivar)
-    c = continuum(relative, ivar, window)
-    window_n2 = n.mean(-1, keepdims=True) ** 2 * window * 0.25
-    residual = (relative - c) * n
-    rms = jnp.sqrt((residual**2).mean(-1, keepdims=True) + 1e-6)
-    channels = [
-        residual / jnp.sqrt(1 + (residual / 8) ** 2),
-        residual / rms,
-        3 * jnp.arcsinh((relative - c) * 3 * n**2 / (n**2 + 9)),
-        jnp.arcsinh(c) * window_n2 / (window_n2 + 9),
-        jnp.log1p(n) / 2,
-    ]
-    channels = jnp.stack(channels, axis=1) * good[:, None]
-    mean_n = n.sum(-1, keepdims=True) / jnp.maximum(good.sum(-1, keepdims=True), 1)
-    scalars = jnp.concatenate(
-        [jnp.log10(s), jnp.log10(mean_n + 1e-3), jnp.log10(rms), share], axis=-1
-    )
-    return channels, scalars
-
-
-class RedshiftNetwork(nn.Module):
+class AlignedNetwork(Network):
     """Shift-equivariant redshift logits and features aligned at a redshift bin.
 
     Attributes:
@@ -86,9 +92,13 @@ class RedshiftNetwork(nn.Module):
         templates: Templates correlated at every shift.
         aligned: Templates projected at the chosen shift only.
         window: Width in pixels of the running mean taken as the continuum.
-        condition: Length of the condition handed to the flow.
+        condition_features: Length of the condition handed to the density.
         learned: Channels that a convolutional network adds to the fixed ones.
+        sources: Sources, each with its own logits at every bin.
     """
+
+    frame_kind: ClassVar[str] = "pixels"
+    Sizes: ClassVar[type] = Architecture
 
     pixels: int
     bins: int
@@ -97,8 +107,9 @@ class RedshiftNetwork(nn.Module):
     aligned: int = 64
     window: int = 101
     summary: int = 32
-    condition: int = 64
+    condition_features: int = 64
     learned: int = 0
+    sources: int = 1
 
     def setup(self):
         coarse = -(-self.pixels // self.bin_pixels)
@@ -114,28 +125,65 @@ class RedshiftNetwork(nn.Module):
             self.learned_trial = self.param("learned_trial", small, shape)
         self.cnn = PatchCNN(32, min(32, self.pixels), self.summary)
         self.quality = nn.Dense(32)
-        self.logit = [nn.Dense(32), nn.Dense(32), nn.Dense(1)]
-        self.mix = [nn.Dense(128), nn.Dense(128), nn.Dense(self.condition)]
-        self.shortcut = nn.Dense(self.condition)
+        self.logit = [nn.Dense(32), nn.Dense(32), nn.Dense(self.sources)]
+        self.mix = [nn.Dense(128), nn.Dense(128), nn.Dense(self.condition_features)]
+        self.shortcut = nn.Dense(self.condition_features)
 
-    def __call__(self, flux, ivar, bins):
-        """Embedding and condition ``[batch, condition]`` at one bin per spectrum."""
-        embedding = self.embed(flux, ivar)
-        lines = self.project(embedding.channels, bins)
-        return embedding, self.condition_of(lines, embedding.summary, bins)
+    @classmethod
+    def made(cls, frame: Pixels, space, sizes: Architecture) -> "AlignedNetwork":
+        """Of the sizes for a grid, with as many redshift bins and sources as the space has."""
+        names = {f.name for f in fields(cls)} & {f.name for f in fields(Architecture)}
+        chosen = {name: getattr(sizes, name) for name in names}
+        bins = space.redshift.bins if space.redshift else 1
+        return cls(
+            pixels=frame.size, bins=bins, sources=len(space.sources),
+            condition_features=sizes.condition, **chosen,
+        )  # fmt: skip
+
+    @property
+    def condition_size(self) -> int:
+        """Length of a condition."""
+        return self.condition_features
+
+    def rates(self, training) -> Mapping[str, float]:
+        """Templates start as principal components and are many: full steps on them overfit."""
+        return {"trial": training.trial_rate, "rest": training.rest_rate}
 
     def embed(
         self, flux: Float[Array, "batch pixels"], ivar: Float[Array, "batch pixels"]
-    ) -> Embedding:
+    ) -> AlignedEmbedding:
         """What is computed once per spectrum."""
         channels, scalars = preprocess(flux, ivar, self.window)
-        cnn = self.cnn(channels.swapaxes(1, 2))
-        summary = jnp.concatenate([cnn, scalars], axis=-1)
+        summary = jnp.concatenate([self.cnn(channels.swapaxes(1, 2)), scalars], axis=-1)
         correlation = self.correlate(channels)
         if self.learned:
             found = jnp.tanh(self.learn(channels) / 4) * (ivar > 0)[:, None]
             correlation += correlated(found, self.learned_trial, self.bin_pixels, self.bins)
-        return Embedding(channels, self.logits(correlation, summary), summary)
+        return AlignedEmbedding(channels, self.logits(correlation, summary), summary)
+
+    def condition(
+        self, embedding: AlignedEmbedding, rows: Int[Array, " pairs"], k: Int[Array, " pairs"]
+    ) -> Float[Array, "pairs condition"]:
+        """The density's condition at classes: aligned at their redshift bin, given their source."""
+        bins = k % self.bins
+        if embedding.projections is None:
+            lines = self.project(embedding.channels[rows], bins)
+        else:
+            lines = embedding.projections[rows, :, :, bins]
+        return self.condition_of(lines, embedding.summary[rows], bins, k // self.bins)
+
+    def described(self, embedding: AlignedEmbedding) -> Float[Array, "batch features"]:
+        """The condition at the most probable class."""
+        best = embedding.logits.argmax(-1)
+        return self.condition(embedding, jnp.arange(len(best)), best)
+
+    def spread(self, embedding: AlignedEmbedding) -> AlignedEmbedding:
+        """With the projections at all bins, by FFT."""
+        return embedding._replace(projections=self.project_everywhere(embedding.channels))
+
+    def started(self, variables: dict, data: tuple[Array, ...], k: Int[Array, " batch"]) -> dict:
+        """Templates at the principal components of simulations in the rest frame."""
+        return principal_templates(self, variables, *data, k % self.bins)
 
     def correlate(
         self, channels: Float[Array, "batch channels pixels"]
@@ -157,7 +205,7 @@ class RedshiftNetwork(nn.Module):
         length = self.pixels + (self.bins - 1) * self.bin_pixels
         return jax.vmap(shift_into, in_axes=(0, 0, None))(channels, start, length)
 
-    def logits(self, correlation, summary) -> Float[Array, "batch bins"]:
+    def logits(self, correlation, summary) -> Float[Array, "batch classes"]:
         """A small perceptron shared by all bins, on each bin and its two neighbours."""
         edge = jnp.pad(correlation, ((0, 0), (0, 0), (1, 1)))
         near = [edge[..., i : i + self.bins] for i in range(3)]
@@ -166,7 +214,7 @@ class RedshiftNetwork(nn.Module):
         scalars = summary[:, None, -4:]
         h = nn.gelu(first(near) + self.quality(scalars))
         h = nn.gelu(second(h))
-        return last(h)[..., 0]
+        return last(h).swapaxes(1, 2).reshape(len(h), -1)  # classes: source by source, all bins
 
     def project(
         self, channels: Float[Array, "batch channels pixels"], bins: Int[Array, " batch"]
@@ -195,14 +243,17 @@ class RedshiftNetwork(nn.Module):
         lines: Float[Array, "batch channels aligned"],
         summary: Float[Array, "batch summary"],
         bins: Int[Array, " batch"],
+        source: Int[Array, " batch"],
     ) -> Float[Array, "batch condition"]:
-        """The flow's condition at one redshift bin per spectrum, from its projections there."""
+        """The condition at one redshift bin and source per spectrum, from its projections there."""
         norm = jnp.sqrt((lines**2).sum(-1, keepdims=True) + 1e-3)
         lines = jnp.concatenate([lines, 4 * lines / norm, jnp.log(norm)], axis=-1)
         lines = lines.reshape(lines.shape[0], -1)
         position = bins[:, None] / self.bins
         near = jnp.log10(position + 1e-3)
         h = jnp.concatenate([lines, summary, position, near], axis=-1)
+        if self.sources > 1:
+            h = jnp.concatenate([h, jax.nn.one_hot(source, self.sources)], axis=-1)
         shortcut = self.shortcut(h)
         for dense in self.mix[:-1]:
             h = nn.gelu(dense(h))
@@ -210,7 +261,7 @@ class RedshiftNetwork(nn.Module):
 
 
 def principal_templates(
-    network: RedshiftNetwork,
+    network: AlignedNetwork,
     variables: dict,
     flux: Float[Array, "batch pixels"],
     ivar: Float[Array, "batch pixels"],
@@ -240,8 +291,5 @@ def principal_templates(
     coarse = variables["params"]["trial"].shape[-1]
     trial = np.pad(trial, ((0, 0), (0, 0), (0, coarse * step - trial.shape[-1])))
     trial = trial.reshape(*trial.shape[:2], coarse, step).mean(-1)
-    params = variables["params"] | {
-        "trial": jnp.asarray(trial.swapaxes(0, 1)),
-        "rest": jnp.asarray(np.stack(aligned).swapaxes(1, 2)),
-    }
-    return variables | {"params": params}
+    rest = jnp.asarray(np.stack(aligned).swapaxes(1, 2))
+    return merged(variables, trial=jnp.asarray(trial.swapaxes(0, 1)), rest=rest)

@@ -7,6 +7,18 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 
+class Residual(nn.Module):
+    """``x + W2 gelu(W1 norm(x))``."""
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*batch width"]) -> Float[Array, "*batch width"]:
+        h = nn.LayerNorm(epsilon=1e-5, use_fast_variance=False, name="norm")(x)
+        h = nn.gelu(nn.Dense(self.width, name="first")(h))
+        return x + nn.Dense(self.width, name="second")(h)
+
+
 class PatchCNN(nn.Module):
     """Observed-frame summary: a patchify stem (kernel = stride), residual blocks, one dense layer.
 
@@ -19,11 +31,13 @@ class PatchCNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch pixels channels"]) -> Float[Array, "batch outputs"]:
-        x = nn.gelu(nn.Conv(self.width, (self.patch,), self.patch, padding="VALID")(x))
-        for _ in range(2):
-            h = nn.Conv(self.width, (3,), padding="SAME")(nn.LayerNorm()(x))
-            x = x + nn.Dense(self.width)(nn.gelu(h))
-        return nn.gelu(nn.Dense(self.outputs)(x.reshape(x.shape[0], -1)))
+        stem = nn.Conv(self.width, (self.patch,), self.patch, padding="VALID", name="stem")
+        x = nn.gelu(stem(x))
+        for i in range(2):
+            h = nn.LayerNorm(name=f"norm_{i}")(x)
+            h = nn.Conv(self.width, (3,), padding="SAME", name=f"near_{i}")(h)
+            x = x + nn.Dense(self.width, name=f"mix_{i}")(nn.gelu(h))
+        return nn.gelu(nn.Dense(self.outputs, name="last")(x.reshape(x.shape[0], -1)))
 
 
 class ChannelCNN(nn.Module):
@@ -42,11 +56,12 @@ class ChannelCNN(nn.Module):
     ) -> Float[Array, "batch learned pixels"]:
         batch, count, pixels = channels.shape
         x = jnp.pad(channels, ((0, 0), (0, 0), (0, -pixels % self.patch))).swapaxes(1, 2)
-        x = nn.Dense(self.width)(x.reshape(batch, -1, self.patch * count))
-        for _ in range(3):
-            h = nn.Conv(self.width, (3,))(nn.gelu(nn.LayerNorm()(x)))
-            x = x + nn.Dense(self.width)(nn.gelu(h))
-        x = nn.Dense(self.patch * self.channels)(nn.gelu(x))
+        x = nn.Dense(self.width, name="stem")(x.reshape(batch, -1, self.patch * count))
+        for i in range(3):
+            h = nn.gelu(nn.LayerNorm(name=f"norm_{i}")(x))
+            h = nn.Conv(self.width, (3,), name=f"near_{i}")(h)
+            x = x + nn.Dense(self.width, name=f"mix_{i}")(nn.gelu(h))
+        x = nn.Dense(self.patch * self.channels, name="last")(nn.gelu(x))
         return x.reshape(batch, -1, self.channels)[:, :pixels].swapaxes(1, 2)
 
 

@@ -3,18 +3,27 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.random as jr
 import numpy as np
-from jaxtyping import Array, PyTree
+from jaxtyping import Array
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from flowspec.data.frame import FRAMES, Pixels
+from flowspec.model.model import Model, build
+from flowspec.model.space import Space
+from flowspec.networks.registry import network_of
+from flowspec.posterior.legacy import upgraded
+
 FORMAT = "flowspec-model"
-VERSION = 1
+VERSION = 2
 
 
 def write_model(path: str | Path, config: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
@@ -71,30 +80,69 @@ def read_model(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
         raise ValueError(f"{path}: expected a description in the header; got {error!r}") from None
 
 
-def named_leaves(model: PyTree) -> dict[str, Array]:
-    """Every parameter under its path in the PyTree."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(eqx.filter(model, _is_parameter))
-    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+def written(path: str | Path, posterior, kind: type) -> None:
+    """Write a posterior, its parameters as numbers of a kind, under names of our own.
+
+    Header: ``frame`` (kind, and what is no array), ``space``, ``architecture`` (names of network
+    and density, and sizes), ``provenance``. Arrays: ``wave`` of spectra, ``network.*`` under the
+    path of each parameter, ``density.*``, ``screen.*``, ``recalibration``.
+    """
+    model = posterior.model
+    frame, arrays = {"kind": model.frame.kind}, {}
+    if model.frame.kind == Pixels.kind:
+        arrays["wave"] = model.frame.wave
+    else:
+        frame["names"] = list(model.frame.key)
+    config = {
+        "frame": frame,
+        "space": model.space.config(),
+        "architecture": asdict(model.architecture),
+        "provenance": posterior.provenance,
+    }
+    parameters = _named(model.variables) | _prefixed(model.density.named(), "density")
+    arrays |= {name: np.asarray(a, kind) for name, a in parameters.items()}
+    arrays["recalibration"] = posterior.recalibration.coefficients
+    write_model(path, config, arrays | posterior.screen.arrays())
 
 
-def with_leaves(model: PyTree, arrays: dict[str, np.ndarray]) -> PyTree:
-    """`model` (shapes suffice) with its parameters from `arrays`.
+def restored(config: dict, arrays: dict[str, np.ndarray]) -> tuple[Model, np.ndarray]:
+    """The model of a file of any version, and the coefficients of its recalibration.
 
     Raises:
-        KeyError: If one is missing.
-        TypeError: If one has another shape.
+        KeyError: If something is missing.
+        TypeError: If an array has another shape.
+        ValueError: If a name is none of those known.
     """
+    config, arrays = upgraded(config, arrays)
+    kind = FRAMES[config["frame"]["kind"]]
+    frame = kind(arrays["wave"] if kind is Pixels else config["frame"]["names"])
+    sizes = network_of(config["architecture"]["network"]).Sizes(**config["architecture"])
+    space = Space.from_config(config["space"])
+    model = build(jr.key(0), frame, space, sizes, initialise=False)
+    variables = jax.tree_util.tree_map_with_path(partial(_picked, arrays), model.variables)
+    start = len("density.")
+    own = {name[start:]: a for name, a in arrays.items() if name.startswith("density.")}
+    new = variables, model.density.restored(own)
+    model = eqx.tree_at(lambda m: (m.variables, m.density), model, new)
+    return model, arrays["recalibration"]
 
-    def pick(path, leaf):
-        if not _is_parameter(leaf):
-            return leaf
-        stored = arrays[jax.tree_util.keystr(path)]
-        if stored.shape != leaf.shape:
-            raise TypeError(f"shape {stored.shape} instead of {leaf.shape} at {path}")
-        return jnp.asarray(stored, leaf.dtype)
 
-    return jax.tree_util.tree_map_with_path(pick, model)
+def _named(variables: dict) -> dict[str, Array]:
+    """Network parameters by the path of each: ``network.params.cnn.stem.kernel``."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(variables)
+    return {_path_name(path): leaf for path, leaf in leaves}
 
 
-def _is_parameter(leaf) -> bool:
-    return isinstance(leaf, jax.ShapeDtypeStruct) or eqx.is_array(leaf)
+def _path_name(path) -> str:
+    return ".".join(["network", *(str(key.key) for key in path if key.key != "params")])
+
+
+def _prefixed(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
+    return {f"{prefix}.{name}": a for name, a in arrays.items()}
+
+
+def _picked(arrays: dict[str, np.ndarray], path, leaf) -> Array:
+    stored = arrays[_path_name(path)]
+    if stored.shape != leaf.shape:
+        raise TypeError(f"shape {stored.shape} instead of {leaf.shape} of {_path_name(path)}")
+    return jnp.asarray(stored, leaf.dtype)

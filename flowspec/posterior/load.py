@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from flowspec.posterior.files import read_model
-from flowspec.posterior.line_posterior import KIND, LinePosterior
 from flowspec.posterior.posterior import Posterior
 
 
-def load(name: str | Path) -> Posterior | LinePosterior:
+def load(name: str | Path) -> Posterior:
     """Load a model file, or by name a model shipped with the package.
 
     Args:
@@ -25,9 +24,8 @@ def load(name: str | Path) -> Posterior | LinePosterior:
             f"{name}: expected a model file or one of the shipped models {sorted(shipped())}"
         )
     config, arrays = read_model(path)
-    kind = LinePosterior if config.get("kind") == KIND else Posterior
     try:
-        return kind.restored(config, arrays)
+        return Posterior.restored(config, arrays)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: expected a complete model; got {error!r}") from None
 

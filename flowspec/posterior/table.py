@@ -1,61 +1,111 @@
-"""The table of results: percentiles, best redshift, its probability, flags."""
+"""The table of results: percentiles, best redshift, its probability, sources, flags."""
+
+from typing import NamedTuple
 
 import numpy as np
 from astropy.table import QTable
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from flowspec.data.spectra import Spectra
-from flowspec.posterior.redshift import LIMIT, Peaks, Recalibration
-from flowspec.posterior.screening import Flag
+from flowspec.data.flags import Flag
+from flowspec.data.frame import Frame
+from flowspec.model.space import Space
+from flowspec.posterior.redshift import LIMIT, Recalibration, peaks
 from flowspec.prior.prior import Prior
 
 PERCENTILES = (16, 50, 84)
 
 
-def summary_table(
-    prior: Prior,
-    samples: Float[np.ndarray, "n batch params"],
-    obs: Spectra,
-    wave: Float[np.ndarray, " pixels"],
-    p_value: Float[np.ndarray, " batch"],
-    found: Peaks | None,
-    recalibration: Recalibration,
-) -> QTable:
-    """One row per spectrum.
+class Answers(NamedTuple):
+    """What a posterior says of some rows.
 
-    Columns: ``name``; ``z_best`` (best redshift), ``z_prob`` (calibrated probability that it is
-    right, ``|z_best - z| < 0.01``); ``<parameter>_p16``, ``_p50``, ``_p84``; ``snr`` (median per
-    good pixel); ``p_value`` (share of simulations at least as far from the middle of the
-    simulations, in summary space); ``flags`` (bits of `flowspec.posterior.screening.Flag`),
+    Attributes:
+        samples: Draws [n, batch, params].
+        source: Number of the source of each [n, batch].
+        share: Probability of each class [batch, classes].
+        p_value: Share of simulations at least as far out, in summary space [batch].
+    """
+
+    samples: Float[np.ndarray, "n batch params"]
+    source: Int[np.ndarray, "n batch"]
+    share: Float[np.ndarray, "batch classes"]
+    p_value: Float[np.ndarray, " batch"]
+
+
+def class_of(source: str) -> str:
+    """Kind of a source: ``AGN`` of ``AGN-1.2``."""
+    return source.partition("-")[0]
+
+
+def summary_table(
+    space: Space, frame: Frame, obs, answers: Answers, recalibration: Recalibration
+) -> QTable:
+    """One row per object.
+
+    Columns: ``name``; of models with a redshift ``z_best`` (best redshift) and ``z_prob``
+    (calibrated probability that it is right, ``|z_best - z| < 0.01``); of several sources the most
+    probable ``source``, every ``p_<class>`` and ``p_<source>``; ``<parameter>_p16``, ``_p50``,
+    ``_p84``; what the data alone decide: ``snr`` (median per good pixel or measured line), of lines
+    ``lines`` used and ``limits`` among them; ``p_value`` (share of simulations at least as far from
+    the middle of the simulations, in summary space); ``flags`` (bits of `flowspec.Flag`),
     ``flag_names``, ``notes``.
 
     Args:
-        prior: The model's prior.
-        samples: Posterior draws.
-        obs: The spectra as given.
-        wave: The model's grid.
-        p_value: Of `Screen`.
-        found: Peaks of the redshift posterior, where there is a redshift.
+        space: Classes and parameters of the model.
+        frame: Of its data.
+        obs: The observations.
+        answers: What the posterior says of them.
         recalibration: Of the probability that the best redshift is right.
     """
-    names = prior.names
-    table = QTable({"name": list(obs.names)})
-    flags = observation_flags(obs, wave)
-    if found is not None:
-        table["z_best"] = best_redshift(samples[..., names.index("z")], found.z)
+    samples, table = answers.samples, QTable({"name": list(obs.names)})
+    flags, judged = frame.judged(obs)
+    shares = answers.share.reshape(len(obs), len(space.sources), space.bins)
+    if space.redshift is not None:
+        edges = space.redshift.all_edges()
+        found = peaks(edges, shares.sum(1) / np.diff(edges))
+        table["z_best"] = best_redshift(samples[..., space.names.index("z")], found.z)
         table["z_prob"] = recalibration(found.share)
-        flags |= np.where(found.second > 0.1, Flag.MULTIMODAL_REDSHIFT, 0)
+        flags = flags | np.where(found.second > 0.1, Flag.MULTIMODAL_REDSHIFT, 0)
         flags |= np.where(table["z_prob"] < 0.9, Flag.UNSURE_REDSHIFT, 0)
-    for i, name in enumerate(names):
-        add_percentiles(table, name, samples[..., i])
-    table["snr"] = obs.snr.astype(samples.dtype)
-    table["p_value"] = p_value
-    flags |= np.where(at_edge(prior, samples), Flag.AT_PRIOR_EDGE, 0)
-    flags |= np.where(p_value < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
+    for name, column in source_columns(space.sources, shares.sum(2)).items():
+        table[name] = column
+    silent = frame.silent(obs)
+    shown = [n for n in space.names if not silent.get(n, np.False_).all()]
+    for name in shown:
+        draws = samples[..., space.names.index(name)]
+        draws = np.where(silent[name], np.nan, draws) if name in silent else draws
+        add_percentiles(table, name, draws)
+    for name, column in judged.items():
+        table[name] = column.astype(samples.dtype) if column.dtype.kind == "f" else column
+    table["p_value"] = answers.p_value
+    flags |= np.where(_at_edge(space, answers, shown), Flag.AT_PRIOR_EDGE, 0)
+    flags |= np.where(answers.p_value < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
     table["flags"] = flags
     table["flag_names"] = Flag.describe_all(flags)
     table["notes"] = list(obs.notes)
     return table
+
+
+def source_columns(
+    sources: tuple[str, ...], share: Float[np.ndarray, "batch sources"]
+) -> dict[str, np.ndarray | list]:
+    """The best source, and the probability of each and of each class; none of a single one."""
+    if len(sources) < 2:
+        return {}
+    columns = {"source": [sources[k] for k in share.argmax(1)]}
+    for kind in dict.fromkeys(map(class_of, sources)):
+        columns[f"p_{kind}"] = share[:, [class_of(s) == kind for s in sources]].sum(1)
+    return columns | {f"p_{s}": p for s, p in zip(sources, share.T, strict=True)}
+
+
+def _at_edge(space: Space, answers: Answers, shown: list[str]) -> np.ndarray:
+    """Whether the draws of the commonest source pile up at a limit of one of `shown`."""
+    columns = [space.names.index(n) for n in shown]
+    counts = [(answers.source == k).sum(0) for k in range(len(space.sources))]
+    common, edge = np.stack(counts).argmax(0), np.zeros(len(answers.p_value), bool)
+    for k, prior in enumerate(space.priors):
+        rows = common == k
+        edge[rows] = at_edge(prior, answers.samples[:, rows], columns)
+    return edge
 
 
 def add_percentiles(table: QTable, name: str, draws: Float[np.ndarray, "n batch"]):
@@ -91,20 +141,3 @@ def at_edge(
     margin = np.where(np.isfinite(high - low), 0.01 * (high - low), 0.0)
     ends = (samples < low + margin).mean(0), (samples > high - margin).mean(0)
     return (np.maximum(*ends) > 0.3)[:, columns].any(-1)
-
-
-def observation_flags(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> np.ndarray:
-    """Flags that the data alone decide [batch]."""
-    inside = (obs.wave >= wave[0]) & (obs.wave <= wave[-1])
-    good = (obs.ivar > 0) & inside
-    x = np.log(obs.wave)
-    first, last = np.where(good, x, np.inf).min(1), np.where(good, x, -np.inf).max(1)
-    covered = np.maximum(last - first, 0) / np.log(wave[-1] / wave[0])
-    step = np.gradient(x)
-    share = (good * step).sum(1) / np.log(wave[-1] / wave[0])
-    none = ~good.any(1)
-    return (
-        np.where(none, Flag.NO_DATA, 0)
-        | np.where(covered < 0.75, Flag.LITTLE_COVERAGE, 0)
-        | np.where(share < 0.5, Flag.FEW_PIXELS, 0)
-    )

@@ -1,36 +1,86 @@
-"""Importance weights: from the flat prior of a network to the galaxies of a survey.
+"""Importance weights: from the draws of a network to another prior, or to what else is known.
 
-``p(theta | x) population(theta) / prior(theta)``, normalised, is the posterior under the
-population; draws are weighted by the ratio and drawn again (Rubin 1988).
+``q(theta | x) w(theta)``, normalised, with w the ratio of a population to the prior that the
+network was trained on, or the density of a redshift that is known from elsewhere; draws are
+weighted by it and drawn again (Rubin 1988).
 """
 
-import numpy as np
-from jaxtyping import Float
+from typing import NamedTuple
 
-from flowspec.prior.prior import Prior
+import numpy as np
+from jaxtyping import Float, Int
+
+from flowspec.model.space import Space
 
 OVERSAMPLE = 8  # draws of the posterior per wanted draw
 
 
-def log_weights(
-    samples: Float[np.ndarray, "n batch params"], prior: Prior, population
+class Weighted(NamedTuple):
+    """Draws after their weights were applied.
+
+    Attributes:
+        samples: As likely each [count, batch, params].
+        source: Number of the source of each [count, batch].
+        share: Probability of each class [batch, classes].
+        ess: Effective number of the draws that were weighted [batch].
+    """
+
+    samples: Float[np.ndarray, "count batch params"]
+    source: Int[np.ndarray, "count batch"]
+    share: Float[np.ndarray, "batch classes"]
+    ess: Float[np.ndarray, " batch"]
+
+
+def population_weights(
+    samples: Float[np.ndarray, "n batch params"],
+    source: Int[np.ndarray, "n batch"],
+    space: Space,
+    population,
 ) -> Float[np.ndarray, "n batch"]:
     """``ln population(theta) - ln prior(theta)`` of posterior draws.
 
     Args:
-        samples: Draws of posteriors under `prior`.
-        prior: That the model was trained on.
-        population: Has ``log_prob(theta)``, as `flowspec.Population` does; its parameters are
-            those of the prior, in that order.
+        samples: Draws of posteriors under the prior of the space.
+        source: Number of the source of each.
+        space: Of the model.
+        population: Has ``log_prob(theta)``, as `flowspec.Population` does; its parameters, where it
+            has a `prior`, are those of the space, in that order.
 
     Raises:
         ValueError: If the population is one of other parameters.
     """
-    names = population.prior.names if hasattr(population, "prior") else prior.names
-    if tuple(names) != prior.names:
-        raise ValueError(f"expected a population of {prior.names}; got {tuple(names)}")
-    weights = np.asarray(population.log_prob(samples)) - np.asarray(prior.log_prob(samples))
+    own = getattr(population, "prior", None)
+    if own is not None and tuple(own.names) != space.names:
+        raise ValueError(f"expected a population of {space.names}; got {tuple(own.names)}")
+    prior = np.asarray(space.log_prior(samples, source)) + np.log(len(space.sources))
+    weights = np.asarray(population.log_prob(samples)) - prior
     return np.where(np.isfinite(weights), weights, -np.inf)
+
+
+def weighted(
+    samples: Float[np.ndarray, "n batch params"],
+    k: Int[np.ndarray, "n batch"],
+    log_weight: Float[np.ndarray, "n batch"],
+    space: Space,
+    count: int,
+    seed: int = 0,
+) -> Weighted:
+    """Draws and class probabilities after weighting.
+
+    Args:
+        samples: Draws.
+        k: Number of the class of each.
+        log_weight: Of each, up to a constant per row.
+        space: Of the model.
+        count: Draws wanted of each row.
+        seed: Random seed.
+    """
+    weight, ess = normalised(log_weight)
+    share = np.zeros((k.shape[1], space.classes))
+    np.add.at(share, (np.arange(k.shape[1]), k), weight)
+    source = np.asarray(space.source_of(k))
+    drawn = resample(np.concatenate([samples, source[..., None]], axis=-1), weight, count, seed)
+    return Weighted(drawn[..., :-1], drawn[..., -1].astype(int), share, ess)
 
 
 def normalised(
@@ -72,36 +122,3 @@ def resample(
     rows = [np.searchsorted(total, levels, side="right") for total in np.cumsum(weight, axis=0).T]
     index = np.minimum(np.stack(rows, axis=1), len(samples) - 1)
     return np.take_along_axis(samples, index[..., None], axis=0)
-
-
-def to_population(
-    samples: Float[np.ndarray, "n batch params"],
-    prior: Prior,
-    population,
-    count: int,
-    edges: Float[np.ndarray, " edges"],
-    seed: int = 0,
-) -> tuple[
-    Float[np.ndarray, "count batch params"],
-    Float[np.ndarray, "batch bins"],
-    Float[np.ndarray, " batch"],
-]:
-    """Posterior draws and redshift bins under a population.
-
-    Args:
-        samples: Draws under `prior`, of which one parameter is "z".
-        prior: That the model was trained on.
-        population: See `log_weights`.
-        count: Draws wanted of each spectrum.
-        edges: Of the redshift bins.
-        seed: Random seed.
-
-    Returns:
-        Draws, probabilities of the bins, and effective sample sizes.
-    """
-    weight, ess = normalised(log_weights(samples, prior, population))
-    z = samples[..., prior.names.index("z")]
-    at = np.clip(np.searchsorted(edges, z, side="right") - 1, 0, len(edges) - 2)
-    share = np.zeros((z.shape[1], len(edges) - 1))
-    np.add.at(share, (np.arange(z.shape[1]), at), weight)
-    return resample(samples, weight, count, seed), share, ess

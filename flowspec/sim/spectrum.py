@@ -9,6 +9,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
 
+from flowspec.data.frame import Pixels
 from flowspec.data.spectra import Spectra
 from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy.nuisance import polynomial_basis, smooth_basis
@@ -16,9 +17,10 @@ from flowspec.sim.instrument.detector import Detector
 from flowspec.sim.instrument.instrument import Instrument, PixelOperator
 from flowspec.sim.instrument.lattice import C_KMS, Lattice
 from flowspec.sim.instrument.noise import EXACT, MixedNoise, Noise, add_noise, airglow
+from flowspec.sim.simulator import ONE, Simulated, Simulator
 
 
-class SpectrumSimulator(eqx.Module):
+class SpectrumSimulator(Simulator):
     """Simulated spectra of one instrument; what shines is the matter of each kind (`flux`).
 
     Args:
@@ -79,6 +81,26 @@ class SpectrumSimulator(eqx.Module):
             self.noise = self._noise_of(noise)
 
     @property
+    def priors(self) -> tuple[Prior, ...]:
+        """The prior alone."""
+        return (self.prior,)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """One: that of its class."""
+        return ONE
+
+    @property
+    def frame(self) -> Pixels:
+        """The pixels of the instrument."""
+        return Pixels(self.wave)
+
+    @property
+    def takes_noise(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
     def window(self) -> np.ndarray:
         """Wavelengths of the lattice that the instrument sees, in angstrom [window]."""
         return self.lattice.wave[self.pixels.first : self.pixels.last]
@@ -102,9 +124,7 @@ class SpectrumSimulator(eqx.Module):
     def flux(self, key: PRNGKeyArray, theta: Float[Array, " params"]) -> Float[Array, " pixels"]:
         """Noiseless spectrum in 1e-17 erg/s/cm2/A, nuisances drawn from `key`."""
 
-    def draw(
-        self, key: PRNGKeyArray, n: int
-    ) -> tuple[Float[Array, "n params"], Float[Array, "n pixels"], Float[Array, "n pixels"]]:
+    def simulate(self, key: PRNGKeyArray, n: int) -> Simulated:
         """Draw `n` parameters from the prior and their noisy spectra.
 
         Returns:
@@ -115,7 +135,7 @@ class SpectrumSimulator(eqx.Module):
         flux = jax.vmap(self.flux)(jr.split(flux_key, n), theta)
         ivar = jax.vmap(self.noise.draw)(jr.split(noise_key, n), flux)
         noisy = jax.vmap(self.add_noise)(jr.split(pixel_key, n), flux, ivar)
-        return theta, noisy, ivar
+        return Simulated(theta, jnp.zeros(n, int), (noisy, ivar))
 
     def add_noise(
         self, key: PRNGKeyArray, flux: Float[Array, " pixels"], ivar: Float[Array, " pixels"]

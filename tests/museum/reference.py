@@ -95,7 +95,7 @@ def numbers(name: str, posterior, theta=None) -> dict:
 
 def widths(posterior, theta: np.ndarray) -> list[float]:
     """Distance between the 0.5th and 99.5th percentile of each parameter's prior."""
-    prior = getattr(posterior.model, "prior", None) or posterior.model.priors[0]
+    prior = posterior.model.space.priors[0]
     ends = [np.asarray(prior.to_constrained(np.full(theta.shape[-1], x))) for x in (-2.58, 2.58)]
     return (ends[1] - ends[0]).tolist()
 

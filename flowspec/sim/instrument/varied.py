@@ -1,21 +1,18 @@
 """One instrument's simulations as other spectrographs would have seen them."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from flowspec.prior.prior import Prior
-from flowspec.sim.galaxy.simulator import GalaxySimulator
+from flowspec.sim.simulator import Perturbed, Simulated, Simulator
 
 SHARES = (0.25, 0.15, 0.15)  # of spectra with coarser pixels, a shorter range, a gap
 COARSEST = 4  # pixels of the grid in the widest foreign pixel
 LONGEST = 0.45  # share of the grid that a shorter range or a gap leaves out at most
 
 
-class Varied(eqx.Module):
+class Varied(Perturbed):
     """A simulator whose spectra lack stretches, or have coarser pixels resampled to its grid.
 
     A network trained on it accepts other spectrographs of the same range: it has met noise that
@@ -25,30 +22,13 @@ class Varied(eqx.Module):
         simulator: Of full spectra.
     """
 
-    simulator: GalaxySimulator
+    simulator: Simulator
 
-    @property
-    def prior(self) -> Prior:
-        """Of the simulator."""
-        return self.simulator.prior
-
-    @property
-    def wave(self) -> np.ndarray:
-        """Pixel centres in angstrom [pixels]."""
-        return self.simulator.wave
-
-    @property
-    def description(self) -> str:
-        """For the record of a model."""
-        return f"Varied {getattr(self.simulator, 'description', type(self.simulator).__name__)}"
-
-    def draw(
-        self, key: PRNGKeyArray, n: int
-    ) -> tuple[Float[Array, "n params"], Float[Array, "n pixels"], Float[Array, "n pixels"]]:
-        """As `GalaxySimulator.draw`."""
-        own, others = jr.split(key)
-        theta, flux, ivar = self.simulator.draw(own, n)
-        return theta, *jax.vmap(foreign)(jr.split(others, n), flux, ivar)
+    def perturbed(self, key: PRNGKeyArray, simulated: Simulated) -> Simulated:
+        """Spectra already made, as other spectrographs would have seen them."""
+        flux, ivar = simulated.data
+        seen = jax.vmap(foreign)(jr.split(key, len(flux)), flux, ivar)
+        return simulated._replace(data=seen)
 
 
 def foreign(

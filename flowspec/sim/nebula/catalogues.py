@@ -11,6 +11,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from flowspec.data.frame import LineSet
 from flowspec.data.line_grid import LineGrid
 from flowspec.data.line_names import WAVES, canonical
 from flowspec.data.lines import Lines
@@ -20,6 +21,7 @@ from flowspec.sim.galaxy import dust
 from flowspec.sim.nebula.interpolate import Regular, Scattered, interpolator, leave_one_out
 from flowspec.sim.nebula.likelihood import log_likelihood
 from flowspec.sim.nebula.noise import ObservedNoise, draw_noise, observe
+from flowspec.sim.simulator import Simulated, Simulator
 
 DEREDDENED = 0.3  # share of the simulated catalogues that are corrected for dust
 LAWS = {"cardelli": dust.cardelli, "calzetti": dust.calzetti}
@@ -49,7 +51,7 @@ class Catalogue(NamedTuple):
     dereddened: Float[Array, " n"]
 
 
-class NebulaSimulator(eqx.Module):
+class NebulaSimulator(Simulator):
     """Line fluxes of nebulae with gaps, limits and errors of catalogues.
 
     Parameters are those of the grids, then ``av``, the attenuation at 5500 angstrom in magnitudes
@@ -129,6 +131,16 @@ class NebulaSimulator(eqx.Module):
         self.own = _own(self.priors[0].names, mixed)
 
     @property
+    def frame(self) -> LineSet:
+        """The lines, with errors, gaps and limits."""
+        return LineSet(self.lines)
+
+    @property
+    def takes_noise(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters."""
         return self.priors[0].names
@@ -152,20 +164,24 @@ class NebulaSimulator(eqx.Module):
         ratio, model_err = self.ratios(theta, source, dereddened)
         return log_likelihood(flux, err, state, ratio, model_err)
 
-    def with_noise(self, obs: Lines, *, dereddened: bool = False) -> "NebulaSimulator":
+    def with_noise(
+        self, obs: Lines, *, exact: bool = False, dereddened: bool = False
+    ) -> "NebulaSimulator":
         """The same nebulae with the errors, gaps and limits of random rows of a catalogue
-        (`flowspec.sim.nebula.noise.ObservedNoise`), all corrected for dust or none.
+        (`flowspec.sim.nebula.noise.ObservedNoise`), as many corrected for dust as of these.
 
         Args:
             obs: Rows of a catalogue, without labels.
-            dereddened: Whether its fluxes are corrected for dust.
+            exact: Whether the errors are those of the catalogue alone: they always are.
+            dereddened: Whether all fluxes are corrected for dust, whatever the rows say.
 
         Raises:
             ValueError: If no row has a line that the simulator knows.
         """
-        bit = jnp.float32(dereddened)
+        del exact
+        bit = jnp.float32(1.0 if dereddened else obs.dereddened.mean())
         theta, source, _ = self.nebulae(jr.key(0), _TYPICAL)
-        flux, _ = jax.vmap(self.ratios, (0, 0, None))(theta, source, bit)
+        flux, _ = jax.vmap(self.ratios, (0, 0, None))(theta, source, jnp.round(bit))
         typical = np.median(np.asarray(flux), axis=0)
         noise = ObservedNoise.of(obs.select(self.lines), typical, REFERENCE)
         return eqx.tree_at(
@@ -173,6 +189,11 @@ class NebulaSimulator(eqx.Module):
         )
 
     def draw(self, key: PRNGKeyArray, n: int) -> Catalogue:
+        """Draw `n` nebulae, as `simulate`, one column after the other."""
+        theta, source, data = self.simulate(key, n)
+        return Catalogue(theta, source, *data)
+
+    def simulate(self, key: PRNGKeyArray, n: int) -> Simulated:
         """Draw `n` nebulae, every source as likely, and what a catalogue says of each."""
         theta, source, (dust_key, noise, pixel) = self.nebulae(key, n)
         dereddened = jr.bernoulli(dust_key, self.dereddened, (n,)).astype(theta.dtype)
@@ -180,7 +201,7 @@ class NebulaSimulator(eqx.Module):
         of_object = draw_noise if self.noise is None else self.noise.draw
         others = jax.vmap(of_object)(jr.split(noise, n), jnp.roll(flux, 1, axis=0))
         seen = jax.vmap(observe)(jr.split(pixel, n), flux, err, others)
-        return Catalogue(theta, source, *seen, dereddened)
+        return Simulated(theta, source, (*seen, dereddened))
 
     def nebulae(self, key: PRNGKeyArray, n: int):
         """Parameters, sources, and the keys of dust, noise and fluxes."""

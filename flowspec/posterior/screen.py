@@ -1,42 +1,11 @@
 """Quality flags: named bits that say why a row should be looked at twice."""
 
-from enum import IntFlag
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 _ARRAYS = ("mean", "whiten", "distances")
-
-
-class Flag(IntFlag):
-    """Bits of the column ``flags``; 0 is a row without reservations."""
-
-    NO_DATA = 1
-    """No good pixel on the model's grid: the posterior is the prior."""
-    LITTLE_COVERAGE = 2
-    """Good pixels span less than three quarters of the model's wavelengths."""
-    FEW_PIXELS = 4
-    """Less than half of the model's pixels are good."""
-    AT_PRIOR_EDGE = 8
-    """Over 30 % of the posterior of some parameter lies within 1 % of one of its prior limits."""
-    MULTIMODAL_REDSHIFT = 16
-    """Over 10 % of the posterior is in a second peak: another redshift, not just a broad range."""
-    OUT_OF_DISTRIBUTION = 32
-    """The spectrum's summary is further from the simulations' than 99.9 % of simulations are."""
-    UNSURE_REDSHIFT = 64
-    """The best redshift is right to within 0.01 with a probability below 0.9."""
-
-    @classmethod
-    def describe(cls, value: int) -> str:
-        """Names of the bits set, comma separated, as in ``at_prior_edge,multimodal_redshift``."""
-        return ",".join(flag.name.lower() for flag in cls if flag & value)
-
-    @classmethod
-    def describe_all(cls, values: Int[np.ndarray, " batch"]) -> list[str]:
-        """`describe` of many, which are mostly alike."""
-        names = {value: cls.describe(value) for value in np.unique(values).tolist()}
-        return [names[value] for value in values.tolist()]
 
 
 class Screen(eqx.Module):

@@ -1,0 +1,17 @@
+"""Densities by name: what an architecture or a model file may ask for."""
+
+from flowspec.model.density import Density
+from flowspec.model.flow import Flow
+
+DENSITIES: dict[str, type[Density]] = {"flow": Flow}
+
+
+def density_of(name: str) -> type[Density]:
+    """The density of a name in `DENSITIES`.
+
+    Raises:
+        ValueError: On an unknown name.
+    """
+    if name not in DENSITIES:
+        raise ValueError(f"expected a density among {sorted(DENSITIES)}; got {name!r}")
+    return DENSITIES[name]

@@ -1,0 +1,200 @@
+"""What a simulator is: from random keys to parameters and the data that they give."""
+
+from abc import abstractmethod
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.random as jr
+import numpy as np
+from equinox import AbstractVar
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from flowspec.data.frame import Frame
+from flowspec.data.observation import Observation
+from flowspec.prior.prior import Prior
+
+ONE = ("galaxy",)  # sources of a simulator of one kind of object
+_AT_ONCE = 256
+
+
+class Simulated(NamedTuple):
+    """Simulations, a row each.
+
+    Attributes:
+        theta: Parameters [n, params].
+        source: Number of the source that each row comes from [n].
+        data: Arrays of the simulator's frame: of spectra flux and inverse variance.
+    """
+
+    theta: Float[Array, "n params"]
+    source: Int[Array, " n"]
+    data: tuple[Array, ...]
+
+
+class Simulator(eqx.Module):
+    """Parameters drawn from a prior, and data for them: pure functions of a key.
+
+    A simulator of one's own needs `priors`, `sources`, `frame` and `simulate`; everything else has
+    a default. Its arrays are leaves of the PyTree, so that a compiled step takes them as arguments.
+
+    Attributes:
+        priors: Of the parameters, for each source; all of the same names.
+        sources: Names of what may have made the data, such as what ionises a nebula.
+        frame: Of the data.
+    """
+
+    priors: AbstractVar[tuple[Prior, ...]]
+    sources: AbstractVar[tuple[str, ...]]
+    frame: AbstractVar[Frame]
+
+    @abstractmethod
+    def simulate(self, key: PRNGKeyArray, n: int) -> Simulated:
+        """Draw `n` rows; traceable by JAX."""
+
+    def batch(self, key: PRNGKeyArray, step: Int[Array, ""], n: int) -> Simulated:
+        """The rows of one training step: fresh ones, never seen before or again."""
+        return self.simulate(jr.fold_in(key, step), n)
+
+    def draw(self, key: PRNGKeyArray, n: int) -> tuple[Array, ...]:
+        """Parameters and data of `n` rows, one after the other: ``theta, flux, ivar``."""
+        theta, _, data = self.simulate(key, n)
+        return theta, *data
+
+    @property
+    def takes_noise(self) -> bool:
+        """Whether `with_noise` gives the noise of observations to simulations."""
+        return False
+
+    def with_noise(self, obs: Observation, *, exact: bool = False) -> "Simulator":
+        """The same simulator with its noise drawn from observations.
+
+        Args:
+            obs: Observations.
+            exact: With their noise alone, instead of a wider range.
+
+        Raises:
+            ValueError: If the simulator has no noise of its own to exchange.
+        """
+        raise ValueError(f"expected a simulator that can take the noise of observations; got "
+                         f"{self.description}")
+
+    def held_out(self, n: int) -> "tuple[Simulator, Simulator | None]":
+        """What to train on, and a set of `n` rows to validate on, or None: draw fresh ones."""
+        del n
+        return self, None
+
+    def rows(self) -> Simulated:
+        """All rows of a set of simulations.
+
+        Raises:
+            ValueError: If there is no such set, but fresh simulations without end.
+        """
+        raise ValueError(f"expected a set of simulations; got {self.description}")
+
+    def log_likelihood(
+        self, theta: Float[Array, " params"], source: Int[Array, ""], *data: Array
+    ) -> Float[Array, ""]:
+        """``ln p(data | theta, source)`` of one row, traceable by JAX.
+
+        Raises:
+            ValueError: If it is not known.
+        """
+        raise ValueError(f"expected a simulator with an explicit likelihood; got "
+                         f"{self.description}")
+
+    @property
+    def description(self) -> str:
+        """For the record of a model."""
+        return type(self).__name__
+
+
+class Perturbed(Simulator):
+    """A simulator whose rows are changed after they were made.
+
+    Attributes:
+        simulator: What makes them.
+    """
+
+    simulator: AbstractVar[Simulator]
+
+    @abstractmethod
+    def perturbed(self, key: PRNGKeyArray, simulated: Simulated) -> Simulated:
+        """Rows already made, changed."""
+
+    @property
+    def priors(self) -> tuple[Prior, ...]:
+        """Those of the simulator."""
+        return self.simulator.priors
+
+    @property
+    def prior(self) -> Prior:
+        """The prior of the first source."""
+        return self.priors[0]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Those of the simulator."""
+        return self.simulator.sources
+
+    @property
+    def frame(self) -> Frame:
+        """That of the simulator."""
+        return self.simulator.frame
+
+    @property
+    def description(self) -> str:
+        """For the record of a model."""
+        return f"{type(self).__name__} {self.simulator.description}"
+
+    def simulate(self, key: PRNGKeyArray, n: int) -> Simulated:
+        """The simulator's rows, changed."""
+        own, others = jr.split(key)
+        return self.perturbed(others, self.simulator.simulate(own, n))
+
+    def batch(self, key: PRNGKeyArray, step: Int[Array, ""], n: int) -> Simulated:
+        """The simulator's rows of one training step, changed."""
+        others = jr.fold_in(jr.fold_in(key, 1), step)
+        return self.perturbed(others, self.simulator.batch(key, step, n))
+
+    @property
+    def takes_noise(self) -> bool:
+        """Whether the simulator does."""
+        return self.simulator.takes_noise
+
+    def with_noise(self, obs: Observation, *, exact: bool = False) -> "Perturbed":
+        """The same changes to the simulator with the noise of observations."""
+        return self._around(self.simulator.with_noise(obs, exact=exact))
+
+    def held_out(self, n: int) -> "tuple[Simulator, Simulator | None]":
+        """The same changes to both parts of a set."""
+        rest, held = self.simulator.held_out(n)
+        return self._around(rest), None if held is None else self._around(held)
+
+    def rows(self) -> Simulated:
+        """All rows of the simulator's set, changed, always in the same way."""
+        return self.perturbed(jr.key(0), self.simulator.rows())
+
+    def _around(self, simulator: Simulator) -> "Perturbed":
+        return eqx.tree_at(lambda s: s.simulator, self, simulator)
+
+
+def simulate_many(sim: Simulator, key: PRNGKeyArray, n: int) -> Simulated:
+    """`n` simulations on the host, drawn in jitted parts."""
+    parts = [_simulate(sim, jr.fold_in(key, i)) for i in range(-(-n // _AT_ONCE))]
+
+    def joined(arrays) -> np.ndarray:
+        return np.concatenate([np.asarray(a) for a in arrays])[:n]
+
+    theta, source, data = zip(*parts, strict=True)
+    return Simulated(joined(theta), joined(source), tuple(map(joined, zip(*data, strict=True))))
+
+
+def draw_many(sim: Simulator, key: PRNGKeyArray, n: int) -> tuple[np.ndarray, ...]:
+    """`Simulator.draw` of any number of rows, to the host: ``theta, flux, ivar`` of spectra."""
+    theta, _, data = simulate_many(sim, key, n)
+    return theta, *data
+
+
+@eqx.filter_jit
+def _simulate(sim, key):
+    return sim.simulate(key, _AT_ONCE)
