@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -49,6 +50,7 @@ def fit(
     start: Posterior | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
+    loss: Callable | None = None,
     adapt: str = "none",
     adaptation: Adaptation = Adaptation(),  # noqa: B008 - frozen
     dereddened: bool = False,
@@ -68,6 +70,7 @@ def fit(
             of from scratch; its architecture is kept.
         checkpoint: File to resume from if it exists, and to write while training.
         progress: Whether to show a progress bar.
+        loss: Of ``model, key, simulated``, to train with instead of `Model.loss`.
         adapt: "none"; or how to adapt to `obs` after the training, see `adapt`.
         adaptation: Steps and the like of that.
         dereddened: Of line fluxes, whether all of `obs` are corrected for dust.
@@ -91,8 +94,9 @@ def fit(
         model = continued(start, sim)
     fresh = simulate_many(sim, keys[0], training.validation) if held is None else held.rows()
     model, history = train(
-        model, training_set, fresh, training, keys[3], checkpoint=checkpoint, progress=progress
-    )
+        model, training_set, fresh, training, keys[3],
+        checkpoint=checkpoint, progress=progress, loss=loss,
+    )  # fmt: skip
     provenance = _account(sim, seed, training, began, start, history)
     posterior = _unjudged(model, provenance)
     if adapt == "none":

@@ -43,14 +43,14 @@ def redshift_attribution(
         ValueError: If the model has no redshift, or a window holds none or all of its bins.
     """
     model = posterior.model
-    if model.redshift is None:
+    if model.space.redshift is None:
         raise ValueError(f"expected a model with a redshift; got parameters {posterior.names}")
     obs = on_grid(obs, posterior.wave)
     flux, ivar = jnp.asarray(obs.flux), jnp.asarray(obs.ivar)
-    edges = model.redshift.all_edges()
+    edges = model.space.redshift.all_edges()
     centre = 0.5 * (edges[1:] + edges[:-1])
     if z is None:
-        z = centre[np.asarray(model.embed(flux, ivar).logits.argmax(-1))]
+        z = centre[np.asarray(_bin_logits(model, flux, ivar).argmax(-1))]
     near = np.abs(centre - np.asarray(z)[:, None]) <= half
     if near.all(1).any() or not near.any(1).all():
         raise ValueError(
@@ -103,9 +103,17 @@ def log_odds(
     near: Bool[Array, "batch bins"],
 ) -> Float[Array, " batch"]:
     """Log of the probability of some redshift bins over that of all others."""
-    logits = model.embed(flux, ivar).logits
+    logits = _bin_logits(model, flux, ivar)
     inside = jax.nn.logsumexp(jnp.where(near, logits, -jnp.inf), axis=-1)
     return inside - jax.nn.logsumexp(jnp.where(near, -jnp.inf, logits), axis=-1)
+
+
+@eqx.filter_jit
+def _bin_logits(model, flux, ivar):
+    """Of the redshift bins, over all sources."""
+    logits = model.embed(flux, ivar).logits
+    shape = len(flux), len(model.space.sources), model.space.bins
+    return jax.nn.logsumexp(jax.nn.log_softmax(logits).reshape(shape), axis=1)
 
 
 @eqx.filter_jit

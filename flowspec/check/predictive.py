@@ -71,7 +71,7 @@ def predict(
 
     Args:
         sim: What the posterior was trained on.
-        theta: Draws of the posterior, such as those of `LinePosterior.sample_sources` or `refine`.
+        theta: Draws of the posterior, such as those of `Posterior.sample_sources` or `refine`.
         source: Number of the source of each.
         obs: Rows of a catalogue; lines of the result are those of `sim`.
         used: The same rows with the lines that the draws were made of, which alone fix the scale;
@@ -137,7 +137,9 @@ def without(obs: Lines, line: str) -> Lines:
     """The catalogue as if `line`, and whatever sum shares a line with it, had not been observed."""
     shared = np.array([bool({*parts(line)} & {*parts(other)}) for other in obs.lines])
     state = np.where(shared, int(State.ABSENT), obs.state)
-    return of_states(obs.lines, obs.flux, obs.err, state, obs.names)
+    return of_states(
+        obs.lines, obs.flux, obs.err, state, obs.names, dereddened=obs.dereddened
+    )
 
 
 def report(found: Predictive, obs: Lines, lines: tuple[str, ...]) -> Table:

@@ -86,7 +86,7 @@ def simulator_of(posterior: Posterior, name: str) -> GalaxySimulator:
         wave = make().wave
         same = wave.shape == posterior.wave.shape and np.allclose(wave, posterior.wave, rtol=1e-6)
         if same and "GalaxySimulator" in described:
-            return GalaxySimulator(instrument, prior=posterior.model.prior)
+            return GalaxySimulator(instrument, prior=posterior.model.space.priors[0])
     raise ValueError(
         f"{name}: expected a model of GalaxySimulator on the grid of {' or '.join(INSTRUMENTS)}; "
         f"got one of {described}: give simulations with known truth (--simulations)"
@@ -104,8 +104,9 @@ def simulated(sim, n: int, seed: int) -> tuple[np.ndarray, Spectra]:
 
 def prior_box(posterior: Posterior, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper ends [params] of the box that holds the prior."""
-    low, high = posterior.model.prior.bounds(theta)
-    return np.asarray(low).min(0), np.asarray(high).max(0)
+    ends = [prior.bounds(theta) for prior in posterior.model.space.priors]
+    low, high = (np.stack([np.asarray(end[i]) for end in ends]) for i in (0, 1))
+    return low.min((0, 1)), high.max((0, 1))
 
 
 def print_report(table) -> None:

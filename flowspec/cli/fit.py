@@ -15,11 +15,10 @@ from flowspec.cli.outputs import check_file
 from flowspec.cli.simulate import galaxies
 from flowspec.data.lines import Lines
 from flowspec.data.spectra import Spectra
-from flowspec.fitting import fit
+from flowspec.fitting import adapt, continued, fit
 from flowspec.io import read, read_lines, read_simulations
 from flowspec.io.hdf5 import opened
 from flowspec.io.source import blaming
-from flowspec.line_fitting import fit_lines
 from flowspec.posterior.load import load
 from flowspec.prior.prior import Prior
 from flowspec.sim.instrument.varied import Varied
@@ -42,8 +41,7 @@ def run(args: Namespace) -> None:
         check_file(args.checkpoint, inputs=[*observed, args.output])
     if (args.population or args.varied) and args.simulations:
         raise ValueError("expected --population and --varied only with --instrument")
-    make = fit_lines if args.grid or args.lines else fit
-    if make is fit_lines:
+    if args.grid or args.lines:
         sim = nebulae(args)
     elif args.instrument:
         sim = galaxies(args.instrument, args.observed, reading(args), args.population)
@@ -56,15 +54,19 @@ def run(args: Namespace) -> None:
     given = {f.name: getattr(args, f.name) for f in fields(Training) if hasattr(args, f.name)}
     training = Training(**given)
     start = load(args.start) if args.start else None
-    options = {"training": training, "start": start, "checkpoint": args.checkpoint}
-    if args.adapt != "none":
-        options |= {"obs": _observed(args), "adapt": args.adapt,
-                    "adaptation": Adaptation(steps=args.adapt_steps)}
-    posterior = make(sim, seed=args.seed, **options)
+    options = {"seed": args.seed, "training": training}
+    adapting = {"adaptation": Adaptation(steps=args.adapt_steps)}
+    if args.adapt != "none" and start is not None and training.steps == 0:
+        continued(start, sim)  # whether it is of this simulator
+        posterior = adapt(start, sim, _observed(args), args.adapt, **options, **adapting)
+    else:
+        if args.adapt != "none":
+            options |= {"obs": _observed(args), "adapt": args.adapt} | adapting
+        posterior = fit(sim, start=start, checkpoint=args.checkpoint, **options)
     posterior.save(args.output)
     if best := posterior.provenance["history"]:
         log.info("%s: best validation loss %.3f", args.output, min(row[-1] for row in best))
-    if record := posterior.provenance["adaptation"]:
+    if record := posterior.provenance.get("adaptation"):
         log.info("%s: adaptation %s (%s)", args.output, record["method"], record["reason"])
 
 

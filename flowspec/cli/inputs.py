@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from flowspec.data.frame import on_grid
+from flowspec.data.lines import Lines
 from flowspec.data.spectra import Spectra
-from flowspec.io import read, stream
+from flowspec.io import read, read_lines, stream, stream_lines
 from flowspec.io.source import is_hdf5
 
+_LINE_ROWS = 8192  # at once: 500 draws of four parameters are 66 MB
 _AT_ONCE = 256  # rows of a file: those of MOONS on their own grid are 25 MB
 
 
@@ -48,6 +50,26 @@ def blocks(
             waiting.append(piece)
     if waiting:
         yield Spectra.concatenate(waiting)
+
+
+def line_blocks(
+    patterns: Iterable[str], columns: dict, suffix: str | None
+) -> Iterator[Lines]:
+    """All rows of all line catalogues, a file at a time, HDF5 in blocks of `_LINE_ROWS`.
+
+    Args:
+        patterns: Files or patterns.
+        columns: Role of a column to its name, see `flowspec.read_lines`.
+        suffix: Of the columns of fluxes, see there.
+
+    Raises:
+        ValueError: If a pattern matches no file, or one is no catalogue.
+    """
+    for path in expanded(patterns):
+        if is_hdf5(path):
+            yield from stream_lines(path, _LINE_ROWS)
+        else:
+            yield read_lines(path, columns=columns, suffix=suffix)
 
 
 def _parts(patterns, wave, options, rows) -> Iterator[Spectra]:

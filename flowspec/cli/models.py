@@ -3,7 +3,6 @@
 from argparse import Namespace
 from pathlib import Path
 
-from flowspec.posterior.line_posterior import LinePosterior
 from flowspec.posterior.load import load, shipped
 from flowspec.posterior.posterior import Posterior
 
@@ -26,16 +25,18 @@ def run(args: Namespace) -> None:
             print(f"  {title:<12}{text}")
 
 
-def described(posterior: Posterior | LinePosterior) -> dict[str, str]:
+def described(posterior: Posterior) -> dict[str, str]:
     """Title to text: grid or lines, parameters with priors, simulator, training."""
     made = posterior.provenance
     training = made.get("training", {})
-    if isinstance(posterior, LinePosterior):
-        lines = {"lines": " ".join(posterior.lines), "sources": " ".join(posterior.sources)}
-        prior = posterior.model.priors[0]
-    else:
-        wave, prior = posterior.wave, posterior.model.prior
+    frame, prior = posterior.model.frame, posterior.model.space.priors[0]
+    if frame.kind == "pixels":
+        wave = frame.wave
         lines = {"wavelengths": f"{wave[0]:.0f}-{wave[-1]:.0f} A (vacuum), {len(wave)} pixels"}
+    else:
+        lines = {frame.kind: " ".join(frame.key)}
+    if len(posterior.sources) > 1:
+        lines["sources"] = " ".join(posterior.sources)
     for name, config in prior.config()["distributions"].items():
         numbers = [f"{value:g}" for key, value in config.items() if key != "distribution"]
         beyond = f", of {name} - {prior.relative[name]}" if name in prior.relative else ""

@@ -1,34 +1,38 @@
-"""`flowspec predict`: spectra and a model in, a table of results out."""
+"""`flowspec predict`: spectra or line catalogues and a model in, a table of results out."""
 
 import logging
 import time
 from argparse import Namespace
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 
 import numpy as np
 from astropy.table import QTable, vstack
 from tqdm import tqdm
 
-from flowspec.cli import predict_lines
-from flowspec.cli.inputs import blocks, expanded, reading
+from flowspec.cli.inputs import blocks, expanded, line_blocks, reading
 from flowspec.cli.outputs import TABLES, check_file, write_table
 from flowspec.data.flags import Flag
+from flowspec.data.observation import Observation
+from flowspec.io.results import TableWriter
 from flowspec.io.samples import SampleWriter
 from flowspec.io.source import blaming
-from flowspec.posterior.line_posterior import LinePosterior
 from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
 from flowspec.prior.galaxies import Population
 
 log = logging.getLogger("flowspec")
+# What only spectra, and only lines, are read with.
+_OPTIONS = {"pixels": ("flux_unit", "wave_unit", "air"), "lines": ("dereddened", "suffix")}
+_WORDS = {"pixels": "spectra", "lines": "lines"}
 
 
 def run(args: Namespace) -> None:
     """Write the table, and the samples if asked for.
 
     Raises:
-        ValueError: If no spectrum has usable data, or an argument is wrong.
+        ValueError: If no row has usable data, or an argument is wrong.
         OSError: If an output cannot be written.
     """
     start = time.perf_counter()
@@ -37,24 +41,48 @@ def run(args: Namespace) -> None:
     if args.samples:
         check_file(args.samples, inputs=[*inputs, args.output])
     posterior = load(args.model)
-    if isinstance(posterior, LinePosterior):
-        predict_lines.run(args, posterior)
-        return
-    if args.dereddened or args.suffix:
-        raise ValueError("expected --dereddened and --suffix only with a model of lines")
-    check_file(args.output, endings=TABLES)
-    loaded = time.perf_counter()
+    options = _options(args, posterior)
+    loaded, rows = time.perf_counter(), 0
     about = {"model": args.model, "seed": args.seed, "flowspec": version("flowspec")}
     with _samples_file(args, posterior, about) as samples:
-        table = _table(args, posterior, samples)
-        _judge(table)
-        table.meta |= about | {"samples": args.num_samples}
-        write_table(table, args.output)  # within: without the table there are no samples either
+        # within: without the table there are no samples either
+        with _table_file(args, about) as append, tqdm(unit="rows", disable=None) as bar:
+            for obs in _observations(args, posterior):
+                table, draws = posterior.summarize(obs, **options, first=rows)
+                append(table)
+                if samples is not None:
+                    samples.append(obs.names, draws)
+                rows += len(obs)
+                bar.update(len(obs))
     seconds = time.perf_counter() - loaded
     log.info(
-        "%d spectra in %.1f s, %.2g s per spectrum; %.1f s to load the model",
-        len(table), seconds, seconds / len(table), loaded - start,
+        "%d rows in %.1f s, %.2g s per row; %.1f s to load the model",
+        rows, seconds, seconds / max(rows, 1), loaded - start,
     )  # fmt: skip
+
+
+def _options(args: Namespace, posterior: Posterior) -> dict:
+    """Of `Posterior.summarize`, after options that the model's data do not have are refused."""
+    kind = posterior.model.frame.kind
+    if kind not in _OPTIONS:
+        raise ValueError(f"{args.model}: expected a model of spectra or lines; got one of {kind}")
+    for other in set(_OPTIONS) - {kind}:
+        for option in _OPTIONS[other]:
+            if getattr(args, option):
+                raise ValueError(f"expected --{option.replace('_', '-')} only with a model of "
+                                 f"{_WORDS[other]}; got a model of {_WORDS[kind]}")
+    options = {"n": args.num_samples, "seed": args.seed, "with_samples": True}
+    options["dereddened"] = args.dereddened
+    if args.population:
+        with blaming(args.model):
+            options["population"] = Population(posterior.model.space.priors[0])
+    return options
+
+
+def _observations(args: Namespace, posterior: Posterior) -> Iterator[Observation]:
+    if posterior.model.frame.kind == "lines":
+        return line_blocks(args.spectra, dict(args.columns), args.suffix)
+    return blocks(args.spectra, posterior.wave, reading(args))
 
 
 def _samples_file(args: Namespace, posterior: Posterior, about: dict):
@@ -63,25 +91,24 @@ def _samples_file(args: Namespace, posterior: Posterior, about: dict):
     return SampleWriter(args.samples, posterior.names, args.num_samples, about)
 
 
-def _table(args: Namespace, posterior: Posterior, samples: SampleWriter | None) -> QTable:
-    tables, first = [], 0
-    options = {"n": args.num_samples, "seed": args.seed, "with_samples": True}
-    if args.population:
-        with blaming(args.model):
-            options["population"] = Population(posterior.model.prior)
-    with tqdm(unit="spectra", disable=None) as bar:
-        for obs in blocks(args.spectra, posterior.wave, reading(args)):
-            table, draws = posterior.summarize(obs, **options, first=first)
-            tables.append(table)
-            if samples is not None:
-                samples.append(obs.names, draws)
-            first += len(obs)
-            bar.update(len(obs))
-    return vstack(tables, metadata_conflicts="silent")
+@contextmanager
+def _table_file(args: Namespace, about: dict):
+    """What appends a table: to memory for ECSV and FITS, to the file for HDF5."""
+    about = about | {"samples": args.num_samples, "dereddened": args.dereddened}
+    if args.output.endswith(".h5"):
+        with TableWriter(args.output, about) as writer:
+            yield writer.append
+        return
+    tables: list[QTable] = []
+    yield tables.append
+    table = vstack(tables, metadata_conflicts="silent")
+    _judge(table)
+    table.meta |= about
+    write_table(table, args.output)
 
 
 def _judge(table: QTable) -> None:
-    """Say which spectra have no usable data.
+    """Say which rows have no usable data.
 
     Raises:
         ValueError: If none has.
@@ -94,4 +121,4 @@ def _judge(table: QTable) -> None:
     if len(bad) == len(table):
         more = f" (and {len(bad) - 1} more without usable data)" if len(bad) > 1 else ""
         raise ValueError(f"{reason}{more}")
-    log.warning("%d of %d spectra have no usable data, such as %s", len(bad), len(table), reason)
+    log.warning("%d of %d rows have no usable data, such as %s", len(bad), len(table), reason)

@@ -44,6 +44,7 @@ def train(
     *,
     checkpoint: str | Path | None = None,
     progress: bool = True,
+    loss: Callable | None = None,
     last: bool = False,
 ) -> tuple[eqx.Module, Float[np.ndarray, "evaluations 3"]]:
     """Train a model; the result is the one with the best loss on the validation set.
@@ -60,6 +61,8 @@ def train(
         key: Random key.
         checkpoint: File to resume from, if it exists, and to write at every evaluation.
         progress: Whether to show a progress bar with the loss and the time left.
+        loss: Of ``model, key, simulated``, instead of `Model.loss`; on the validation set it is always
+            ``model.validation_loss``.
         last: Return the last model instead of the best on the validation set.
 
     Returns:
@@ -79,7 +82,7 @@ def train(
         state = load_checkpoint(checkpoint, state, digest)
     validation = jax.tree.map(jnp.asarray, validation)
     state, validation = jax.device_put((state, validation), devices.replicated(mesh))
-    step = make_step(simulator, static, optimiser, config, mesh, key)
+    step = make_step(simulator, static, optimiser, config, mesh, key, loss)
     evaluate = make_evaluate(static, config, mesh, key)
     bar = tqdm(total=config.steps, disable=not progress, unit="step", initial=int(state.step))
     with bar:
@@ -110,8 +113,9 @@ def first_state(params: eqx.Module, optimiser: optax.GradientTransformation, row
 
 
 def make_step(
-    simulator: Simulator, static, optimiser, config: Training, mesh, key: PRNGKeyArray
-) -> Callable:
+    simulator: Simulator, static, optimiser, config: Training, mesh, key: PRNGKeyArray,
+    loss: Callable | None = None,
+) -> Callable:  # fmt: skip
     """Jitted ``state -> state, loss``: simulate, differentiate, update, wherever the data lie.
 
     The batch is sharded over the mesh and the state replicated; the compiler inserts the
@@ -128,7 +132,8 @@ def make_step(
         own = jr.fold_in(jr.fold_in(key, _LOSS), state.step)
 
         def loss_of(params):
-            return eqx.combine(params, static).loss(own, batch)
+            model = eqx.combine(params, static)
+            return model.loss(own, batch) if loss is None else loss(model, own, batch)
 
         value, gradient = jax.value_and_grad(loss_of)(state.params)
         updates, opt_state = optimiser.update(gradient, state.optimiser, state.params)
