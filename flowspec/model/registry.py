@@ -2,8 +2,9 @@
 
 from flowspec.model.density import Density
 from flowspec.model.flow import Flow
+from flowspec.model.flow_matching import FlowMatching
 
-DENSITIES: dict[str, type[Density]] = {"flow": Flow}
+DENSITIES: dict[str, type[Density]] = {"flow": Flow, "flow-matching": FlowMatching}
 
 
 def density_of(name: str) -> type[Density]:

@@ -123,11 +123,15 @@ class AlignedNetwork(Network):
             self.learn = ChannelCNN(self.learned)
             shape = (self.learned, *self.trial.shape[1:])
             self.learned_trial = self.param("learned_trial", small, shape)
-        self.cnn = PatchCNN(32, min(32, self.pixels), self.summary)
+        self.cnn = self.summary_network()
         self.quality = nn.Dense(32)
         self.logit = [nn.Dense(32), nn.Dense(32), nn.Dense(self.sources)]
         self.mix = [nn.Dense(128), nn.Dense(128), nn.Dense(self.condition_features)]
         self.shortcut = nn.Dense(self.condition_features)
+
+    def summary_network(self) -> nn.Module:
+        """What gives the observed-frame features [batch, summary] from channels [.., channels]."""
+        return PatchCNN(32, min(32, self.pixels), self.summary)
 
     @classmethod
     def made(cls, frame: Pixels, space, sizes: Architecture) -> "AlignedNetwork":

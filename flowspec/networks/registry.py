@@ -3,12 +3,14 @@
 from flowspec.networks.aligned import AlignedNetwork, Architecture
 from flowspec.networks.lines import LineArchitecture, LineNetwork
 from flowspec.networks.network import Network
+from flowspec.networks.transformer import TransformerNetwork
 from flowspec.networks.vector import VectorArchitecture, VectorNetwork
 
 NETWORKS: dict[str, type[Network]] = {
     "aligned": AlignedNetwork,
     "lines": LineNetwork,
     "vector": VectorNetwork,
+    "transformer": TransformerNetwork,
 }
 # What is taken where nothing is asked for, by the kind of the frame.
 DEFAULTS = {"pixels": Architecture(), "lines": LineArchitecture(), "columns": VectorArchitecture()}

@@ -61,8 +61,8 @@ def train(
         key: Random key.
         checkpoint: File to resume from, if it exists, and to write at every evaluation.
         progress: Whether to show a progress bar with the loss and the time left.
-        loss: Of ``model, key, simulated``, instead of `Model.loss`; on the validation set it is always
-            ``model.validation_loss``.
+        loss: Of ``model, key, simulated``, instead of `Model.loss`; on the validation set it is
+            always ``model.validation_loss``.
         last: Return the last model instead of the best on the validation set.
 
     Returns:
