@@ -17,6 +17,7 @@ BENCHMARKS = {
     "real_vandels": 0,
     "calibration": 0,
     "toy_spectra": 1,
+    "doors": 1,
     "throughput": 0,
     "moons": 0,
     "moons_reference": 1,
