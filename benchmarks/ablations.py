@@ -10,11 +10,10 @@ import numpy as np
 import optax
 
 from benchmarks.mtopnet import line_mask, log_step
-from flowspec.train.loop import negative_log_likelihood
 
 
 def line_loss(wave: np.ndarray, highest: float, weight: float):
-    """Negative log likelihood plus `weight` times the mean cross-entropy of lines in good pixels.
+    """Loss of the model plus `weight` times the mean cross-entropy of lines in good pixels.
 
     Args:
         wave: The grid.
@@ -23,7 +22,8 @@ def line_loss(wave: np.ndarray, highest: float, weight: float):
     """
     mask, step = jnp.asarray(line_mask(wave, highest)), log_step(wave)
 
-    def loss(model, theta, flux, ivar):
+    def loss(model, key, simulated):
+        theta, _, (flux, ivar) = simulated
         channels = model.embed(flux, ivar).channels
         network = model.network
         logits = network.apply(model.variables, channels, method="learned_channels")[:, 0]
@@ -33,7 +33,7 @@ def line_loss(wave: np.ndarray, highest: float, weight: float):
         good = ivar > 0
         crossed = optax.sigmoid_binary_cross_entropy(logits, near.astype(flux.dtype))
         lines = (crossed * good).sum() / jnp.maximum(good.sum(), 1)
-        return negative_log_likelihood(model, theta, flux, ivar) + weight * lines
+        return model.loss(key, simulated) + weight * lines
 
     return loss
 
