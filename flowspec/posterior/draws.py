@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, ArrayLike, Float, Int
 from tqdm import tqdm
 
 from flowspec.data.observation import blocks, padded
@@ -114,8 +114,8 @@ def draw(model: Model, chunk: Chunk, n: int, seed: int, first: int) -> Drawn:
 
 
 def log_density(
-    model: Model, chunk: Chunk, theta: Float[Array, "n padded params"],
-    source: Int[np.ndarray, "n padded"],
+    model: Model, chunk: Chunk, theta: Float[ArrayLike, "n padded params"],
+    source: Int[ArrayLike, "n padded"],
 ) -> Float[np.ndarray, "n rows"]:  # fmt: skip
     """Joint log density of parameters and source, ``-inf`` outside the prior of the source.
 
@@ -136,7 +136,7 @@ def log_density(
 
 
 def log_density_free(
-    model: Model, chunk: Chunk, k: Int[np.ndarray, "n rows"], free: Float[Array, "n rows params"]
+    model: Model, chunk: Chunk, k: Int[ArrayLike, "n rows"], free: Float[Array, "n rows params"]
 ) -> Float[np.ndarray, "n rows"]:
     """Log density of unconstrained parameters given their class."""
     condition = _conditions(model, chunk, k)

@@ -11,6 +11,7 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
 # The edges of the unit interval at which single precision can no longer tell 1 - x from 1.
 _EDGE = 1e-7
+_ROUNDING = 1e-5  # of a difference of logarithms of masses and rates in single precision
 
 
 class Prior:
@@ -80,13 +81,27 @@ class Prior:
         self, theta: Float[ArrayLike, "*shape params"]
     ) -> Float[Array, "*shape params"]:
         """Natural log density of each parameter, of a relative one that of the difference."""
-        offsets = self._shear(theta, -1.0)
+        offsets = self._offsets(theta)
         terms = []
         for i, d in enumerate(self.distributions.values()):
             inside = d.support(offsets[..., i])
             safe = jnp.where(inside, offsets[..., i], d.icdf(0.5))  # numpyro warns outside
             terms.append(jnp.where(inside, d.log_prob(safe), -jnp.inf))
         return jnp.stack(terms, axis=-1)
+
+    def _offsets(self, theta: ArrayLike) -> Array:
+        """Parameters as their distributions have them: relative ones as differences.
+
+        A difference of rounded numbers may be as little beyond a limit as they are rounded: it is
+        taken at the limit.
+        """
+        offsets = self._shear(theta, -1.0)
+        for name in self.relative:
+            i = self.names.index(name)
+            x = offsets[..., i]
+            near = jnp.clip(x, *_ends(self.distributions[name]))
+            offsets = offsets.at[..., i].set(jnp.where(jnp.abs(x - near) < _ROUNDING, near, x))
+        return offsets
 
     def to_unconstrained(
         self, theta: Float[ArrayLike, "*shape params"]
@@ -113,7 +128,10 @@ class Prior:
     ) -> Float[Array, "*shape params"]:
         """Inverse of `to_unconstrained`: reals ``[*shape, params]`` to the prior's support."""
         levels = jnp.clip(ndtr(jnp.asarray(free)), _EDGE, 1 - _EDGE)
-        offsets = [d.icdf(levels[..., i]) for i, d in enumerate(self.distributions.values())]
+        offsets = [  # of a logarithmic one the exponential may round across the limit
+            jnp.clip(d.icdf(levels[..., i]), *_ends(d))
+            for i, d in enumerate(self.distributions.values())
+        ]
         return self._shear(jnp.stack(offsets, axis=-1), 1.0)
 
     def bounds(self, theta: Float[ArrayLike, "*shape params"]) -> tuple[Array, Array]:
@@ -121,11 +139,8 @@ class Prior:
 
         They are constants except for relative parameters, whose limits move with their reference.
         """
-        supports = [d.support for d in self.distributions.values()]
-        ends = [
-            jnp.stack([jnp.asarray(getattr(s, f"{side}_bound", inf), float) for s in supports])
-            for side, inf in (("lower", -jnp.inf), ("upper", jnp.inf))
-        ]
+        both = zip(*map(_ends, self.distributions.values()), strict=True)
+        ends = [jnp.stack([jnp.asarray(end, float) for end in side]) for side in both]
         shift = jnp.asarray(theta) - self._shear(theta, -1.0)
         return ends[0] + shift, ends[1] + shift
 
@@ -187,3 +202,10 @@ class Prior:
             i, j = self.names.index(name), self.names.index(reference)
             theta = theta.at[..., i].add(sign * theta[..., j])
         return theta
+
+
+def _ends(distribution: dist.Distribution) -> tuple:
+    """Limits of a distribution, infinite where it has none."""
+    support = distribution.support
+    return tuple(getattr(support, f"{side}_bound", limit)
+                 for side, limit in (("lower", -jnp.inf), ("upper", jnp.inf)))
