@@ -7,9 +7,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from flowspec.data.continuum import continuum
-from flowspec.data.frame import on_grid
 from flowspec.data.line_names import GALAXY_LINES
-from flowspec.data.spectra import Spectra
+from flowspec.data.spectra import Spectra, on_grid
 from flowspec.model.model import Model
 from flowspec.posterior.posterior import Posterior
 

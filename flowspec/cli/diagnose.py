@@ -11,15 +11,18 @@ from flowspec import plots
 from flowspec.check import calibration
 from flowspec.cli import gap, survey
 from flowspec.cli.fit import simulations
+from flowspec.cli.grids import grids as grids_of
 from flowspec.cli.inputs import reading
 from flowspec.cli.outputs import make_folder, save, write_table
+from flowspec.data.observation import Observation
 from flowspec.data.spectra import Spectra
 from flowspec.io import read
 from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
 from flowspec.sim.galaxy.simulator import GalaxySimulator
 from flowspec.sim.instrument.shipped import INSTRUMENTS
-from flowspec.sim.simulator import draw_many
+from flowspec.sim.nebula.catalogues import NebulaSimulator
+from flowspec.sim.simulator import Simulator, simulate_many
 
 LEVELS = np.linspace(0, 1, 51)
 
@@ -53,7 +56,7 @@ def run(args: Namespace) -> None:
     print(f"written to {folder}: calibration.ecsv, calibration.png, recovered.png")
 
 
-def _truths(args: Namespace, posterior: Posterior) -> tuple[np.ndarray, Spectra]:
+def _truths(args: Namespace, posterior: Posterior) -> tuple[np.ndarray, Observation]:
     if args.simulations:
         sim = simulations(args.simulations, reading(args))
         if sim.prior.names != posterior.names:
@@ -63,6 +66,8 @@ def _truths(args: Namespace, posterior: Posterior) -> tuple[np.ndarray, Spectra]
             )
         theta, flux, ivar = (np.asarray(a)[: args.n] for a in (sim.theta, sim.spectra, sim.ivar))
         return theta, Spectra(sim.wave, flux, ivar)
+    if posterior.model.frame.kind == "lines":
+        return simulated(nebulae_of(posterior, args.model, args.grid), args.n, args.seed)
     sim = simulator_of(posterior, args.model)
     if args.noise_from:
         sim = sim.with_noise(read(args.noise_from, **reading(args)))
@@ -82,6 +87,8 @@ def simulator_of(posterior: Posterior, name: str) -> GalaxySimulator:
         ValueError: If it was trained on another one.
     """
     described = str(posterior.provenance.get("simulator"))
+    if posterior.model.frame.kind != "pixels":
+        raise ValueError(f"{name}: expected a model of galaxy spectra; got one of {described}")
     for instrument, make in INSTRUMENTS.items():
         wave = make().wave
         same = wave.shape == posterior.wave.shape and np.allclose(wave, posterior.wave, rtol=1e-6)
@@ -93,13 +100,30 @@ def simulator_of(posterior: Posterior, name: str) -> GalaxySimulator:
     )
 
 
-def simulated(sim, n: int, seed: int) -> tuple[np.ndarray, Spectra]:
-    """`n` fresh simulations: their parameters [n, params] and spectra.
+def nebulae_of(posterior: Posterior, name: str, grids: list[str]) -> NebulaSimulator:
+    """The simulator of line catalogues that a model was trained on, of its grids.
+
+    Raises:
+        ValueError: If grids are missing, or others than the model's.
+    """
+    if not grids and posterior.sources != ("nebula",):
+        raise ValueError(f"{name}: expected the grids of {', '.join(posterior.sources)} "
+                         "(--grid)")
+    sim = NebulaSimulator(grids_of(grids or ["mappings"]), posterior.lines)
+    space = posterior.model.space
+    if sim.sources != space.sources or sim.priors != space.priors:
+        raise ValueError(f"{name}: expected grids of the model's sources and limits; got those of "
+                         f"{', '.join(sim.sources)} (--grid)")
+    return sim
+
+
+def simulated(sim: Simulator, n: int, seed: int) -> tuple[np.ndarray, Observation]:
+    """`n` fresh simulations: their parameters [n, params] and what is observed of them.
 
     The key is none that `flowspec.fit` makes of the same seed.
     """
-    theta, flux, ivar = draw_many(sim, jr.fold_in(jr.key(seed), 0x5EED), n)
-    return theta, Spectra(np.asarray(sim.wave), flux, ivar)
+    theta, _, data = simulate_many(sim, jr.fold_in(jr.key(seed), 0x5EED), n)
+    return theta, sim.frame.observed(*data)
 
 
 def prior_box(posterior: Posterior, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,8 +12,7 @@ from flowspec.adaptation.population import estimate_population, marginals
 from flowspec.cli.inputs import expanded, reading
 from flowspec.cli.outputs import make_folder, save, write_table
 from flowspec.data.continuum import broad_features, noise_of
-from flowspec.data.frame import on_grid
-from flowspec.data.spectra import Spectra
+from flowspec.data.spectra import Spectra, on_grid
 from flowspec.io import read
 from flowspec.plots import gap as plots_domain
 from flowspec.posterior.load import load

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from flowspec.data.frame import on_grid
 from flowspec.data.lines import Lines
-from flowspec.data.spectra import Spectra
+from flowspec.data.spectra import Spectra, on_grid
 from flowspec.io import read, read_lines, stream, stream_lines
 from flowspec.io.source import is_hdf5
 

@@ -4,8 +4,6 @@ A frame is what simulations and observations have in common: the pixels of a spe
 a catalogue, the columns of a table. A model holds one, and a model file describes it.
 """
 
-import logging
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
@@ -16,12 +14,10 @@ from jaxtyping import Bool, Float, Int
 from flowspec.data.continuum import broad_features
 from flowspec.data.flags import Flag
 from flowspec.data.line_features import line_features
-from flowspec.data.lines import Lines, State
+from flowspec.data.lines import Lines, State, of_states
 from flowspec.data.observation import Observation
-from flowspec.data.spectra import Spectra
+from flowspec.data.spectra import Spectra, on_grid
 from flowspec.data.vectors import Vectors
-
-log = logging.getLogger("flowspec")
 
 
 class Frame(ABC):
@@ -48,6 +44,10 @@ class Frame(ABC):
     @abstractmethod
     def arrays(self, obs) -> tuple[np.ndarray, ...]:
         """What the network takes, ``[batch, ...]`` each."""
+
+    @abstractmethod
+    def observed(self, *data) -> Observation:
+        """Arrays, such as a simulator's, as observations: the inverse of `arrays`."""
 
     @abstractmethod
     def judged(self, obs) -> tuple[Int[np.ndarray, " batch"], dict[str, np.ndarray]]:
@@ -136,6 +136,10 @@ class Pixels(Frame):
         obs = on_grid(obs, self.wave)
         return obs.flux, obs.ivar
 
+    def observed(self, flux, ivar) -> Spectra:
+        """Spectra on the grid."""
+        return Spectra(self.wave, np.asarray(flux), np.asarray(ivar))
+
     def judged(self, obs: Spectra) -> tuple[Int[np.ndarray, " batch"], dict[str, np.ndarray]]:
         """No data, little coverage, few pixels; ``snr``."""
         inside = (obs.wave >= self.wave[0]) & (obs.wave <= self.wave[-1])
@@ -190,6 +194,11 @@ class LineSet(Frame):
         obs = obs.select(self.lines)
         return obs.flux, obs.err, obs.state, obs.dereddened.astype(float)
 
+    def observed(self, flux, err, state, dereddened) -> Lines:
+        """Rows of a catalogue."""
+        arrays = (np.asarray(a) for a in (flux, err, state))
+        return of_states(self.lines, *arrays, dereddened=np.asarray(dereddened) > 0.5)
+
     def judged(self, obs: Lines) -> tuple[Int[np.ndarray, " batch"], dict[str, np.ndarray]]:
         """No data; ``lines`` of the model that there are, ``limits`` among them, ``snr``."""
         obs = obs.select(self.lines)
@@ -243,6 +252,11 @@ class Columns(Frame):
         obs = obs.select(self.names)
         return obs.values, obs.err, obs.present
 
+    def observed(self, values, err, present) -> Vectors:
+        """Rows of a table."""
+        given = np.where(np.asarray(present), np.asarray(values), np.nan)
+        return Vectors(given, np.asarray(err), self.names)
+
     def judged(self, obs: Vectors) -> tuple[Int[np.ndarray, " batch"], dict[str, np.ndarray]]:
         """No data, few columns; ``columns`` that there are."""
         count = obs.select(self.names).present.sum(1)
@@ -261,32 +275,3 @@ class Columns(Frame):
 
 
 FRAMES = {frame.kind: frame for frame in (Pixels, LineSet, Columns)}
-
-
-def on_grid(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> Spectra:
-    """Spectra on the model's grid, without pixels of impossible precision.
-
-    An inverse variance over 30 times the median of a spectrum is an accident of its reduction,
-    and would outweigh all other pixels.
-
-    Raises:
-        ValueError: If less than half of the grid is covered.
-    """
-    good = np.where(obs.ivar > 0, obs.ivar, np.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # rows without any data
-        accident = good > 30 * np.nanmedian(good, axis=1, keepdims=True)
-    if accident.any():
-        ivar = np.where(accident, 0, obs.ivar)
-        obs = Spectra(obs.wave, obs.flux, ivar, names=obs.names, notes=obs.notes)
-    if obs.wave.shape == wave.shape and np.allclose(obs.wave, wave, rtol=1e-7):
-        return obs
-    low, high = max(obs.wave[0], wave[0]), min(obs.wave[-1], wave[-1])
-    if np.log(max(high / low, 1)) < 0.5 * np.log(wave[-1] / wave[0]):
-        raise ValueError(
-            f"{obs.names[0]}: expected spectra that cover at least half of the model's "
-            f"{wave[0]:.0f}-{wave[-1]:.0f} A; got {obs.wave[0]:.0f}-{obs.wave[-1]:.0f} A"
-        )
-    log.info("resampling %d spectra from %d to %d pixels", len(obs), len(obs.wave), len(wave))
-    coarser = np.median(np.diff(wave)) > 1.5 * np.median(np.diff(obs.wave))
-    return obs.resample(wave, weighted=bool(coarser))

@@ -1,5 +1,7 @@
 """`Spectra`: a batch of spectra on one wavelength grid, the one data type of flowspec."""
 
+import logging
+import warnings
 from collections.abc import Sequence
 
 import astropy.units as u
@@ -10,6 +12,7 @@ from jaxtyping import Float
 from flowspec.data.observation import labels
 from flowspec.data.regrid import bridged, overlaps, pixel_edges, rebin, shared_pixels
 
+log = logging.getLogger("flowspec")
 FLUX_UNIT = u.Unit("1e-17 erg / (s cm2 AA)")
 _ROWS_AT_ONCE = 64  # in `resample`: a few MB of MOONS spectra; larger blocks are slower
 
@@ -222,6 +225,35 @@ def flux_factor(unit: u.UnitBase, wave) -> np.ndarray:
         raise ValueError(
             f"expected a flux density such as erg/s/cm2/A or Jy; got unit '{unit}'"
         ) from None
+
+
+def on_grid(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> Spectra:
+    """Spectra on the model's grid, without pixels of impossible precision.
+
+    An inverse variance over 30 times the median of a spectrum is an accident of its reduction,
+    and would outweigh all other pixels.
+
+    Raises:
+        ValueError: If less than half of the grid is covered.
+    """
+    good = np.where(obs.ivar > 0, obs.ivar, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # rows without any data
+        accident = good > 30 * np.nanmedian(good, axis=1, keepdims=True)
+    if accident.any():
+        ivar = np.where(accident, 0, obs.ivar)
+        obs = Spectra(obs.wave, obs.flux, ivar, names=obs.names, notes=obs.notes)
+    if obs.wave.shape == wave.shape and np.allclose(obs.wave, wave, rtol=1e-7):
+        return obs
+    low, high = max(obs.wave[0], wave[0]), min(obs.wave[-1], wave[-1])
+    if np.log(max(high / low, 1)) < 0.5 * np.log(wave[-1] / wave[0]):
+        raise ValueError(
+            f"{obs.names[0]}: expected spectra that cover at least half of the model's "
+            f"{wave[0]:.0f}-{wave[-1]:.0f} A; got {obs.wave[0]:.0f}-{obs.wave[-1]:.0f} A"
+        )
+    log.info("resampling %d spectra from %d to %d pixels", len(obs), len(obs.wave), len(wave))
+    coarser = np.median(np.diff(wave)) > 1.5 * np.median(np.diff(obs.wave))
+    return obs.resample(wave, weighted=bool(coarser))
 
 
 def _checked_wave(wave) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from flowspec.data.air import air_to_vacuum as air_to_vacuum
 from flowspec.data.air import vacuum_to_air as vacuum_to_air
-from flowspec.io.files import FORMATS as FORMATS
 from flowspec.io.files import read as read
 from flowspec.io.grids import read_grid as read_grid
 from flowspec.io.hdf5 import Writer as Writer

@@ -16,7 +16,6 @@ from flowspec.io.hdf5 import HDF5_FORMATS
 from flowspec.io.join import common_grid, joined
 from flowspec.io.source import blaming, sniff
 
-FORMATS = FITS_FORMATS + HDF5_FORMATS  # a new format is one entry in either table
 _OPENERS = {"fits": (hdus, FITS_FORMATS), "hdf5": (hdf5, HDF5_FORMATS)}
 
 
@@ -63,8 +62,9 @@ def read(
         ValueError: in one line naming file and cause, where no file can be read.
     """
     options = make_options(columns, flux_unit, wave_unit, air, mask)
-    if format is not None and format not in [f.name for f in FORMATS]:
-        raise ValueError(f"expected format of {', '.join(f.name for f in FORMATS)}; got {format}")
+    known = [f.name for f in (*FITS_FORMATS, *HDF5_FORMATS)]
+    if format is not None and format not in known:
+        raise ValueError(f"expected format of {', '.join(known)}; got {format}")
     paths = _expanded(path)
     labels = _file_labels(paths)
     parts: list[list[Spectra] | ValueError] = []

@@ -197,7 +197,8 @@ def _load_table(hdus, options):
     return build(columns, options, names=row_names(columns), air=says_air(hdu))
 
 
-FITS_FORMATS = (
+# Tried in this order; a format of one's own is one more entry.
+FITS_FORMATS = [
     Format("sdss", _is_sdss, _load_sdss),
     Format("desi", _is_desi, _load_desi),
     Format("muse", _is_muse(1), _load_muse),
@@ -206,4 +207,4 @@ FITS_FORMATS = (
     Format("jades", _is_jades, _load_jades),
     Format("images", _is_images, _load_images),
     Format("table", _is_table_of_spectra, _load_table),
-)
+]

@@ -139,7 +139,7 @@ def _load_columns(file, options):
     return _rows(file, layout, slice(0, layout[1]), options)
 
 
-HDF5_FORMATS = (Format("hdf5", _is_columns, _load_columns),)
+HDF5_FORMATS = [Format("hdf5", _is_columns, _load_columns)]
 
 
 def check_version(file):

@@ -65,6 +65,11 @@ class RedshiftBins:
         return jnp.clip(jnp.expm1(left + width * ndtr(free)), self.low, self.high)
 
 
+def class_of(source: str) -> str:
+    """Kind of a source: ``AGN`` of ``AGN-1.2``."""
+    return source.partition("-")[0]
+
+
 class Coded(NamedTuple):
     """Parameters and source in the space of the densities.
 
@@ -115,6 +120,23 @@ class Space:
     def classes(self) -> int:
         """Number of classes."""
         return len(self.sources) * self.bins
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of sources: what their names begin with, up to a hyphen."""
+        return tuple(dict.fromkeys(map(class_of, self.sources)))
+
+    def only(self, source: str) -> Float[np.ndarray, " classes"]:
+        """What to add to logits for the classes of one source, or kind of sources, alone.
+
+        Raises:
+            ValueError: If there is no such source.
+        """
+        chosen = [source in (name, class_of(name)) for name in self.sources]
+        if not any(chosen):
+            raise ValueError(f"expected a source among {self.sources} or a class among "
+                             f"{self.kinds}; got {source!r}")
+        return np.where(np.repeat(chosen, self.bins), 0.0, -np.inf).astype(np.float32)
 
     def source_of(self, k: Int[ArrayLike, "*batch"]) -> Int[ArrayLike, "*batch"]:
         """Number of the source of a class."""

@@ -26,6 +26,10 @@ class Known(eqx.Module):
     edges: Float[np.ndarray, "rows edges"]
     density: Float[np.ndarray, "rows pieces"]
 
+    def of(self, rows: np.ndarray) -> "Known":
+        """What is known of some rows."""
+        return Known(*(a if len(a) == 1 else a[rows] for a in (self.edges, self.density)))
+
     def tilt(self, rows: int, space: Space) -> Float[np.ndarray, "rows classes"]:
         """Log of the mean factor in the bins of each class, ``-inf`` where it is zero."""
         edges, density = _for_rows(rows, self.edges, self.density)
@@ -42,11 +46,10 @@ class Known(eqx.Module):
 
     def weighed(self, model: Model, chunk: Chunk, drawn: Drawn):
         """Draws, and the log of the factor at each over that of its class."""
-        rows = chunk.rows[: chunk.count]
+        own = self.of(chunk.rows[: chunk.count])
         z = drawn.theta[..., model.space.names.index("z")]
-        everywhere = int(chunk.rows.max()) + 1
-        edges, density = (a[rows] for a in _for_rows(everywhere, self.edges, self.density))
-        tilt = self.tilt(everywhere, model.space)[rows]
+        edges, density = _for_rows(chunk.count, own.edges, own.density)
+        tilt = own.tilt(chunk.count, model.space)
         place = np.stack([np.searchsorted(e, x, "right") - 1
                           for e, x in zip(edges, z.T, strict=True)], axis=1)
         inside = (place >= 0) & (place < density.shape[1])
@@ -130,13 +133,12 @@ def _checked(known: Known) -> Known:
 
 
 def _for_rows(rows: int, *arrays):
-    """Arrays for so many rows, of one row or at least as many.
+    """Arrays for so many rows, of as many or of one.
 
     Raises:
-        ValueError: If there are too few.
+        ValueError: If there are other numbers of rows.
     """
     for a in arrays:
-        if len(a) not in (1, rows) and len(a) < rows:
+        if len(a) not in (1, rows):
             raise ValueError(f"expected what is known of {rows} rows; got that of {len(a)}")
-    return tuple(np.broadcast_to(a, (rows, a.shape[1])) if len(a) == 1 else a[:rows]
-                 for a in arrays)
+    return tuple(np.broadcast_to(a, (rows, a.shape[1])) for a in arrays)

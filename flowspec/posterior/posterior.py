@@ -16,7 +16,7 @@ from flowspec.posterior.given import Known, known_redshift
 from flowspec.posterior.redshift import Recalibration
 from flowspec.posterior.refine import Refined, refined
 from flowspec.posterior.screen import Screen
-from flowspec.posterior.table import Answers, class_of, summary_table
+from flowspec.posterior.table import Answers, summary_table
 from flowspec.posterior.weights import OVERSAMPLE, Weighted, population_weights, weighted
 
 
@@ -54,7 +54,7 @@ class Posterior(eqx.Module):
     @property
     def classes(self) -> tuple[str, ...]:
         """Kinds of sources: what their names begin with, up to a hyphen."""
-        return tuple(dict.fromkeys(map(class_of, self.sources)))
+        return self.model.space.kinds
 
     @property
     def wave(self) -> Float[np.ndarray, " pixels"]:
@@ -282,12 +282,7 @@ class Posterior(eqx.Module):
         """Embeddings of all rows, classes tilted by the source and the redshift that are given."""
         tilt = None
         if source is not None:
-            kinds = [source in (name, class_of(name)) for name in self.sources]
-            if not any(kinds):
-                raise ValueError(f"expected a source among {self.sources} or a class among "
-                                 f"{self.classes}; got {source!r}")
-            tilt = np.where(np.repeat(kinds, self.model.space.bins), 0.0, -np.inf)
-            tilt = np.broadcast_to(tilt.astype(np.float32), (len(obs), len(tilt)))
+            tilt = np.tile(self.model.space.only(source), (len(obs), 1))
         if self.known is not None:
             known = self.known.tilt(len(obs), self.model.space)
             tilt = known if tilt is None else tilt + known

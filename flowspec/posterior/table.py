@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Frame
-from flowspec.model.space import Space
+from flowspec.model.space import Space, class_of
 from flowspec.posterior.redshift import LIMIT, Recalibration, peaks
 from flowspec.prior.prior import Prior
 
@@ -29,11 +29,6 @@ class Answers(NamedTuple):
     source: Int[np.ndarray, "n batch"]
     share: Float[np.ndarray, "batch classes"]
     p_value: Float[np.ndarray, " batch"]
-
-
-def class_of(source: str) -> str:
-    """Kind of a source: ``AGN`` of ``AGN-1.2``."""
-    return source.partition("-")[0]
 
 
 def summary_table(
