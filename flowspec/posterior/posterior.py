@@ -13,7 +13,7 @@ from flowspec.model.model import Model
 from flowspec.posterior.draws import Chunk, Drawn, chunks, described, draw, log_density, shares
 from flowspec.posterior.files import restored, written
 from flowspec.posterior.given import Known, known_redshift
-from flowspec.posterior.redshift import Recalibration
+from flowspec.posterior.redshift import Recalibration, rebinned
 from flowspec.posterior.refine import Refined, refined
 from flowspec.posterior.screen import Screen
 from flowspec.posterior.table import Answers, summary_table
@@ -23,9 +23,8 @@ from flowspec.posterior.weights import OVERSAMPLE, Weighted, population_weights,
 class Posterior(eqx.Module):
     """Posterior of the parameters of each object, from one pass of a trained model.
 
-    The same for spectra, line catalogues and vectors: `obs` below is a batch of what the model was
-    trained on (`flowspec.Spectra`, `Lines` or `Vectors`). Of line fluxes, ``dereddened=True`` says
-    that all are corrected for dust, whatever the rows say.
+    `obs` below is a batch of what the model was trained on (`flowspec.Spectra`, `Lines` or
+    `Vectors`); of line fluxes, ``dereddened=True`` says that all are corrected for dust.
 
     Attributes:
         model: The density.
@@ -89,11 +88,12 @@ class Posterior(eqx.Module):
             progress: Whether to show a progress bar.
 
         Raises:
-            ValueError: If there is no such source, or the observations are not what the model was
-                trained on: of another kind, or covering too little of its grid.
+            ValueError: If there is no such source, or the observations are of another kind than the
+                model's, or cover too little of its grid.
         """
-        options = {"seed": seed, "first": first, "source": source, "dereddened": dereddened}
-        return self.sample_sources(obs, n, **options, progress=progress)[0]
+        return self.sample_sources(
+            obs, n, seed=seed, first=first, source=source, dereddened=dereddened, progress=progress
+        )[0]
 
     def sample_sources(
         self, obs: Observation, n: int = 1000, *, seed: int = 0, first: int = 0,
@@ -112,20 +112,17 @@ class Posterior(eqx.Module):
     ) -> Float[np.ndarray, "*n batch"]:  # fmt: skip
         """Normalised log posterior density, ``-inf`` outside the prior.
 
-        Each row is embedded once however many parameters are asked for.
-
         Args:
             theta: Parameters, ``[batch, params]`` or ``[n, batch, params]``.
             obs: Observations.
-            source: Number of the source of each: the density is then the joint one; by default
-                the sum over all sources.
+            source: Number of the source of each, for the joint density; by default their sum.
             dereddened: See the class.
 
         Raises:
-            ValueError: Of a posterior that was given a redshift, whose density has no closed form.
+            ValueError: Of a posterior given a redshift, whose density has no closed form.
         """
         if self.known is not None:
-            raise ValueError("expected a posterior without a given redshift: draw from it instead")
+            raise ValueError("expected a posterior without a given redshift; draw from it instead")
         obs = self.model.frame.seen(obs, dereddened)
         stacked = np.asarray(theta, np.float32).reshape(-1, *np.shape(theta)[-2:])
         numbers = range(len(self.sources)) if source is None else [source]
@@ -168,9 +165,7 @@ class Posterior(eqx.Module):
         obs = self.model.frame.seen(obs)
         share = np.concatenate([shares(chunk) for chunk in self._chunks(obs, source)])
         share = share.reshape(len(obs), len(self.sources), -1).sum(1)
-        cumulative = np.cumsum(np.pad(share, ((0, 0), (1, 0))), axis=1)
-        at_edges = np.stack([np.interp(edges, own, row) for row in cumulative])
-        return edges, np.diff(at_edges) / np.diff(edges)
+        return edges, rebinned(share, own, edges)
 
     def summaries(
         self, obs: Observation, *, dereddened: bool = False
@@ -210,8 +205,8 @@ class Posterior(eqx.Module):
         samples, source = (np.concatenate([p[i] for p in parts], axis=1) for i in (0, 1))
         p_value = self.screen.p_value(np.concatenate(features))
         answers = Answers(samples, source, np.concatenate([p.share for p in parts]), p_value)
-        frame, space = self.model.frame, self.model.space
-        table = summary_table(space, frame, obs, answers, self.recalibration)
+        model = self.model
+        table = summary_table(model.space, model.frame, obs, answers, self.recalibration)
         if parts[0].ess is not None:
             table["ess"] = np.concatenate([p.ess for p in parts])
         return (table, samples) if with_samples else table
@@ -269,9 +264,8 @@ class Posterior(eqx.Module):
     @classmethod
     def restored(cls, config: dict, arrays: dict[str, np.ndarray]) -> "Posterior":
         """The posterior that `save` wrote, of this or an earlier version."""
-        model, coefficients = restored(config, arrays)
-        rest = Recalibration(coefficients), config["provenance"]
-        return cls(model, Screen.restored(arrays), *rest)
+        model, map_ = restored(config, arrays)
+        return cls(model, Screen.restored(arrays), Recalibration(map_), config["provenance"])
 
     def _edges(self) -> Float[np.ndarray, " edges"]:
         if self.model.space.redshift is None:
@@ -284,8 +278,7 @@ class Posterior(eqx.Module):
         if source is not None:
             tilt = np.tile(self.model.space.only(source), (len(obs), 1))
         if self.known is not None:
-            known = self.known.tilt(len(obs), self.model.space)
-            tilt = known if tilt is None else tilt + known
+            tilt = self.known.tilt(len(obs), self.model.space) + (0 if tilt is None else tilt)
         return chunks(self.model, obs, progress, tilt)
 
     def _answered(self, chunk: Chunk, n: int, seed: int, first: int, population=None) -> Weighted:
@@ -304,5 +297,4 @@ class Posterior(eqx.Module):
         return weighted(*drawn, log_weight, space, n, seed)
 
 
-LinePosterior = Posterior
-"""The name that the posterior of line catalogues had in version 0.1."""
+LinePosterior = Posterior  # the name that the posterior of line catalogues had in version 0.1

@@ -48,6 +48,22 @@ def peaks(edges: Float[np.ndarray, " edges"], pdf: Float[np.ndarray, "rows bins"
     return Peaks(*map(np.concatenate, zip(*parts, strict=True)))
 
 
+def rebinned(
+    share: Float[np.ndarray, "rows bins"],
+    own: Float[np.ndarray, " edges"],
+    edges: Float[np.ndarray, " wanted"],
+) -> Float[np.ndarray, "rows others"]:
+    """Density in other bins than those of the probabilities; what they cut is shared out evenly.
+
+    Args:
+        share: Probability of each bin.
+        own: Edges of the bins.
+        edges: Those wanted.
+    """
+    at_edges = np.stack([np.interp(edges, own, row) for row in _cumulative(share)])
+    return np.diff(at_edges) / np.diff(edges)
+
+
 class Recalibration(eqx.Module):
     """From a posterior's own probability of a right redshift to the one found in simulations.
 
