@@ -184,7 +184,7 @@ class LineSet(Frame):
     def size(self) -> int:
         return len(self.lines)
 
-    def seen(self, obs: Lines, dereddened: bool = False) -> Lines:
+    def seen(self, obs: Observation, dereddened: bool = False) -> Lines:
         """The lines of the model, corrected for dust where `dereddened` or the rows say so."""
         obs = super().seen(obs)
         return obs.select(self.lines).corrected(obs.dereddened | dereddened)
@@ -243,7 +243,7 @@ class Columns(Frame):
     def size(self) -> int:
         return len(self.names)
 
-    def seen(self, obs: Vectors, dereddened: bool = False) -> Vectors:
+    def seen(self, obs: Observation, dereddened: bool = False) -> Vectors:
         """The columns of the model, in its order."""
         return super().seen(obs, dereddened).select(self.names)
 
