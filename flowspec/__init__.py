@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from flowspec.sim.nebula.spectra import NebulaSpectra as NebulaSpectra
     from flowspec.sim.user import CallableSimulator as CallableSimulator
     from flowspec.sim.user import Simulations as Simulations
-    from flowspec.train.loop import Training as Training
+    from flowspec.train.settings import Training as Training
 
 
 def _origins(source: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ The loss is the negative log likelihood of simulations plus what tells the two s
 apart (`flowspec.adaptation.losses`). Observations enter as they are, without labels.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import equinox as eqx
@@ -14,40 +14,15 @@ import jax.random as jr
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from flowspec.adaptation.distances import adversarial, coral, mmd, reverse_gradient
+from flowspec.adaptation.settings import METHODS as METHODS
+from flowspec.adaptation.settings import Adaptation
 from flowspec.networks.critic import DomainClassifier
 from flowspec.train.loop import Training, draw_batch, negative_log_likelihood, train
 
-METHODS = ("none", "dann", "mmd", "coral", "auto")
 # So that gradients on the summaries are alike in size at a weight of 1.
 _SCALE = {"mmd": 30.0, "coral": 10.0}
 _WEIGHTS = (0.02, 30.0)  # of a simulation: one alone must not stand for the population
 _STEEP = 10.0  # of the schedule
-
-
-@dataclass(frozen=True)
-class Adaptation:
-    """How to adapt.
-
-    Attributes:
-        steps: Training steps of each method of alignment.
-        injected: Training steps on simulations with injection, before these.
-        weights: Of the alignment against the likelihood, of which one is chosen.
-        stages: Models of each run to choose from: after every such part of the steps.
-        learning_rate: Peak of the learning rate.
-        share: Observations per simulation in a batch.
-        weighted: Whether alignment gives simulations the estimated population of the observations.
-        inject: Whether simulations get the excess noise of the observations and calibration
-            errors first (`flowspec.adaptation.injection`).
-    """
-
-    steps: int = 600
-    injected: int = 2000
-    weights: tuple[float, ...] = (0.1, 1.0)
-    stages: int = 2
-    learning_rate: float = 1e-3
-    share: float = 0.35
-    weighted: bool = True
-    inject: bool = True
 
 
 class Adapted(eqx.Module):
