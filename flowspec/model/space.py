@@ -1,14 +1,17 @@
 """The space of answers: a class, such as a redshift bin, and unconstrained reals."""
 
 import math
+from typing import TYPE_CHECKING
 
-import distrax
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtr, ndtri
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float, Int
+
+if TYPE_CHECKING:
+    import distrax
 
 _EDGE = 1e-6
 
@@ -55,6 +58,8 @@ class BinnedRedshift(eqx.Module):
         return jnp.clip(jnp.expm1(left + width * ndtr(free)), self.low, self.high)
 
     @staticmethod
-    def distribution(logits: Float[Array, "*batch bins"]) -> distrax.Categorical:
+    def distribution(logits: Float[Array, "*batch bins"]) -> "distrax.Categorical":
         """The discrete factor."""
+        import distrax  # half a second, and only training asks for it
+
         return distrax.Categorical(logits=logits)
