@@ -17,6 +17,7 @@ from flowspec.adaptation.choose import DRAWS, MOST, Task, adapted, check_request
 from flowspec.adaptation.gap import broad_features
 from flowspec.adaptation.injection import Injected
 from flowspec.data.spectra import Spectra
+from flowspec.model.compiled import keep_programs
 from flowspec.model.model import Architecture, Model, build
 from flowspec.networks.aligned import principal_templates
 from flowspec.posterior.posterior import Posterior, on_grid
@@ -68,6 +69,7 @@ def fit(
             if the loss is not finite, or if the checkpoint belongs to another run.
     """
     began = time.process_time()
+    keep_programs()
     check_request(adapt, None if obs is None else len(obs))
     if obs is not None and hasattr(sim, "with_noise"):
         sim = sim.with_noise(obs)

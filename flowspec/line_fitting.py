@@ -13,6 +13,7 @@ from flowspec.adaptation.choose import DRAWS, MOST, Task, adapted, check_request
 from flowspec.adaptation.line_injection import InjectedLines
 from flowspec.data.lines import Lines
 from flowspec.fitting import account
+from flowspec.model.compiled import keep_programs
 from flowspec.model.line_model import LineArchitecture, LineModel, inputs
 from flowspec.posterior.line_posterior import LinePosterior, data_of
 from flowspec.posterior.screening import Screen
@@ -60,6 +61,7 @@ def fit_lines(
             priors, the loss is not finite, or the checkpoint belongs to another run.
     """
     began = time.process_time()
+    keep_programs()
     check_request(adapt, None if obs is None else len(obs))
     if obs is not None and hasattr(sim, "with_noise"):
         sim = sim.with_noise(obs, dereddened=dereddened)

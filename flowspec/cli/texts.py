@@ -15,6 +15,9 @@ with simulations or a training of your own:
 
 'flowspec COMMAND --help' tells more about each. Spectra may be FITS files of SDSS, BOSS, DESI, MUSE
 or JWST, FITS tables, or HDF5, gzipped or not. Errors are one line on stderr, with exit code 2.
+
+A command compiles once: programs are kept in the user's cache, or in the folder that the variable
+FLOWSPEC_CACHE names; FLOWSPEC_CACHE=off keeps none.
 """
 PREDICT = """\
 The table has a row per spectrum: name; z_best, z_prob (best redshift and its probability);
