@@ -20,6 +20,7 @@ from flowspec.data.frame import Pixels
 from flowspec.data.lines import Lines
 from flowspec.data.observation import Observation
 from flowspec.data.spectra import Spectra
+from flowspec.model.compiled import keep_programs
 from flowspec.model.model import Model, model_for
 from flowspec.model.space import space_of
 from flowspec.networks.lines import LineArchitecture
@@ -82,6 +83,7 @@ def fit(
             a redshift, if the loss is not finite, or if the checkpoint belongs to another run.
     """
     began = time.process_time()
+    keep_programs()
     check_request(adapt, None if obs is None else len(obs))
     sim = _with_noise(sim, obs, dereddened, adapt)
     keys = jr.split(jr.key(seed), 5)

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from flowspec import Architecture, Posterior, Training, fit
+from flowspec.model.compiled import VARIABLE, keep_programs
 from tests.problems import line_simulator
+
+# Tests mostly wait for compilation: one session leaves its programs to the next.
+os.environ.setdefault(VARIABLE, str(Path(__file__).parents[1] / ".pytest_cache" / "compiled"))
+keep_programs()
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from importlib import import_module
 from tqdm import tqdm
 
 from flowspec.cli.arguments import parser
+from flowspec.model.compiled import keep_programs
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = import_module(arguments.module).run
     try:
         with _quiet_warnings(), _notes():
+            keep_programs()
             run(arguments)
             sys.stdout.flush()
     except BrokenPipeError:  # `flowspec models | head`: who reads has seen enough

@@ -3,101 +3,9 @@
 import argparse
 from importlib.metadata import version
 
-from flowspec.adaptation.align import METHODS, Adaptation
-from flowspec.train.settings import OPTIMISERS, Training
-
-_START = """\
-start here:
-  flowspec demo                                    mock galaxies: table and figures in minutes
-  flowspec models                                  the models that come with flowspec
-  flowspec predict spec-*.fits --model sdss -o results.ecsv
-                                                   posteriors of your spectra, no training
-
-with simulations or a training of your own:
-  flowspec simulate sdss --n 10000 -o sims.h5      parameters and spectra to look at or train on
-  flowspec fit --instrument sdss spec-*.fits -o my-model
-                                                   train; the noise is taken from your spectra
-  flowspec diagnose --model my-model -o report     is it calibrated?
-
-'flowspec COMMAND --help' tells more about each. Spectra may be FITS files of SDSS, BOSS, DESI, MUSE
-or JWST, FITS tables, or HDF5, gzipped or not. Errors are one line on stderr, with exit code 2.
-"""
-_PREDICT = """\
-The table has a row per spectrum: name; z_best, z_prob (best redshift and its probability);
-<parameter>_p16, _p50, _p84 (percentiles of its posterior); snr; p_value (small: unlike anything the
-model was trained on); flags, flag_names, notes. A spectrum that cannot be read among others that
-can be is a row with the flag no_data, and 'notes' says why.
-
-examples:
-  flowspec predict spec-*.fits --model sdss -o results.ecsv
-  flowspec predict survey.h5 --model my-model -o results.fits --samples samples.h5 --num-samples 200
-  flowspec predict table.fits --flux-unit "1e-18 erg/s/cm2/A" --column err=FLUX_SIGMA \\
-           --model sdss -o results.ecsv
-
-With a model of emission lines (nebula, cloudy) SPECTRA are catalogues (CSV, ECSV, FITS, HDF5), a
-row per object: for each line the columns <LINE> and <LINE>_err, or an upper limit <LINE>_ul of 3
-sigma; names such as Hbeta, [OIII]5007, [SII]6717,6731, HB4861_FLUX. Any unit; gaps are fine. The
-table has the probability of every ionising source, and percentiles of the parameters.
-
-  flowspec predict lines.ecsv --model cloudy -o out.ecsv
-  flowspec predict lines.csv --column '[OIII]5007=o3' --column '[OIII]5007_err=o3_sig' \\
-           --model nebula --dereddened -o out.fits
-"""
-_SIMULATE = """\
-The file has theta [n, parameters], wave (vacuum A), flux and ivar [n, pixels] (1e-17 erg/s/cm2/A).
-'flowspec fit --simulations' and flowspec.read read it. Parameters are drawn from the instrument's
-prior; for moons they are those of a survey: real numbers of galaxies of each kind, selected by H
-magnitude, with exposure time, magnitude, size and type among the columns of theta. The same command
-after an interruption goes on where it stopped.
-
-examples:
-  flowspec simulate sdss --n 10000 -o sims.h5
-  flowspec simulate vandels --n 2000 --noise-from observed/*.fits --seed 7 -o sims.h5
-  flowspec simulate moons --n 120000 --texp 2 4 8 -o moons.h5
-"""
-_FIT = """\
-With --instrument every step sees new simulations, with --simulations those of a file: theta with
-the attribute param_names, wave, flux and ivar. The model file holds no code and can be shared.
-
-examples:
-  flowspec fit --instrument sdss -o my-model
-  flowspec fit --instrument sdss spec-*.fits -o my-model --steps 5000 --checkpoint run.ckpt
-  flowspec fit --instrument sdss spec-*.fits --start sdss --steps 0 --adapt auto -o my-model
-  flowspec fit --simulations sims.h5 -o my-model
-  flowspec fit --grid HII=stars.dat.gz AGN=agn.dat.gz --steps 20000 --batch 512 -o my-lines
-
-With --checkpoint, the same command after an interruption goes on where it stopped.
-"""
-_DIAGNOSE = """\
-Draws simulations whose truth is known and compares. Per parameter: KS distance of PIT (and SBC
-ranks) from uniform, mean of PIT (0.5; above it the posterior lies too low), share of truths inside
-the central 68 % and 95 % intervals; jointly: TARP. Figures and table go to the folder.
-
-With --survey: share of right redshifts, purity and completeness above thresholds of z_prob, error
-of masses and star-formation rates, and the hours of exposure needed for a completeness.
-
-With --gap: how well a classifier tells observed spectra from simulations (area under the curve, 0.5
-where it cannot), in the data and in the model's summaries, with the population as simulated and as
-estimated; which wavelengths carry the gap; and the estimated population.
-
-examples:
-  flowspec diagnose --model sdss -o report
-  flowspec diagnose --model my-model --simulations held-out.h5 -o report
-  flowspec diagnose --model my-model --survey held-out.h5 --n 15000 -o report
-  flowspec diagnose --model sdss --gap spec-*.fits -o report
-"""
-_MODELS = """\
-examples:
-  flowspec models
-  flowspec models my-model
-"""
-_DEMO = """\
-Mock observations, posteriors of them from a shipped model and from a short training, a table of
-recovered against true values, and figures. About four minutes on two cores.
-
-example:
-  flowspec demo -o flowspec-demo
-"""
+from flowspec.adaptation.settings import METHODS, Adaptation
+from flowspec.cli import texts
+from flowspec.train.settings import OPTIMISER_NAMES, Training
 
 
 class _Parser(argparse.ArgumentParser):
@@ -109,7 +17,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """All commands; the parsed arguments have `module`, which has the function `run`."""
-    top = _parser(_Parser, "flowspec", "Calibrated posteriors from galaxy spectra.", _START)
+    top = _parser(_Parser, "flowspec", "Calibrated posteriors from galaxy spectra.", texts.START)
     top.add_argument("--version", action="version", version=f"flowspec {version('flowspec')}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (_predict, _models, _demo, _simulate, _fit, _diagnose):
@@ -135,7 +43,7 @@ def _command(commands, name: str, about: str, epilog: str, module: str = ""):
 
 
 def _predict(commands):
-    c = _command(commands, "predict", "posteriors of spectra, from a trained model", _PREDICT)
+    c = _command(commands, "predict", "posteriors of spectra, from a trained model", texts.PREDICT)
     c.add_argument("spectra", nargs="+", metavar="SPECTRA", help="files or patterns")
     _add_model(c)
     c.add_argument("-o", "--output", required=True, metavar="TABLE",
@@ -154,13 +62,14 @@ def _predict(commands):
 
 
 def _models(commands):
-    c = _command(commands, "models", "what the shipped models are and how each was made", _MODELS)
+    about = "what the shipped models are and how each was made"
+    c = _command(commands, "models", about, texts.MODELS)
     c.add_argument("models", nargs="*", metavar="MODEL", help="model files (default: the shipped)")
 
 
 def _demo(commands):
     about = "the main job on mock galaxies, with a table and figures"
-    c = _command(commands, "demo", about, _DEMO, "flowspec.cli.demo")
+    c = _command(commands, "demo", about, texts.DEMO, "flowspec.cli.demo")
     c.add_argument("-o", "--output", default="flowspec-demo", metavar="FOLDER", help="%(default)s")
     c.add_argument("--model", default="sdss", metavar="MODEL",
                    help="model of a galaxy simulator (%(default)s)")
@@ -169,7 +78,7 @@ def _demo(commands):
 
 
 def _simulate(commands):
-    c = _command(commands, "simulate", "simulated spectra with their parameters", _SIMULATE)
+    c = _command(commands, "simulate", "simulated spectra with their parameters", texts.SIMULATE)
     c.add_argument("instrument", metavar="INSTRUMENT",
                    help="sdss, vandels, muse, moons or moons-coarse")
     c.add_argument("--n", type=whole(1), default=1000, metavar="N", help="how many (%(default)s)")
@@ -185,7 +94,7 @@ def _simulate(commands):
 
 
 def _fit(commands):
-    c = _command(commands, "fit", "train a model on simulations", _FIT)
+    c = _command(commands, "fit", "train a model on simulations", texts.FIT)
     source = c.add_mutually_exclusive_group(required=True)
     source.add_argument("--instrument", metavar="NAME", help="sdss, vandels, muse or moons-coarse")
     source.add_argument("--simulations", metavar="FILE", help="HDF5 file of simulations")
@@ -222,7 +131,7 @@ def _fit(commands):
                               metavar="N", help=f"{text} (%(default)s)")
     training.add_argument("--learning-rate", type=positive, default=Training.learning_rate,
                           metavar="RATE", help="its peak (%(default)s)")
-    training.add_argument("--optimiser", choices=sorted(OPTIMISERS), default=Training.optimiser,
+    training.add_argument("--optimiser", choices=OPTIMISER_NAMES, default=Training.optimiser,
                           help="how steps are taken (%(default)s)")
     group = c.add_argument_group("domain adaptation")
     group.add_argument("--adapt", choices=METHODS, default="none",
@@ -234,7 +143,8 @@ def _fit(commands):
 
 
 def _diagnose(commands):
-    c = _command(commands, "diagnose", "calibration of a model on fresh simulations", _DIAGNOSE)
+    about = "calibration of a model on fresh simulations"
+    c = _command(commands, "diagnose", about, texts.DIAGNOSE)
     _add_model(c)
     c.add_argument("--n", type=whole(10), default=2000, metavar="N",
                    help="simulations (%(default)s)")

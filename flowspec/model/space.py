@@ -6,9 +6,8 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import distrax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtr, ndtri
@@ -18,6 +17,9 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from flowspec.data.frame import Frame
 from flowspec.prior.mixture import read_prior
 from flowspec.prior.prior import Prior
+
+if TYPE_CHECKING:
+    import distrax
 
 _EDGE = 1e-6
 
@@ -177,8 +179,10 @@ class Space:
         return given - math.log(len(self.sources))
 
     @staticmethod
-    def distribution(logits: Float[Array, "*batch classes"]) -> distrax.Categorical:
+    def distribution(logits: Float[Array, "*batch classes"]) -> "distrax.Categorical":
         """The discrete factor of a posterior, ``P(k | x)``."""
+        import distrax  # half a second, and only training asks for it
+
         return distrax.Categorical(logits=logits)
 
     def _chosen(self, values, source: Int[ArrayLike, "*batch"]) -> Array:

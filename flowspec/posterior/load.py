@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from flowspec.model.compiled import keep_programs
 from flowspec.posterior.files import read_model
 from flowspec.posterior.posterior import Posterior
 
@@ -16,6 +17,7 @@ def load(name: str | Path) -> Posterior:
         ValueError: If the file is not a model of this or an earlier version of flowspec.
         FileNotFoundError: If there is neither a file nor a shipped model of that name.
     """
+    keep_programs()
     path = Path(name)
     if not path.is_file() and str(name) in shipped():
         path = shipped()[str(name)]

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 LIMIT = 0.01
@@ -91,6 +90,8 @@ class Recalibration(eqx.Module):
             probability: That each redshift is right, by the posterior.
             right: Whether it is.
         """
+        from scipy.optimize import minimize  # slow to load, and only training asks for it
+
         features = _features(probability)
 
         def loss(coefficients):

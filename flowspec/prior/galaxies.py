@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import numpyro.distributions as dist
-from astropy.cosmology import Planck18
 from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray
 
 from flowspec.prior import relations
@@ -72,7 +71,7 @@ class Population(eqx.Module):
 
     Args:
         prior: Its limits are those of the population; what it holds inside them is of no matter.
-        cosmology: An astropy cosmology.
+        cosmology: An astropy cosmology (default: its `Planck18`).
 
     Attributes:
         per_deg2: Number of galaxies inside the limits of redshift and mass per square degree.
@@ -91,7 +90,10 @@ class Population(eqx.Module):
     per_deg2: float = eqx.field(static=True)
     others: tuple[str, ...] = eqx.field(static=True)
 
-    def __init__(self, prior: Prior | None = None, *, cosmology=Planck18):
+    def __init__(self, prior: Prior | None = None, *, cosmology=None):
+        from astropy.cosmology import Planck18  # slow to load, and most posteriors need none
+
+        cosmology = cosmology or Planck18
         prior = moons_prior() if prior is None else prior
         self.prior = Prior(prior.distributions, prior.relative)  # limits only: not what is mixed in
         missing = set(MODELLED) - set(self.prior.names)

@@ -1,0 +1,97 @@
+"""What `--help` says below the options: what a command writes, and examples."""
+
+START = """\
+start here:
+  flowspec demo                                    mock galaxies: table and figures in minutes
+  flowspec models                                  the models that come with flowspec
+  flowspec predict spec-*.fits --model sdss -o results.ecsv
+                                                   posteriors of your spectra, no training
+
+with simulations or a training of your own:
+  flowspec simulate sdss --n 10000 -o sims.h5      parameters and spectra to look at or train on
+  flowspec fit --instrument sdss spec-*.fits -o my-model
+                                                   train; the noise is taken from your spectra
+  flowspec diagnose --model my-model -o report     is it calibrated?
+
+'flowspec COMMAND --help' tells more about each. Spectra may be FITS files of SDSS, BOSS, DESI, MUSE
+or JWST, FITS tables, or HDF5, gzipped or not. Errors are one line on stderr, with exit code 2.
+
+A command compiles once: programs are kept in the user's cache, or in the folder that the variable
+FLOWSPEC_CACHE names; FLOWSPEC_CACHE=off keeps none.
+"""
+PREDICT = """\
+The table has a row per spectrum: name; z_best, z_prob (best redshift and its probability);
+<parameter>_p16, _p50, _p84 (percentiles of its posterior); snr; p_value (small: unlike anything the
+model was trained on); flags, flag_names, notes. A spectrum that cannot be read among others that
+can be is a row with the flag no_data, and 'notes' says why.
+
+examples:
+  flowspec predict spec-*.fits --model sdss -o results.ecsv
+  flowspec predict survey.h5 --model my-model -o results.fits --samples samples.h5 --num-samples 200
+  flowspec predict table.fits --flux-unit "1e-18 erg/s/cm2/A" --column err=FLUX_SIGMA \\
+           --model sdss -o results.ecsv
+
+With a model of emission lines (nebula, cloudy) SPECTRA are catalogues (CSV, ECSV, FITS, HDF5), a
+row per object: for each line the columns <LINE> and <LINE>_err, or an upper limit <LINE>_ul of 3
+sigma; names such as Hbeta, [OIII]5007, [SII]6717,6731, HB4861_FLUX. Any unit; gaps are fine. The
+table has the probability of every ionising source, and percentiles of the parameters.
+
+  flowspec predict lines.ecsv --model cloudy -o out.ecsv
+  flowspec predict lines.csv --column '[OIII]5007=o3' --column '[OIII]5007_err=o3_sig' \\
+           --model nebula --dereddened -o out.fits
+"""
+SIMULATE = """\
+The file has theta [n, parameters], wave (vacuum A), flux and ivar [n, pixels] (1e-17 erg/s/cm2/A).
+'flowspec fit --simulations' and flowspec.read read it. Parameters are drawn from the instrument's
+prior; for moons they are those of a survey: real numbers of galaxies of each kind, selected by H
+magnitude, with exposure time, magnitude, size and type among the columns of theta. The same command
+after an interruption goes on where it stopped.
+
+examples:
+  flowspec simulate sdss --n 10000 -o sims.h5
+  flowspec simulate vandels --n 2000 --noise-from observed/*.fits --seed 7 -o sims.h5
+  flowspec simulate moons --n 120000 --texp 2 4 8 -o moons.h5
+"""
+FIT = """\
+With --instrument every step sees new simulations, with --simulations those of a file: theta with
+the attribute param_names, wave, flux and ivar. The model file holds no code and can be shared.
+
+examples:
+  flowspec fit --instrument sdss -o my-model
+  flowspec fit --instrument sdss spec-*.fits -o my-model --steps 5000 --checkpoint run.ckpt
+  flowspec fit --instrument sdss spec-*.fits --start sdss --steps 0 --adapt auto -o my-model
+  flowspec fit --simulations sims.h5 -o my-model
+  flowspec fit --grid HII=stars.dat.gz AGN=agn.dat.gz --steps 20000 --batch 512 -o my-lines
+
+With --checkpoint, the same command after an interruption goes on where it stopped.
+"""
+DIAGNOSE = """\
+Draws simulations whose truth is known and compares. Per parameter: KS distance of PIT (and SBC
+ranks) from uniform, mean of PIT (0.5; above it the posterior lies too low), share of truths inside
+the central 68 % and 95 % intervals; jointly: TARP. Figures and table go to the folder.
+
+With --survey: share of right redshifts, purity and completeness above thresholds of z_prob, error
+of masses and star-formation rates, and the hours of exposure needed for a completeness.
+
+With --gap: how well a classifier tells observed spectra from simulations (area under the curve, 0.5
+where it cannot), in the data and in the model's summaries, with the population as simulated and as
+estimated; which wavelengths carry the gap; and the estimated population.
+
+examples:
+  flowspec diagnose --model sdss -o report
+  flowspec diagnose --model my-model --simulations held-out.h5 -o report
+  flowspec diagnose --model my-model --survey held-out.h5 --n 15000 -o report
+  flowspec diagnose --model sdss --gap spec-*.fits -o report
+"""
+MODELS = """\
+examples:
+  flowspec models
+  flowspec models my-model
+"""
+DEMO = """\
+Mock observations, posteriors of them from a shipped model and from a short training, a table of
+recovered against true values, and figures. About four minutes on two cores.
+
+example:
+  flowspec demo -o flowspec-demo
+"""
