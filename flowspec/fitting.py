@@ -59,28 +59,24 @@ def fit(
     """Train a posterior on simulations, with the noise of the observations, adapted to them.
 
     Args:
-        sim: A simulator (`GalaxySimulator`, `NebulaSimulator`, `CallableSimulator`, one of your
-            own) or a set of `Simulations`.
-        obs: Unlabelled observations (`Spectra`, `Lines` or `Vectors`, as of the simulator). Where
-            the simulator can, it takes its noise from them.
+        sim: A simulator, such as `GalaxySimulator`, or a set of `Simulations`.
+        obs: Unlabelled observations, of the simulator's kind, whose noise it takes if it can.
         seed: Random seed of everything.
         training: Number of steps and the like.
-        architecture: Sizes, and the names of network and density: `Architecture` of spectra,
-            `LineArchitecture`, `VectorArchitecture`; by default that of the simulator's data.
-        start: A posterior to start from, of the same data, parameters and redshift limits, instead
-            of from scratch; its architecture is kept.
+        architecture: Sizes, and names of network and density: `Architecture`, `LineArchitecture`
+            or `VectorArchitecture`, by default that of the simulator's data.
+        start: A posterior to start from, of the same data, parameters and redshift limits.
         checkpoint: File to resume from if it exists, and to write while training.
         progress: Whether to show a progress bar.
         loss: Of ``model, key, simulated``, to train with instead of `Model.loss`.
         adapt: "none"; or how to adapt to `obs` after the training, see `adapt`.
         adaptation: Steps and the like of that.
-        dereddened: Of line fluxes, whether all of `obs` are corrected for dust.
+        dereddened: Whether all line fluxes of `obs` are corrected for dust.
 
     Raises:
-        ValueError: If there is nothing to adapt to, fewer than `flowspec.adaptation.choose.FEWEST`
-            rows, or observations of another kind or covering less than half of the grid; if `start`
-            is of other data or parameters, if the simulator's grid is not logarithmic though it has
-            a redshift, if the loss is not finite, or if the checkpoint belongs to another run.
+        ValueError: If observations are too few to adapt to, of another kind, or cover too little;
+            if `start` is of other data or parameters, the grid is not logarithmic though there is a
+            redshift, the loss is not finite, or the checkpoint belongs to another run.
     """
     began = time.process_time()
     keep_programs()
@@ -89,24 +85,23 @@ def fit(
     keys = jr.split(jr.key(seed), 5)
     training_set, held = sim.held_out(training.validation)
     if start is None:
-        architecture = DEFAULTS[sim.frame.kind] if architecture is None else architecture
-        model = model_for(keys[1], sim.priors, sim.sources, sim.frame, architecture)
+        sizes = architecture or DEFAULTS[sim.frame.kind]
+        model = model_for(keys[1], sim.priors, sim.sources, sim.frame, sizes)
         model = _started(model, simulate_many(training_set, keys[2], _STARTING))
     else:
         model = continued(start, sim)
     fresh = simulate_many(sim, keys[0], training.validation) if held is None else held.rows()
-    model, history = train(
-        model, training_set, fresh, training, keys[3],
-        checkpoint=checkpoint, progress=progress, loss=loss,
-    )  # fmt: skip
-    provenance = _account(sim, seed, training, began, start, history)
-    posterior = _unjudged(model, provenance)
+    options = {"checkpoint": checkpoint, "progress": progress, "loss": loss}
+    model, history = train(model, training_set, fresh, training, keys[3], **options)
+    posterior = _unjudged(model, _account(sim, seed, training, began, start, history))
     if adapt == "none":
         return _judged(posterior, simulate_many(sim, keys[4], _SCREEN) if held is None else fresh)
-    options = {"seed": seed, "training": training, "adaptation": adaptation, "progress": progress}
-    posterior = _adapt(posterior, sim, obs, adapt, **options, dereddened=dereddened)
-    seconds = {"cpu_seconds": round(time.process_time() - began)}
-    return replace(posterior, provenance=posterior.provenance | seconds)
+    posterior = _adapt(
+        posterior, sim, obs, adapt, seed=seed, training=training, adaptation=adaptation,
+        progress=progress, dereddened=dereddened,
+    )  # fmt: skip
+    seconds = round(time.process_time() - began)
+    return replace(posterior, provenance=posterior.provenance | {"cpu_seconds": seconds})
 
 
 def fit_lines(

@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from flowspec.adaptation.settings import METHODS, Adaptation
 from flowspec.cli import texts
-from flowspec.train.settings import OPTIMISER_NAMES, Training
+from flowspec.train.settings import OPTIMISERS, Training
 
 
 class _Parser(argparse.ArgumentParser):
@@ -131,7 +131,7 @@ def _fit(commands):
                               metavar="N", help=f"{text} (%(default)s)")
     training.add_argument("--learning-rate", type=positive, default=Training.learning_rate,
                           metavar="RATE", help="its peak (%(default)s)")
-    training.add_argument("--optimiser", choices=OPTIMISER_NAMES, default=Training.optimiser,
+    training.add_argument("--optimiser", choices=OPTIMISERS, default=Training.optimiser,
                           help="how steps are taken (%(default)s)")
     group = c.add_argument_group("domain adaptation")
     group.add_argument("--adapt", choices=METHODS, default="none",

@@ -51,7 +51,7 @@ def run(args: Namespace) -> None:
     if args.observed and not args.instrument and args.adapt == "none":
         raise ValueError("expected observed spectra only with --instrument or --adapt: a file of "
                          "simulations has its noise in it")
-    given = {f.name: getattr(args, f.name) for f in fields(Training) if hasattr(args, f.name)}
+    given = {f.name: getattr(args, f.name) for f in fields(Training) if f.name in vars(args)}
     training = Training(**given)
     start = load(args.start) if args.start else None
     options = {"seed": args.seed, "training": training}

@@ -53,16 +53,14 @@ def train(
     resumed from its checkpoint ends in the same bits as one that was not.
 
     Args:
-        model: Where to start: `flowspec.model.model.Model`, or what has its `settings`, `network`,
-            ``loss(key, batch)`` and ``validation_loss(key, rows)``.
+        model: Where to start, with `settings`, `network`, `loss` and `validation_loss` of `Model`.
         simulator: Whose `Simulator.batch` is trained on.
         validation: Simulations that are not trained on.
         config: How to train.
         key: Random key.
         checkpoint: File to resume from, if it exists, and to write at every evaluation.
         progress: Whether to show a progress bar with the loss and the time left.
-        loss: Of ``model, key, simulated``, instead of `Model.loss`; on the validation set it is
-            always ``model.validation_loss``.
+        loss: Of ``model, key, simulated``, instead of `Model.loss`, but for the validation set.
         last: Return the last model instead of the best on the validation set.
 
     Returns:
@@ -70,13 +68,12 @@ def train(
 
     Raises:
         ValueError: If the batch does not divide among the devices, the loss is not finite, or the
-            checkpoint belongs to another configuration or other data.
+            checkpoint is of another run.
     """
     mesh = devices.mesh(config.batch)
     params, static = eqx.partition(model, eqx.is_inexact_array)
     optimiser = make_optimiser(config, model.network.rates(config))
-    rows = -(-config.steps // config.evaluate)
-    state = first_state(params, optimiser, rows)
+    state = first_state(params, optimiser, -(-config.steps // config.evaluate))
     digest = fingerprint((config, *model.settings), (simulator, validation, jr.key_data(key)))
     if checkpoint is not None and Path(checkpoint).exists():
         state = load_checkpoint(checkpoint, state, digest)
@@ -96,8 +93,8 @@ def train(
             if checkpoint is not None and devices.writes():
                 save_checkpoint(checkpoint, state, digest)
     history = np.asarray(state.history)
-    params = state.params if last else state.best
-    return eqx.combine(params, static), history[np.isfinite(history[:, 0])]
+    kept = eqx.combine(state.params if last else state.best, static)
+    return kept, history[np.isfinite(history[:, 0])]
 
 
 def first_state(params: eqx.Module, optimiser: optax.GradientTransformation, rows: int) -> State:

@@ -94,9 +94,8 @@ def moons(
     if not (0 < size[0] <= size[1] or size[0] == size[1] == 0):
         raise ValueError(f"expected sizes 0 < smallest <= largest, or (0, 0); got {size}")
     if not hours or min(hours) <= 0 or dit <= 0 or rebin < 0:
-        raise ValueError(
-            f"expected positive hours and dit and rebin >= 0; got {hours}, {dit} and {rebin}"
-        )
+        got = f"{hours}, {dit} and {rebin}"
+        raise ValueError(f"expected positive hours and dit and rebin >= 0; got {got}")
     channels = load_channels(airmass)
     sizes = np.geomspace(*size, 9) if size[1] > size[0] else np.array(size[:1], float)
     fractions = _fractions(channels.wave, sizes, seeing, airmass)
@@ -107,8 +106,8 @@ def moons(
         hours=hours, dit=dit, background=background, rows=rows, coadd=coadd,
     )  # fmt: skip
     middle = len(sizes) // 2
-    dark = jnp.zeros(len(channels.wave))
-    ivar = noise.channel_ivar(dark, float(np.median(hours)), float(sizes[middle]))
+    typical = float(np.median(hours)), float(sizes[middle])
+    ivar = noise.channel_ivar(jnp.zeros(len(channels.wave)), *typical)
     gained = np.where(channels.response > 0, channels.response * fractions[middle], np.inf)
     left = residual * channels.sky / gained
     wave, width, lsf = channels.wave, channels.width, channels.lsf
