@@ -69,7 +69,7 @@ def fit(
         checkpoint: File to resume from if it exists, and to write while training.
         progress: Whether to show a progress bar.
         loss: Of ``model, key, simulated``, to train with instead of `Model.loss`.
-        adapt: "none"; or how to adapt to `obs` after the training, see `adapt`.
+        adapt: How to adapt to `obs` after the training (`adapt`), or "none".
         adaptation: Steps and the like of that.
         dereddened: Whether all line fluxes of `obs` are corrected for dust.
 
@@ -78,8 +78,7 @@ def fit(
             if `start` is of other data or parameters, the grid is not logarithmic though there is a
             redshift, the loss is not finite, or the checkpoint belongs to another run.
     """
-    began = time.process_time()
-    keep_programs()
+    began, _ = time.process_time(), keep_programs()
     check_request(adapt, None if obs is None else len(obs))
     sim = _with_noise(sim, obs, dereddened, adapt)
     keys = jr.split(jr.key(seed), 5)

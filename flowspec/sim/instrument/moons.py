@@ -82,8 +82,8 @@ def moons(
         seeing: FWHM at 5000 A and the zenith in arcsec.
         airmass: 1 to 2.
         size: Smallest and largest half-light radius in arcsec, drawn log-uniformly; the default
-            is that of most galaxies of redshift 1 to 3 (van der Wel et al. 2014, ApJ 788, 28).
-            ``(0, 0)`` is a point source.
+            is that of most galaxies of redshift 1 to 3 (van der Wel et al. 2014, ApJ 788, 28);
+            ``(0, 0)`` for a point source.
         background: Variance of the subtracted sky over that of one exposure's.
         rows: Detector pixels across the trace.
         residual: Share of the sky that its subtraction leaves, 1 sigma.
@@ -105,8 +105,7 @@ def moons(
         channels, fractions, sizes,
         hours=hours, dit=dit, background=background, rows=rows, coadd=coadd,
     )  # fmt: skip
-    middle = len(sizes) // 2
-    typical = float(np.median(hours)), float(sizes[middle])
+    middle, typical = len(sizes) // 2, (float(np.median(hours)), float(sizes[len(sizes) // 2]))
     ivar = noise.channel_ivar(jnp.zeros(len(channels.wave)), *typical)
     gained = np.where(channels.response > 0, channels.response * fractions[middle], np.inf)
     left = residual * channels.sky / gained
