@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_a_parameter_changes_nothing_without_it():
     theta = without.prior.sample(jr.key(1))
     plain = np.asarray(without.flux(jr.key(2), theta))
     for grey in (0.0, 1.5):
-        dimmed = np.asarray(sim.flux(jr.key(2), np.append(theta, np.float32(grey))))
+        dimmed = np.asarray(sim.flux(jr.key(2), jnp.append(theta, grey)))
         np.testing.assert_allclose(dimmed, plain * 10 ** (-0.4 * grey), rtol=1e-5, atol=1e-9)
     assert label("grey") == r"$A_\mathrm{grey}$"
     # the file has a mixture with a population of nine parameters in its prior
