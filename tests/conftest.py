@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import jax
 import pytest
 
 from flowspec import Architecture, Posterior, Training, fit
@@ -12,6 +13,7 @@ from tests.problems import line_simulator
 # Tests mostly wait for compilation: one session leaves its programs to the next.
 os.environ.setdefault(VARIABLE, str(Path(__file__).parents[1] / ".pytest_cache" / "compiled"))
 keep_programs()
+jax.monitoring.clear_event_listeners()  # no word about compilation amid what tests look at
 
 
 @pytest.fixture(scope="session")
