@@ -117,6 +117,11 @@ class TwoSources(Simulator):
 LINES = ("Hbeta", "[OIII]5007", "[NII]6584")
 
 
+def spectral_model(prior: Prior, wave: np.ndarray, sizes):
+    """An untrained model of spectra of one source."""
+    return model_for(jr.key(0), (prior,), ("a",), Pixels(wave), sizes)
+
+
 def untrained(priors, sources, frame, architecture, seed: int = 0) -> Posterior:
     """A posterior as it is before training: a density like any other, right by construction."""
     model = model_for(jr.key(seed), priors, sources, frame, architecture)

@@ -15,21 +15,15 @@ import numpy as np
 import pytest
 
 import flowspec
-from flowspec import Spectra, Training, fit
-from flowspec.adaptation.align import (
-    Adaptation,
-    Adapted,
-    Paired,
-    adapted_loss,
-    population_weight,
-    ramp,
-)
-from flowspec.adaptation.choose import Candidate, Judgement, pick
+from flowspec import Spectra, Training, adapt, fit
+from flowspec.adaptation.align import Adapted, Paired, population_weight, ramp
+from flowspec.adaptation.choose import Candidate, pick
 from flowspec.adaptation.gap import Gap
+from flowspec.adaptation.judge import Judgement
 from flowspec.adaptation.population import PopulationRatio
-from flowspec.model.model import build
-from flowspec.train.loop import negative_log_likelihood
-from tests.problems import SIGMA, WAVE, linear_simulator, shapes
+from flowspec.adaptation.settings import Adaptation
+from flowspec.sim.simulator import Simulated
+from tests.problems import SIGMA, WAVE, linear_simulator, shapes, spectral_model
 from tests.test_train import SIZES
 
 TRAINING = Training(steps=500, batch=64, evaluate=250, validation=256, learning_rate=5e-3)
@@ -56,8 +50,8 @@ def plain():
 
 
 def adapted_to(plain, obs, method, adaptation=ADAPTATION):
-    return fit(linear_simulator(), obs, start=plain, adapt=method, adaptation=adaptation,
-               training=replace(TRAINING, steps=0), progress=False)  # fmt: skip
+    return adapt(plain, linear_simulator(), obs, method, adaptation=adaptation,
+                 training=replace(TRAINING, steps=0), progress=False)  # fmt: skip
 
 
 @pytest.mark.slow
@@ -101,20 +95,22 @@ def test_adaptation_is_given_numbers_alone(plain, monkeypatch):
     """Whatever adapts sees a `Task`: the same of spectra with and without labels."""
     seen = []
 
-    def spy(model, task, method):
-        seen.append((task, task.draws(model)))
-        return model, task.simulator, {}
+    def spy(task, method):
+        seen.append((task, task.posterior.sample(task.obs, 8)))
+        return task.posterior.model, None, {}
 
-    monkeypatch.setattr(sys.modules["flowspec.fitting"], "adapted", spy)
+    monkeypatch.setattr(sys.modules["flowspec.fitting"], "chosen", spy)
     _, obs = observations(80, 2.0)
     for spectra in (obs, labelled(obs)):
         adapted_to(plain, spectra, "auto")
     (first, drawn), (second, others) = seen
     np.testing.assert_array_equal(drawn, others)
-    for name in ("observed", "validation"):
-        for a, b in zip(getattr(first, name), getattr(second, name), strict=True):
+    for pair in ((first.observed, second.observed), (first.validation, second.validation)):
+        for a, b in zip(*map(jax.tree.leaves, pair), strict=True):
             np.testing.assert_array_equal(a, b)
-    noise = [task.simulator.noise.ivar for task in (first, second)]
+    for task in (first, second):
+        assert set(task.obs.notes) == {""}
+    noise = [task.simulator.observed.noise.ivar for task in (first, second)]
     np.testing.assert_array_equal(*noise)
 
 
@@ -133,10 +129,10 @@ def test_names_and_notes_change_nothing(plain, method):
 def test_nothing_that_adapts_reads_files_or_names():
     """Only arrays of data go in: no reader, no name and no note of a spectrum."""
     folder = Path(flowspec.__file__).parent
-    files = ["adapt.py", "choose.py", "injection.py", "losses.py", "check/domain.py",
-             "check/population.py"]  # fmt: skip
+    files = sorted((folder / "adaptation").glob("*.py"))
+    assert len(files) > 8
     for file in files:
-        tree = ast.parse((folder / file).read_text())
+        tree = ast.parse(file.read_text())
         used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
         assert not used & {"names", "notes", "table", "meta"}, file
         modules = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
@@ -164,7 +160,7 @@ def test_few_observations_are_left_alone(plain, caplog):
 
 def paired(method: str):
     sim = linear_simulator()
-    model = build(jr.key(0), sim.prior, WAVE, SIZES)
+    model = spectral_model(sim.prior, WAVE, SIZES)
     _, obs = observations(64, 2.0)
     observed = jnp.asarray(obs.flux, jnp.float32), jnp.asarray(obs.ivar, jnp.float32)
     state = Adapted.of(jr.key(1), model, method, observed)
@@ -174,15 +170,16 @@ def paired(method: str):
 
 @pytest.mark.slow
 def test_without_strength_the_model_learns_from_simulations_alone():
-    state, (simulated, weight, observed, strength) = paired("dann")
-    assert len(observed[0]) == 16 and len(simulated[0]) == 32
+    state, pair = paired("dann")
+    assert len(pair.observed[0]) == 16 and len(pair.simulated.theta) == 32
+    strength, key = pair.strength, jr.key(3)
 
     @eqx.filter_jit
     def gradients(state, strength):
-        ours = eqx.filter_grad(adapted_loss)(state, simulated, weight, observed, strength)
-        return ours.model.variables, eqx.filter_grad(negative_log_likelihood)(
-            state.model, *simulated
-        ).variables
+        weighed = eqx.tree_at(lambda p: p.strength, pair, strength)
+        ours = eqx.filter_grad(lambda s: s.loss(key, weighed))(state)
+        alone = eqx.filter_grad(lambda m: m.loss(key, pair.simulated))(state.model)
+        return ours.model.variables, alone.variables
 
     ours, alone = gradients(state, 0 * strength)
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(alone), strict=True):
@@ -203,7 +200,8 @@ def test_weights_of_a_population_have_a_mean_of_one():
     ratio = PopulationRatio.flat(labels)
     upper = jnp.where(jnp.arange(ratio.log_share.shape[1]) >= 4, jnp.log(3.0), 0.0)
     ratio = PopulationRatio(ratio.edges, upper[None] + 7.0)  # of any normalisation
-    weight = population_weight(ratio, (jnp.asarray(labels),))
+    rows = Simulated(jnp.asarray(labels, jnp.float32), jnp.zeros(4000, int), ())
+    weight = population_weight(ratio, rows)
     assert float(weight.mean()) == pytest.approx(1)
     expected = np.where(labels[:, 0] < float(ratio.edges[0, 3]), 0.5, 1.5)
     np.testing.assert_allclose(weight, expected, atol=0.01)
@@ -234,16 +232,17 @@ def test_the_choice():
 RUN = """
 import sys
 import jax, jax.numpy as jnp, jax.random as jr, numpy as np
-from flowspec.adaptation.align import Adaptation, adapt
+from flowspec.adaptation.align import aligned
+from flowspec.adaptation.settings import Adaptation
 from flowspec.train.settings import Training
-from tests.problems import linear_simulator
-from tests.test_adapt import WAVE, SIZES, build, observations
+from tests.problems import WAVE, linear_simulator, spectral_model
+from tests.test_adapt import SIZES, observations
 
 sim = linear_simulator()
 _, obs = observations(64, 2.0)
 data = jnp.asarray(obs.flux, jnp.float32), jnp.asarray(obs.ivar, jnp.float32)
-model, = adapt(
-    build(jr.key(0), sim.prior, WAVE, SIZES), sim, data, sim.draw(jr.key(1), 32), jr.key(2),
+model, = aligned(
+    spectral_model(sim.prior, WAVE, SIZES), sim, data, sim.simulate(jr.key(1), 32), jr.key(2),
     method="mmd", weight=1.0, population=None, training=Training(batch=16),
     adaptation=Adaptation(steps=5, stages=1, share=0.5), progress=False,  # 8: on any devices
 )

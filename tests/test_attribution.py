@@ -35,7 +35,7 @@ def test_shares_add_up_to_the_change_of_the_log_odds(posterior, strong):
     obs = strong[1][:20]
     shares = redshift_attribution(posterior, obs, half=0.02, steps=64)
     flux, ivar = jnp.asarray(obs.flux), jnp.asarray(obs.ivar)
-    edges = posterior.model.redshift.all_edges()
+    edges = posterior.model.space.redshift.all_edges()
     centre = 0.5 * (edges[1:] + edges[:-1])
     best = centre[np.asarray(posterior.model.embed(flux, ivar).logits.argmax(-1))]
     near = jnp.asarray(np.abs(centre - best[:, None]) <= 0.02)
@@ -66,7 +66,7 @@ def test_a_model_without_a_redshift_is_refused():
 def test_an_explained_redshift_may_be_given(posterior, strong):
     """The most probable one is the default; another window has other odds."""
     wave, obs = strong[0][:10], strong[1][:10]
-    edges = posterior.model.redshift.all_edges()
+    edges = posterior.model.space.redshift.all_edges()
     most = np.argmax(posterior.redshift_pdf(obs)[1] * np.diff(edges), axis=1)
     z = 0.5 * (edges[1:] + edges[:-1])[most]
     shares = redshift_attribution(posterior, obs)

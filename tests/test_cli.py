@@ -209,7 +209,7 @@ def test_fit_a_file_of_simulations_then_look_at_the_model(
     fs.write(sims, fs.Spectra(WAVE, flux, ivar), theta, sim.prior.names, prior)
     sizes = ["--steps", "4", "--batch", "16", "--validation", "40", "--evaluate", "2"]
     assert main(["fit", "--simulations", str(sims), "-o", str(model), *sizes]) == 0
-    assert fs.load(model).model.prior.config() == sim.prior.config()
+    assert fs.load(model).model.space.priors == (sim.prior,)
     capsys.readouterr()
     assert main(["models", str(model)]) == 0
     out = capsys.readouterr().out

@@ -1,22 +1,20 @@
 """Line catalogues on the command line: tables in and out, bad input, grids to models."""
 
 import h5py
-import jax.random as jr
 import numpy as np
 import numpyro.distributions as dist
 import pytest
 from astropy.table import Table
-from flowspec.model.line_model import LineModel
-from flowspec.posterior.line_posterior import LinePosterior
 
 from flowspec.cli import main
 from flowspec.data.flags import Flag
+from flowspec.data.frame import LineSet
 from flowspec.data.lines import Lines
 from flowspec.io import write_lines
 from flowspec.networks.lines import LineArchitecture
 from flowspec.posterior.load import load
-from flowspec.posterior.screen import Screen
 from flowspec.prior.prior import Prior
+from tests.problems import untrained
 
 NAMES = ("Hbeta", "[OIII]5007", "[NII]6584")
 SIZES = LineArchitecture(hidden=16, blocks=1, condition=8, layers=2, width=8, knots=4)
@@ -26,10 +24,8 @@ SIZES = LineArchitecture(hidden=16, blocks=1, condition=8, layers=2, width=8, kn
 def model(tmp_path_factory):
     """A model file, untrained."""
     prior = Prior({"oh": dist.Uniform(7.0, 9.0), "av": dist.Uniform(0.0, 4.0)})
-    net = LineModel(jr.key(0), (prior, prior), ("HII", "AGN"), NAMES, SIZES)
-    screen = Screen.from_summaries(np.random.default_rng(0).normal(size=(400, 8)))
     path = tmp_path_factory.mktemp("model") / "lines"
-    LinePosterior(net, screen, SIZES, {}).save(path)
+    untrained((prior, prior), ("HII", "AGN"), LineSet(NAMES), SIZES).save(path)
     return path
 
 
@@ -89,11 +85,38 @@ def test_bad_catalogues_are_one_line_and_leave_nothing(case, model, tmp_path, ca
     assert not (tmp_path / "out.ecsv").exists()
 
 
-@pytest.mark.parametrize("option", [["--population"], ["--samples", "s.h5"], ["--air"]])
-def test_options_of_spectra_are_refused(option, model, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [(["--air"], "only with a model of spectra"), (["--population"], "expected a prior of z")],
+)
+def test_options_of_spectra_are_refused(option, said, model, tmp_path, capsys):
     (tmp_path / "lines.csv").write_text(GOOD)
     assert predict(model, tmp_path / "lines.csv", tmp_path / "out.ecsv", *option) == 2
-    assert "with a model of lines" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
+
+
+def test_samples_of_lines_are_written_too(model, tmp_path):
+    (tmp_path / "lines.csv").write_text(GOOD)
+    more = ["--samples", tmp_path / "s.h5"]
+    assert predict(model, tmp_path / "lines.csv", tmp_path / "out.ecsv", *more) == 0
+    with h5py.File(tmp_path / "s.h5") as file:
+        assert file["samples"].shape == (100, 4, 2)
+        median = np.median(file["samples"][..., 0], axis=0)
+    np.testing.assert_allclose(Table.read(tmp_path / "out.ecsv")["oh_p50"], median, rtol=1e-5)
+
+
+def test_a_model_of_lines_is_diagnosed(tmp_path, capsys):
+    words = ["fit", "--grid", "mappings", "--lines", "Hbeta", "Ha", "[OIII]5007", "[NII]6584"]
+    words += ["--steps", "2", "--batch", "32", "--evaluate", "2", "--validation", "64"]
+    model, report = str(tmp_path / "model"), tmp_path / "report"
+    assert main([*words, "-o", model]) == 0
+    assert main(["diagnose", "--model", model, "--n", "60", "-o", str(report)]) == 0
+    assert "log_pk" in capsys.readouterr().out
+    assert {p.name for p in report.iterdir()} == {
+        "calibration.ecsv", "calibration.png", "recovered.png"}  # fmt: skip
+    assert main(["diagnose", "--model", "cloudy", "-o", str(tmp_path / "no")]) == 2
+    error = capsys.readouterr().err.strip().splitlines()
+    assert "expected the grids of HII" in error[-1]
 
 
 def test_a_grid_becomes_a_model(tmp_path, capsys):

@@ -8,11 +8,10 @@ from scipy.special import ndtri
 
 import flowspec as fs
 from flowspec.cli import main
-from flowspec.model.model import build
-from flowspec.posterior.redshift import Recalibration
-from flowspec.posterior.screen import Screen
+from flowspec.data.frame import Pixels
 from flowspec.prior.galaxies import moons_prior
 from flowspec.sim.survey.survey import EXTRA
+from tests.problems import untrained
 
 N, WAVE = 20, np.geomspace(6500.0, 17900.0, 256)
 
@@ -84,10 +83,7 @@ def test_a_survey_is_streamed_and_reported(survey, tmp_path, capsys, monkeypatch
 def test_a_model_reports_on_a_survey(survey, tmp_path):
     path, theta, columns = survey
     sizes = fs.Architecture(templates=2, aligned=4, window=21, condition=8, layers=1, width=8)
-    untrained = build(jr.key(0), moons_prior(), WAVE, sizes)
-    screen = Screen.from_summaries(np.random.default_rng(0).normal(size=(64, 8)))
-    rest = screen, Recalibration.identity(), sizes, {}
-    fs.Posterior(untrained, WAVE, *rest).save(tmp_path / "model")
+    untrained((moons_prior(),), ("a",), Pixels(WAVE), sizes).save(tmp_path / "model")
     assert diagnose(path, tmp_path / "report", "--model", tmp_path / "model") == 0
     table = QTable.read(tmp_path / "report" / "survey.ecsv")
     (whole,) = table[(table["group"] == "all") & (table["quantity"] == "all")]

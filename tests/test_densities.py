@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from flowspec.model.flow import ConditionalAffine, Flow
+from flowspec.model.flow_matching import FlowMatching, runge_kutta
+from flowspec.model.space import RedshiftBins
+from flowspec.networks.vector import VectorArchitecture
 
-Z = BinnedRedshift(0.1, 0.7, 0.013)
+Z = RedshiftBins(0.1, 0.7, 0.013)
 
 
 def test_bins_cover_the_range_and_the_last_one_ends_at_its_end():
@@ -72,16 +75,70 @@ def test_flow_integrates_to_one_and_its_draws_follow_it(dim):
 
 
 @pytest.mark.parametrize("dim", [1, 2, 5])
-def test_many_draws_of_one_condition_are_what_flowjax_makes_of_each(dim):
-    """The last column of the condition differs from draw to draw."""
+@pytest.mark.parametrize("classes", [1, 3])
+def test_many_draws_of_few_conditions_are_what_flowjax_makes_of_each(dim, classes):
     flow = Flow(jr.key(3), dim=dim, cond_dim=4, layers=3, width=16, knots=5)
     arrays, rest = eqx.partition(flow, eqx.is_inexact_array)
     flow = eqx.combine(jax.tree.map(lambda a: 2 * a, arrays), rest)  # far from the identity
     keys = jr.split(jr.key(4), 3)
-    base, fixed = 2 * jr.normal(keys[0], (200, dim)), jr.normal(keys[1], (3,))
-    varying = jr.normal(keys[2], (200, 1))
-    condition = jnp.concatenate([jnp.broadcast_to(fixed, (200, 3)), varying], axis=1)
-    want = flow.push(base, condition)
+    base, conditions = 2 * jr.normal(keys[0], (200, dim)), jr.normal(keys[1], (classes, 4))
+    k = jr.randint(keys[2], (200,), 0, classes)
+    want = flow.push(base, conditions[k])
     assert np.abs(want - base).max() > 0.3
     # single precision through steep splines: some of the last digits
-    np.testing.assert_allclose(flow.push_many(base, fixed, varying), want, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(flow.push_many(base, conditions, k), want, rtol=1e-3, atol=1e-3)
+
+
+def field(dim=2):
+    """A flow-matching density whose velocity is far from zero."""
+    made = FlowMatching.made(jr.key(0), dim, 3, VectorArchitecture(width=8))
+    last = lambda d: d.velocity.layers[-1].weight  # noqa: E731
+    return eqx.tree_at(last, made, replace_fn=lambda w: 30 * w)
+
+
+def test_flow_matching_has_the_density_of_its_draws():
+    """By the change of variables of `push`, differentiated as a whole."""
+    density, c = field(), jnp.array([0.5, -1.0, 0.2])
+    base = jr.normal(jr.key(1), (40, 2))
+    condition = jnp.broadcast_to(c, (40, 3))
+    draws = density.push(base, condition)
+    jacobian = jax.vmap(jax.jacfwd(lambda b: density.push(b, c)))(base)
+    expected = jax.scipy.stats.norm.logpdf(base).sum(-1) - jnp.linalg.slogdet(jacobian)[1]
+    # the way there and the way back take the same eight steps: an error of fourth order
+    np.testing.assert_allclose(density.log_prob(draws, condition), expected, atol=1e-3)
+
+
+def test_the_field_of_straight_paths_has_the_least_loss():
+    """Between two standard normals ``E[x1 - x0 | x_t] = (2 t - 1) x_t / (t^2 + (1 - t)^2)``: its
+    mean squared error over t is the integral of ``1 / (t^2 + (1 - t)^2)``, pi / 2."""
+    density, n = field(1), 40_000
+    exact = eqx.tree_at(lambda d: d.velocity, density, Straight())
+    none = jax.tree.map(lambda a: 0 * a if eqx.is_array(a) else a, density.affine)
+    exact = eqx.tree_at(lambda d: d.affine, exact, none)  # the identity
+    free, condition = jr.normal(jr.key(2), (n, 1)), jnp.zeros((n, 3))
+    gaussian = -jax.scipy.stats.norm.logpdf(free[:, 0])
+    found = exact.loss(jr.key(3), free, condition) - gaussian
+    assert float(found.mean()) == pytest.approx(np.pi / 2, abs=5 * float(found.std()) / n**0.5)
+    other = eqx.tree_at(lambda d: d.velocity, exact, Straight(1.3))
+    assert (other.loss(jr.key(3), free, condition) - gaussian).mean() > found.mean()
+
+
+class Straight(eqx.Module):
+    """The exact field, from what the field is given: x, cosines and sines of time, a condition."""
+
+    size: float = 1.0
+
+    def __call__(self, inputs):
+        x, cosine, sine = inputs[:1], inputs[1], inputs[1 + 4]
+        t = jnp.arctan2(sine, cosine) / jnp.pi
+        return self.size * (2 * t - 1) * x / (t**2 + (1 - t) ** 2)
+
+
+def test_runge_kutta_is_of_fourth_order():
+    errors = []
+    for steps in (4, 8):
+        x = jnp.ones(())
+        for i in range(steps):
+            x = runge_kutta(lambda x, t: -2 * t * x, x, jnp.float32(i / steps), 1 / steps)
+        errors.append(abs(float(x) - np.exp(-1)))
+    assert errors[1] < 1e-5 and errors[0] / errors[1] > 8

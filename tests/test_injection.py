@@ -13,9 +13,14 @@ from flowspec.adaptation.injection import (
     excess_noise,
     smooth_variety,
 )
+from flowspec.sim.simulator import Simulated
 from tests.problems import WAVE, line_simulator
 
 RNG = np.random.default_rng
+
+
+def one_source(theta, *data) -> Simulated:
+    return Simulated(theta, jnp.zeros(len(theta), int), data)
 
 
 def smooth(rng, shape, width):
@@ -81,7 +86,7 @@ def test_injected_simulations_have_the_noise_of_observations():
     )
     assert float(jnp.median(injected.excess)) == pytest.approx(0.8, rel=0.1)
     injected = eqx.tree_at(lambda s: s.size, injected, jnp.float32(0))
-    _, noisy, same = injected.perturbed(jr.key(4), theta, flux, ivar)
+    _, _, (noisy, same) = injected.perturbed(jr.key(4), one_source(theta, flux, ivar))
     assert (same == ivar).all()
     added = np.asarray((noisy - flux) * jnp.sqrt(ivar))
     assert added.std() == pytest.approx(0.8, rel=0.12)
@@ -94,5 +99,6 @@ def test_no_data_stays_no_data():
     one = jnp.ones(len(WAVE))
     injected = Injected(sim, one, jnp.ones(1), jnp.stack([one, one]), jnp.ones(()))
     holes = jnp.where(jnp.arange(len(WAVE)) < 20, 0.0, ivar)
-    _, noisy, _ = injected.perturbed(jr.key(1), theta, jnp.where(holes > 0, flux, 0), holes)
+    seen = one_source(theta, jnp.where(holes > 0, flux, 0), holes)
+    noisy, _ = injected.perturbed(jr.key(1), seen).data
     assert (noisy[:, :20] == 0).all() and (noisy[:, 20:] != flux[:, 20:]).all()

@@ -6,15 +6,16 @@ import jax.random as jr
 import numpy as np
 import numpyro.distributions as dist
 import pytest
-from flowspec.model.line_model import LineModel
-from flowspec.posterior.line_posterior import LinePosterior
 
 from flowspec.data.flags import Flag
+from flowspec.data.frame import LineSet, Pixels
 from flowspec.data.lines import Lines, State
+from flowspec.data.spectra import Spectra
 from flowspec.networks.lines import LineArchitecture
 from flowspec.posterior.load import load
-from flowspec.posterior.screen import Screen
+from flowspec.posterior.posterior import Posterior
 from flowspec.prior.prior import Prior
+from tests.problems import untrained
 
 NAMES = ("Hbeta", "[OIII]5007", "[NII]6584")
 WIDE = Prior({"oh": dist.Uniform(7.0, 9.0), "av": dist.Uniform(0.0, 4.0)})
@@ -23,11 +24,9 @@ SIZES = LineArchitecture(hidden=16, blocks=1, condition=8, layers=2, width=8, kn
 
 
 @pytest.fixture(scope="module")
-def posterior() -> LinePosterior:
+def posterior() -> Posterior:
     """Untrained, of two sources, the parameters of the second in a smaller box."""
-    model = LineModel(jr.key(0), (WIDE, NARROW), ("HII", "AGN"), NAMES, SIZES)
-    screen = Screen.from_summaries(np.random.default_rng(0).normal(size=(400, 8)))
-    return LinePosterior(model, screen, SIZES, {"history": [[1, 0.0, 0.0]]})
+    return untrained((WIDE, NARROW), ("HII", "AGN"), LineSet(NAMES), SIZES)
 
 
 OBS = Lines(NAMES, [[1.0, 3.0, 0.2], [1.0, np.nan, 0.4], [2.0, 1.0, np.nan]],
@@ -49,7 +48,8 @@ def test_the_density_integrates_to_one_over_each_box(posterior):
 def test_the_sum_over_sources_is_the_default(posterior):
     theta = np.asarray(NARROW.sample(jr.key(5), (20, 3)))
     each = [posterior.log_prob(theta, OBS, np.full((20, 3), k)) for k in (0, 1)]
-    np.testing.assert_allclose(posterior.log_prob(theta, OBS), np.logaddexp(*each), rtol=1e-5)
+    whole = posterior.log_prob(theta, OBS)
+    np.testing.assert_allclose(whole, np.logaddexp(*each), rtol=1e-5, atol=1e-5)
     outside = theta.copy()
     outside[..., 1] = 2.0  # of the second source only
     assert (posterior.log_prob(outside, OBS, np.full((20, 3), 1)) == -np.inf).all()
@@ -71,9 +71,7 @@ def test_draws_stay_in_the_box_of_their_source(posterior):
 
 def test_a_class_is_all_its_sources_in_proportion_to_their_odds():
     names = ("AGN-1.2", "AGN-2.0", "HII")
-    model = LineModel(jr.key(0), (WIDE, WIDE, NARROW), names, NAMES, SIZES)
-    screen = Screen.from_summaries(np.random.default_rng(0).normal(size=(400, 8)))
-    three = LinePosterior(model, screen, SIZES, {"history": [[1, 0.0, 0.0]]})
+    three = untrained((WIDE, WIDE, NARROW), names, LineSet(NAMES), SIZES)
     _, source = three.sample_sources(OBS, 2000, seed=2, source="AGN")
     share = three.source_probabilities(OBS)
     assert (source < 2).all()
@@ -88,20 +86,35 @@ def test_a_class_is_all_its_sources_in_proportion_to_their_odds():
 def test_draws_do_not_depend_on_their_company(posterior):
     together = posterior.sample(OBS, 50, seed=3)
     apart = [posterior.sample(OBS[i], 50, seed=3, first=i) for i in range(3)]
-    np.testing.assert_allclose(together, np.concatenate(apart, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(together, np.concatenate(apart, axis=1), rtol=1e-5, atol=1e-5)
 
 
 def test_units_and_absent_lines_do_not_matter(posterior):
     flux, err, state = (jnp.asarray(a) for a in (OBS.flux, OBS.err, OBS.state))
-    bit = jnp.zeros(3)
-    expected = posterior.model.summary(flux, err, state, bit)
-    np.testing.assert_allclose(
-        posterior.model.summary(1e-15 * flux, 1e-15 * err, state, bit), expected, atol=1e-5
-    )
+
+    def summary(flux, err, state):
+        return posterior.model.embed(flux, err, state, jnp.zeros(3)).summary
+
+    expected = summary(flux, err, state)
+    np.testing.assert_allclose(summary(1e-15 * flux, 1e-15 * err, state), expected, atol=1e-5)
     junk = jnp.where(state == State.ABSENT, 5.0, flux)
-    np.testing.assert_array_equal(posterior.model.summary(junk, err, state, bit), expected)
-    limit = posterior.model.summary(flux, err, jnp.where(state == 2, 0, state), bit)
+    np.testing.assert_array_equal(summary(junk, err, state), expected)
+    limit = summary(flux, err, jnp.where(state == 2, 0, state))
     assert not np.allclose(limit[2], expected[2])  # an absent line is no undetected one
+
+
+def test_rows_say_themselves_that_they_are_corrected_for_dust(posterior):
+    said = Lines(NAMES, [[1.0, 3.0, 0.2]] * 2, 0.1 * np.ones((2, 3)), dereddened=[True, False])
+    plain = Lines(NAMES, said.flux, said.err)
+    both = posterior.sample(said, 50, seed=1)
+    for row, bit in enumerate((True, False)):
+        of_all = posterior.sample(plain, 50, seed=1, dereddened=bit)
+        np.testing.assert_array_equal(both[:, row], of_all[:, row])
+    table = posterior.summarize(said, n=100)
+    assert np.isnan(table["av_p50"][0]) and np.isfinite(table["av_p50"][1])
+    with pytest.raises(ValueError, match="dereddened= only with line fluxes"):
+        Pixels(np.geomspace(4000, 8000, 9)).seen(
+            Spectra(np.geomspace(4000, 8000, 9), np.ones(9), np.ones(9)), True)
 
 
 def test_refined_by_no_data_it_is_the_prior(posterior):
@@ -149,16 +162,17 @@ def test_the_table_says_what_was_used(posterior):
 
 def test_the_log_jacobian_is_that_of_the_map(posterior):
     theta, source = jnp.array([[8.3, 0.4]]), jnp.array([1])
-    free, log_det = posterior.model.encode(theta, source)
-    jacobian = jax.jacfwd(lambda t: posterior.model.encode(t[None], source)[0][0])(theta[0])
+    space = posterior.model.space
+    k, free, log_det = space.encode(theta, source)
+    jacobian = jax.jacfwd(lambda t: space.encode(t[None], source).free[0])(theta[0])
     assert float(log_det[0]) == pytest.approx(float(jnp.linalg.slogdet(jacobian)[1]), abs=1e-4)
-    np.testing.assert_allclose(posterior.model.decode(free, source), theta, rtol=1e-5)
+    np.testing.assert_allclose(space.decode(k, free), theta, rtol=1e-5)
 
 
 def test_refined_a_few_rows_at_a_time_is_refined_together(posterior, monkeypatch):
     gaussian = lambda theta, source, *data: -50 * (theta[0] - 8.2) ** 2  # noqa: E731
     together = posterior.refine(OBS, gaussian, 50, draws=200)
-    monkeypatch.setattr("flowspec.posterior.line_posterior._WEIGHED", 400)  # two rows, then one
+    monkeypatch.setattr("flowspec.posterior.refine._NUMBERS", 1200)  # two rows, then one
     apart = posterior.refine(OBS, gaussian, 50, draws=200)
     for one, other in zip(together, apart, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4)

@@ -6,11 +6,10 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from flowspec.model.model import build
 from flowspec.networks.aligned import Architecture
 from flowspec.prior.prior import Prior
 from flowspec.sim.simulator import draw_many
-from tests.problems import WAVE, line_simulator
+from tests.problems import WAVE, line_simulator, spectral_model
 
 SIZES = Architecture(templates=3, aligned=4, window=21, condition=8, layers=2, width=8)
 SIM = line_simulator()
@@ -18,13 +17,13 @@ SIM = line_simulator()
 
 @pytest.fixture(scope="module")
 def model():
-    return build(jr.key(0), SIM.prior, WAVE, SIZES)
+    return spectral_model(SIM.prior, WAVE, SIZES)
 
 
 def test_encode_and_decode_are_inverse(model):
     theta = SIM.prior.sample(jr.key(1), (500,))
-    bins, free, _ = model.encode(theta)
-    np.testing.assert_allclose(model.decode(bins, free), theta, atol=2e-5)
+    k, free, _ = model.space.encode(theta, jnp.zeros(500, int))
+    np.testing.assert_allclose(model.space.decode(k, free), theta, atol=2e-5)
 
 
 def test_joint_density_integrates_to_one(model):
@@ -36,7 +35,8 @@ def test_joint_density_integrates_to_one(model):
     total = 0.0
     for start in range(0, len(theta), 4000):
         n = len(theta[start : start + 4000])
-        discrete, inside = model.log_prob(theta[start : start + n], flux[:n], ivar[:n])
+        one = jnp.zeros(n, int)
+        discrete, inside = model.log_prob(theta[start : start + n], one, flux[:n], ivar[:n])
         total += np.exp(np.asarray(discrete + inside)).sum()
     # A sum over 1,600 x 50 midpoints, 44 in a bin, of a density that can be steep at its edges.
     assert total * (0.4 / 1600) * (1 / 50) == pytest.approx(1, abs=0.05)
@@ -44,12 +44,12 @@ def test_joint_density_integrates_to_one(model):
 
 def test_without_a_redshift_there_is_one_bin():
     prior = Prior({"strength": dist.Uniform(0.0, 1.0)})
-    model = build(jr.key(0), prior, np.linspace(4000, 8000, 128), SIZES)
-    assert model.redshift is None and model.network.bins == 1
+    model = spectral_model(prior, np.linspace(4000, 8000, 128), SIZES)
+    assert model.space.redshift is None and model.network.bins == model.space.classes == 1
 
 
 def test_a_redshift_needs_a_logarithmic_grid_and_limits():
     with pytest.raises(ValueError, match="uniform in ln"):
-        build(jr.key(0), SIM.prior, np.linspace(4000, 8000, 128), SIZES)
+        spectral_model(SIM.prior, np.linspace(4000, 8000, 128), SIZES)
     with pytest.raises(ValueError, match="bounded prior on z"):
-        build(jr.key(0), Prior({"z": dist.Normal(1.0, 0.1)}), WAVE, SIZES)
+        spectral_model(Prior({"z": dist.Normal(1.0, 0.1)}), WAVE, SIZES)

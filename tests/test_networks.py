@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from flowspec.data.continuum import running_mean
+from flowspec.networks.aligned import AlignedNetwork
 from flowspec.networks.blocks import fast_length, principal_components
 from flowspec.networks.channels import CHANNELS, preprocess
 
@@ -14,11 +15,11 @@ PIXELS, BINS = 96, 11
 
 
 def network(bin_pixels=1):
-    net = RedshiftNetwork(
+    net = AlignedNetwork(
         pixels=PIXELS, bins=BINS, bin_pixels=bin_pixels, templates=3, aligned=4, window=9
     )
     flux = jr.normal(jr.key(0), (2, PIXELS)) + 3
-    variables = net.init(jr.key(1), flux, jnp.ones_like(flux), jnp.zeros(2, int))
+    variables = net.init(jr.key(1), flux, jnp.ones_like(flux), k=jnp.zeros(2, int))
     return net, variables
 
 
@@ -71,8 +72,8 @@ def test_masked_pixels_cannot_change_anything():
     wild = flux.at[:, 40:50].set(jnp.array([1e6, -1e6, jnp.nan, jnp.inf, 0, 1, 2, 3, 4, 5]))
     bins = jnp.array([1, 5])
     for a, b in zip(
-        jax.tree.leaves(net.apply(variables, flux, ivar, bins)),
-        jax.tree.leaves(net.apply(variables, wild, ivar, bins)),
+        jax.tree.leaves(net.apply(variables, flux, ivar, k=bins)),
+        jax.tree.leaves(net.apply(variables, wild, ivar, k=bins)),
         strict=True,
     ):
         np.testing.assert_array_equal(a, b)
@@ -81,7 +82,7 @@ def test_masked_pixels_cannot_change_anything():
 def test_nothing_at_all_gives_finite_features():
     net, variables = network()
     blank = jnp.zeros((1, PIXELS))
-    for leaf in jax.tree.leaves(net.apply(variables, blank, blank, jnp.zeros(1, int))):
+    for leaf in jax.tree.leaves(net.apply(variables, blank, blank, k=jnp.zeros(1, int))):
         assert np.isfinite(leaf).all()
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from flowspec.posterior.weights import log_weights, normalised, resample, to_population
+from flowspec.model.space import RedshiftBins, Space
+from flowspec.posterior.weights import normalised, population_weights, resample, weighted
 from flowspec.prior.prior import Prior
 
 
@@ -23,7 +24,9 @@ def test_a_gaussian_population_times_a_gaussian_posterior():
     rng = np.random.default_rng(0)
     samples = rng.normal(size=(20000, 2, 1)).astype(np.float32)
     flat = Prior({"x": dist.Uniform(-10.0, 10.0)})
-    weight, ess = normalised(log_weights(samples, flat, Normal(1.0, 1.0)))
+    space = Space((flat,), ("a",))
+    source = np.zeros((20000, 2), int)
+    weight, ess = normalised(population_weights(samples, source, space, Normal(1.0, 1.0)))
     drawn = resample(samples, weight, 4000)
     # 5 standard errors at the effective size
     assert drawn.mean(0) == pytest.approx(0.5, abs=5 * 0.5**0.5 / 4000**0.5)
@@ -54,18 +57,24 @@ def test_a_spectrum_without_weights_keeps_its_draws_and_says_so():
 def test_a_population_of_other_parameters_is_refused():
     flat = Prior({"y": dist.Uniform(-10.0, 10.0)})
     with pytest.raises(ValueError, match="expected a population of"):
-        log_weights(np.zeros((2, 1, 1)), flat, Normal(0.0, 1.0))
+        space = Space((flat,), ("a",))
+        population_weights(np.zeros((2, 1, 1)), np.zeros((2, 1), int), space, Normal(0.0, 1.0))
 
 
 def test_redshift_bins_follow_the_population():
     # two equal peaks, of which the population has one four times as often
-    edges, prior = np.linspace(0, 1, 11), Prior({"z": dist.Uniform(0.0, 1.0)})
+    prior, bins = Prior({"z": dist.Uniform(0.0, 1.0)}), RedshiftBins(0.0, 1.0, np.log(2) / 10)
+    space = Space((prior,), ("a",), bins)
     rng = np.random.default_rng(3)
     z = np.where(rng.uniform(size=4000) < 0.5, 0.25, 0.75) + 0.01 * rng.uniform(size=4000)
     population = SimpleNamespace(log_prob=lambda t: np.log(np.where(t[..., 0] < 0.5, 4.0, 1.0)))
-    drawn, share, ess = to_population(z[:, None, None], prior, population, 1000, edges)
-    assert share.sum(1) == pytest.approx(1)
-    assert share[0, 2] == pytest.approx(0.8, abs=5 * (0.16 / 4000) ** 0.5)
-    assert (drawn[:, 0, 0] < 0.5).mean() == pytest.approx(share[0, 2], abs=2e-3)
+    k = (np.searchsorted(bins.all_edges(), z, side="right") - 1)[:, None]
+    theta, source = z[:, None, None], np.zeros((4000, 1), int)
+    log_weight = population_weights(theta, source, space, population)
+    drawn, source, share, ess = weighted(theta, k, log_weight, space, 1000)
+    assert share.sum(1) == pytest.approx(1) and (source == 0).all()
+    low = share[0, bins.all_edges()[1:] < 0.5].sum()
+    assert low == pytest.approx(0.8, abs=5 * (0.16 / 4000) ** 0.5)
+    assert (drawn[:, 0, 0] < 0.5).mean() == pytest.approx(low, abs=2e-3)
     # (sum w)^2 / sum w^2 with weights 4 and 1, half of the draws each
     assert ess == pytest.approx(4000 * 2.5**2 / 8.5, rel=0.05)

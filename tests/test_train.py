@@ -42,9 +42,9 @@ RUN = """
 import os, signal, sys
 import jax, jax.random as jr, numpy as np
 from flowspec.train import loop as train
-from flowspec.sim.simulator import draw_many
-from flowspec.model.model import build
-from tests.test_train import SIZES, WAVE, line_simulator
+from flowspec.sim.simulator import simulate_many
+from tests.problems import WAVE, line_simulator, spectral_model
+from tests.test_train import SIZES
 
 out, steps, evaluate, checkpoint, kill_at = sys.argv[1:]
 
@@ -57,8 +57,8 @@ class Bar(train.tqdm):
 train.tqdm = Bar
 sim = line_simulator()
 config = train.Training(steps=int(steps), batch=16, evaluate=int(evaluate), validation=32)
-model = build(jr.key(1), sim.prior, WAVE, SIZES)
-validation = tuple(map(jax.numpy.asarray, draw_many(sim, jr.key(0), 32)))
+model = spectral_model(sim.prior, WAVE, SIZES)
+validation = simulate_many(sim, jr.key(0), 32)
 model, history = train.train(model, sim, validation, config, jr.key(2), checkpoint=checkpoint)
 arrays = [np.asarray(a).ravel() for a in jax.tree.leaves(model) if hasattr(a, "shape")]
 np.savez(out, model=np.concatenate(arrays), history=history)
@@ -119,7 +119,7 @@ def test_muon_moves_matrices_by_orthogonal_ones_and_the_rest_as_adam_does():
     params = jax.tree.map(jnp.zeros_like, gradient)
     moved = {}
     for name in ("muon", "adamw"):
-        optimiser = make_optimiser(Training(steps=1, optimiser=name))
+        optimiser = make_optimiser(Training(steps=1, optimiser=name), {})
         state = optimiser.init(params)
         for _ in range(2):  # the first has no rate yet
             moved[name], state = optimiser.update(gradient, state, params)
@@ -131,7 +131,7 @@ def test_muon_moves_matrices_by_orthogonal_ones_and_the_rest_as_adam_does():
     # its Adam looks ahead (Nesterov)
     np.testing.assert_allclose(moved["muon"]["vector"], moved["adamw"]["vector"], rtol=0.2)
     with pytest.raises(ValueError, match="expected an optimiser among"):
-        make_optimiser(Training(optimiser="sgd"))
+        make_optimiser(Training(optimiser="sgd"), {})
 
 
 def test_noise_comes_from_the_observations():
