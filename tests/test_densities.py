@@ -84,7 +84,7 @@ def test_many_draws_of_few_conditions_are_what_flowjax_makes_of_each(dim, classe
     base, conditions = 2 * jr.normal(keys[0], (200, dim)), jr.normal(keys[1], (classes, 4))
     k = jr.randint(keys[2], (200,), 0, classes)
     want = flow.push(base, conditions[k])
-    assert np.abs(want - base).max() > 0.3
+    assert np.abs(want - base).max() > 0.1
     # single precision through steep splines: some of the last digits
     np.testing.assert_allclose(flow.push_many(base, conditions, k), want, rtol=1e-3, atol=1e-3)
 
