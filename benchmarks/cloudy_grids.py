@@ -1,8 +1,7 @@
 """What the shipped models of lines were trained on: the grids, and how wrong they may be."""
 
+import flowspec as fs
 from benchmarks import harness
-from flowspec.io import read_grid
-from flowspec.sim.nebula.catalogues import NebulaSimulator
 from flowspec.sim.nebula.grid import mappings
 
 GRIDS = "grids/hcm_cloudy17/optical/C17_{}.dat.gz"
@@ -16,17 +15,17 @@ FILES = {
 ERROR = 0.25  # of the fluxes of `cloudy`: 0.1 dex, as IZI takes it (Blanc et al. 2015)
 
 
-def simulator(posterior) -> NebulaSimulator:
+def simulator(posterior: fs.Posterior) -> fs.NebulaSimulator:
     """Of `nebula` or of `cloudy`, whose grids are read from `FLOWSPEC_TEST_DATA`.
 
     Raises:
         ValueError: On a model of other sources or parameters.
     """
     if posterior.sources == ("nebula",):
-        return NebulaSimulator(mappings(), posterior.lines)
+        return fs.NebulaSimulator(mappings(), posterior.lines)
     unknown = set(posterior.sources) - set(FILES)
     if unknown:
         raise ValueError(f"expected sources among {sorted(FILES)}; got {sorted(unknown)}")
     folder = harness.data_folder()
-    grids = {s: read_grid(folder / GRIDS.format(FILES[s])) for s in posterior.sources}
-    return NebulaSimulator(grids, posterior.lines, error=ERROR)
+    grids = {s: fs.read_grid(folder / GRIDS.format(FILES[s])) for s in posterior.sources}
+    return fs.NebulaSimulator(grids, posterior.lines, error=ERROR)

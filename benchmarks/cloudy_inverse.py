@@ -27,8 +27,7 @@ from flowspec.check.redshift import reliability
 from flowspec.check.reference import exact_posterior, nuts
 from flowspec.data.lines import State, of_states
 from flowspec.io import write_lines
-from flowspec.posterior.line_posterior import class_of
-from flowspec.sim.nebula.catalogues import NebulaSimulator
+from flowspec.posterior.table import class_of
 
 SNR = (3.0, 50.0)  # of the median measured line of a mock object
 DRAWS = 2000
@@ -64,8 +63,8 @@ def run(
     return parts[part](posterior, sim, objects, seed, **extra)
 
 
-def mocks(sim: NebulaSimulator, count: int, seed: int, wanted=None):
-    """Objects that were never trained on: theta [n, params], `Lines`, dereddened [n].
+def mocks(sim: fs.NebulaSimulator, count: int, seed: int, wanted=None):
+    """Objects that were never trained on: theta [n, params] and `Lines`.
 
     Args:
         sim: The simulator.
@@ -73,34 +72,31 @@ def mocks(sim: NebulaSimulator, count: int, seed: int, wanted=None):
         seed: Random seed.
         wanted: Of a catalogue: which rows to take [n]; by default those in the range `SNR`.
     """
-    drawn = eqx.filter_jit(NebulaSimulator.draw)(sim, jr.key(seed), 20 * count)
-    drawn = [np.asarray(a) for a in drawn]
-    theta, _, flux, err, state, dereddened = drawn
-    obs = of_states(sim.lines, flux, err, state)
+    drawn = eqx.filter_jit(fs.NebulaSimulator.draw)(sim, jr.key(seed), 20 * count)
+    theta, _, flux, err, state, dereddened = (np.asarray(a) for a in drawn)
+    obs = of_states(sim.lines, flux, err, state, dereddened=dereddened > 0)
     keep = (obs.snr >= SNR[0]) & (obs.snr <= SNR[1]) if wanted is None else wanted(state)
     rows = np.flatnonzero(keep)[:count]
-    return theta[rows], obs[rows], dereddened[rows] > 0
+    return theta[rows], obs[rows]
 
 
 def exact(posterior, sim, objects, seed, chains) -> dict:
     """Classifier two-sample tests, importance sampling, leakage; NUTS on a few objects."""
-    theta, obs, dereddened = mocks(sim, objects, seed)
+    theta, obs = mocks(sim, objects, seed)
+    prior = posterior.model.space.priors[0]
     tests, ess, own, seconds, evidence, steps = [], [], [], [], [], []
     outside = 0
-    low, high = posterior.model.priors[0].bounds(theta[0])
+    low, high = prior.bounds(theta[0])
     for i in range(objects):
-        one, bit = obs[i], bool(dereddened[i])
+        one, bit = obs[i], bool(obs.dereddened[i])
         free = [n != "av" or not bit for n in posterior.names]  # of dereddened ones av is the prior
         data = (0, one.flux[0], one.err[0], one.state[0], float(bit))
         began = time.perf_counter()
-        truth = exact_posterior(
-            sim.log_likelihood, posterior.model.priors[0], DRAWS, data=data, seed=i
-        )
+        truth = exact_posterior(sim.log_likelihood, prior, DRAWS, data=data, seed=i)
         seconds.append(time.perf_counter() - began)
-        flow = posterior.sample(one, DRAWS, seed=seed, first=i, dereddened=bit)[:, 0]
+        flow = posterior.sample(one, DRAWS, seed=seed, first=i)[:, 0]
         outside += int(((flow < np.asarray(low)) | (flow > np.asarray(high))).sum())
-        refined = posterior.refine(one, sim.log_likelihood, DRAWS, draws=DRAWS, seed=i,
-                                   dereddened=bit)
+        refined = posterior.refine(one, sim.log_likelihood, DRAWS, draws=DRAWS, seed=i)
         tests.append(c2st(truth.samples[:, free], flow[:, free], seed=i))
         ess.append(float(refined.ess[0]) / DRAWS)
         own.append(truth.ess)
@@ -108,7 +104,7 @@ def exact(posterior, sim, objects, seed, chains) -> dict:
         if i < chains:
             drawn, report = nuts(
                 lambda t, data=data: sim.log_likelihood(t, *map(jnp.asarray, data)),
-                posterior.model.priors[0], flow[:4], jr.key(i),
+                prior, flow[:4], jr.key(i),
             )
             steps.append({
                 "r_hat": max(r["r_hat"] for r in report.values()),
@@ -140,12 +136,9 @@ def calibrated(posterior, sim, objects, seed) -> dict:
     }
     results = {}
     for name, wanted in groups.items():
-        theta, obs, dereddened = mocks(sim, objects, seed, wanted)
-        samples = np.empty((300, len(theta), theta.shape[1]), np.float32)
-        for bit in (False, True):
-            rows = np.flatnonzero(dereddened == bit)
-            samples[:, rows] = posterior.sample(obs[rows], 300, seed=seed, dereddened=bit)
-        box = [np.asarray(b) for b in posterior.model.priors[0].bounds(theta[0])]
+        theta, obs = mocks(sim, objects, seed, wanted)
+        samples = posterior.sample(obs, 300, seed=seed)
+        box = [np.asarray(b) for b in posterior.model.space.priors[0].bounds(theta[0])]
         found = calibration.score(samples, theta, posterior.names, box, seed)
         results[name] = {"objects": len(theta), **found}
     return results
@@ -153,7 +146,7 @@ def calibrated(posterior, sim, objects, seed) -> dict:
 
 def sources(posterior, sim, objects, seed) -> dict:
     """Probabilities of the classes: right as often as promised, and as the evidence has them."""
-    drawn = eqx.filter_jit(NebulaSimulator.draw)(sim, jr.key(seed), objects)
+    drawn = eqx.filter_jit(fs.NebulaSimulator.draw)(sim, jr.key(seed), objects)
     _, source, flux, err, state, dereddened = (np.asarray(a) for a in drawn)
     rows = np.flatnonzero(dereddened == 0)
     obs, truth = of_states(sim.lines, flux, err, state)[rows], source[rows]
@@ -180,7 +173,7 @@ def sources(posterior, sim, objects, seed) -> dict:
 def speed(posterior, sim, objects, seed) -> dict:
     """Objects per second with 1,000 draws each, once compiled, and tables of 100 draws; and as many
     spaxels as `objects` from HDF5 to HDF5 by ``flowspec predict``, with its largest memory."""
-    _, obs, _ = mocks(sim, 4096, seed, lambda s: (s > 0).any(1))
+    _, obs = mocks(sim, 4096, seed, lambda s: (s > 0).any(1))
     posterior.sample(obs, 1000)
     _, wall, cpu = harness.clocked(posterior.sample, obs, 1000)
     results = {"per second": len(obs) / wall, "per CPU second": len(obs) / cpu}

@@ -21,7 +21,6 @@ from flowspec.io import stream
 from flowspec.posterior.redshift import LIMIT, peaks
 from flowspec.prior.galaxies import moons_prior
 from flowspec.sim.instrument.moons import moons
-from flowspec.sim.stored import Simulations
 from flowspec.sim.survey.survey import EXTRA
 
 BIN, LIMITS = 0.003, (0.6, 3.0)
@@ -87,7 +86,7 @@ def run(
         posterior = fs.load(load) if load else trained(theta, obs, **options)
         if save:
             posterior.save(save)
-        population = fs.Population(posterior.model.prior) if weighted else None
+        population = fs.Population(posterior.model.space.priors[0]) if weighted else None
         ask = partial(ask_flowspec, posterior, draws=draws, seed=seed, population=population)
     elif method == "mtopnet":
         # the published rate of 5e-3 is for batches of 1,024
@@ -147,7 +146,7 @@ def trained(
     prior = moons_prior()
     # single precision may put a draw at the very edge on its other side
     inside = theta[:, : len(prior.names)].astype(np.float32)
-    simulations = Simulations(inside, obs.flux, obs.ivar, obs.wave, prior, extra_noise=extra)
+    simulations = fs.Simulations(inside, obs.flux, obs.ivar, obs.wave, prior, extra_noise=extra)
     held_out = 2048
     steps = epochs * ((len(simulations) - held_out) // batch)
     # a fixed set is soon learned by heart: templates stay the principal components, weights small

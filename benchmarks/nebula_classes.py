@@ -33,28 +33,25 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from flowspec.line_fitting import fit_lines
-from flowspec.posterior.line_posterior import LinePosterior, class_of
 from jaxtyping import Array
 
+import flowspec as fs
 from benchmarks import harness
 from benchmarks.cloudy_grids import ERROR, FILES, GRIDS
 from benchmarks.real_nebulae import ngc628
-from flowspec.adaptation.align import Adaptation
+from benchmarks.shift_scores import summary
 from flowspec.adaptation.line_injection import InjectedLines
-from flowspec.data.lines import Lines, State
-from flowspec.io import read_grid
-from flowspec.networks.lines import LineArchitecture
-from flowspec.prior.prior import Prior
-from flowspec.sim.nebula.catalogues import COMMON, Catalogue, NebulaSimulator
+from flowspec.data.frame import LineSet
+from flowspec.data.lines import State
+from flowspec.posterior.table import class_of
+from flowspec.sim.nebula.catalogues import COMMON
 from flowspec.sim.nebula.noise import ObservedNoise, observe
-from flowspec.train.settings import Training
 
 STARS = "HII"
 MEANING = {STARS: 0, "mixed": 1}  # of the kinds of sources, as places in CLASSES; else 2
 CLASSES = {"star-forming": 0, "composite": 1, "AGN or shock-like": 3}  # of BPT_NII
 LINES = ("Hbeta", "[OIII]5007", "Halpha", "[NII]6584", "[SII]6717,6731", "[SIII]9069")
-SIZES = LineArchitecture(hidden=96, blocks=3, condition=32, layers=3, width=32)
+SIZES = fs.LineArchitecture(hidden=96, blocks=3, condition=32, layers=3, width=32)
 # a BPT composite is gas of an H II region with gas that something harder ionises
 MIXTURES = {"mixed-PAGB": "PAGB", "mixed-AGN": "AGN"}
 SHARE = (0.1, 0.9)  # of H-beta, from the second
@@ -62,7 +59,7 @@ _AT_ONCE = 1024
 NEBULAE = 2**16  # drawn once: interpolating in ten grids is dearer than a training step
 
 
-class Drawn(eqx.Module):
+class Drawn(fs.Simulator):
     """Nebulae drawn once for all networks, and for every batch rows of a catalogue of them.
 
     Attributes:
@@ -72,18 +69,18 @@ class Drawn(eqx.Module):
             limits (static).
         priors: Of the parameters, for each source (static).
         sources: Their names (static).
-        lines: Names of the lines (static).
+        frame: The lines (static).
     """
 
     noise: ObservedNoise
     nebulae: tuple[Array, ...]
     noisy: bool = eqx.field(static=True)
-    priors: tuple[Prior, ...] = eqx.field(static=True)
+    priors: tuple[fs.Prior, ...] = eqx.field(static=True)
     sources: tuple[str, ...] = eqx.field(static=True)
-    lines: tuple[str, ...] = eqx.field(static=True)
+    frame: LineSet = eqx.field(static=True)
 
     @classmethod
-    def of(cls, key, sim: NebulaSimulator, count: int, mixtures: dict[str, str]) -> "Drawn":
+    def of(cls, key, sim: fs.NebulaSimulator, count: int, mixtures: dict[str, str]) -> "Drawn":
         """About that many nebulae of a simulator, every source as likely, and some mixtures of H II
         regions with a kind of source as sources of their own."""
         kinds = np.array([class_of(source) for source in sim.sources])
@@ -97,9 +94,9 @@ class Drawn(eqx.Module):
         nebulae = tuple(jnp.concatenate(columns) for columns in zip(*parts, strict=True))
         first = sim.priors[int(np.argmax(kinds == STARS))]
         sources, priors = (*sim.sources, *mixtures), (*sim.priors, *(first for _ in mixtures))
-        return cls(sim.noise, nebulae, True, priors, sources, sim.lines)
+        return cls(sim.noise, nebulae, True, priors, sources, sim.frame)
 
-    def draw(self, key, n: int) -> Catalogue:
+    def simulate(self, key, n: int) -> fs.Simulated:
         """Rows of random nebulae."""
         which, noise, pixel = jr.split(key, 3)
         rows = jr.randint(which, (n,), 0, len(self.nebulae[0]))
@@ -110,18 +107,18 @@ class Drawn(eqx.Module):
         else:
             state = jnp.where(quoted.present, int(State.MEASURED), int(State.ABSENT))
             seen = flux * quoted.present, quoted.err, state
-        return Catalogue(theta, source, *seen, jnp.zeros(n))
+        return fs.Simulated(theta, source, (*seen, jnp.zeros(n)))
 
 
 @eqx.filter_jit
-def _pure(sim: NebulaSimulator, key):
+def _pure(sim: fs.NebulaSimulator, key):
     """Parameters, sources, fluxes and errors of nebulae of one source each."""
     theta, source, _ = sim.nebulae(key, _AT_ONCE)
     return theta, source, *jax.vmap(sim.ratios)(theta, source, jnp.zeros(_AT_ONCE))
 
 
 @eqx.filter_jit
-def _mixed(sim: NebulaSimulator, key, first, second):
+def _mixed(sim: fs.NebulaSimulator, key, first, second):
     """Parameters of the first gas, and the fluxes and errors of both; probabilities of the sources
     of each [sources]."""
     keys, shape = jr.split(key, 5), (_AT_ONCE,)
@@ -157,14 +154,14 @@ def run(
     folder = harness.data_folder()
     table, obs, _ = ngc628(folder / "lines" / "phangs_ngc628")
     label, obs = np.asarray(table["BPT_NII"]).astype(int), obs.select(LINES)
-    grids = {name: read_grid(folder / GRIDS.format(file)) for name, file in FILES.items()}
-    sim = NebulaSimulator(grids, LINES, error=ERROR).with_noise(obs)
+    grids = {name: fs.read_grid(folder / GRIDS.format(file)) for name, file in FILES.items()}
+    sim = fs.NebulaSimulator(grids, LINES, error=ERROR).with_noise(obs)
     sim = Drawn.of(jr.key(20261123), sim, NEBULAE, MIXTURES if mixtures else {})
-    training = Training(
+    training = fs.Training(
         steps=steps, batch=batch, learning_rate=1e-3, validation=2048,
         evaluate=max(1, steps // 6), patience=100,
     )  # fmt: skip
-    adaptation = Adaptation(steps=adapted, weights=tuple(map(float, weights.split(","))))
+    adaptation = fs.Adaptation(steps=adapted, weights=tuple(map(float, weights.split(","))))
     found = {}
     for number in range(seed, seed + seeds):
         options = {"seed": number, "training": training, "adaptation": adaptation}
@@ -178,18 +175,17 @@ def run(
             found.setdefault(name, []).append(result)
     return {
         "nebulae": {n: int((label == k).sum()) for n, k in CLASSES.items()},
-        "mean": {n: spread(rows, np.mean) for n, rows in found.items()},
-        "standard deviation": {n: spread(rows, np.std) for n, rows in found.items()},
+        "scores": {name: summary(rows) for name, rows in found.items()},
     }
 
 
-def networks(sim: Drawn, obs: Lines, methods, *, seed, training, adaptation):
+def networks(sim: Drawn, obs: fs.Lines, methods, *, seed, training, adaptation):
     """Name, posterior and CPU seconds of each network in turn."""
     trained = {}
     kinds = {"plain": replace(sim, noisy=False), "noise": InjectedLines.measured(sim, (), ())}
     for name, simulator in kinds.items():
         began = time.process_time()
-        trained[name] = fit_lines(
+        trained[name] = fs.fit(
             simulator, seed=seed, training=training, architecture=SIZES, progress=False
         )
         yield name, trained[name], time.process_time() - began
@@ -197,14 +193,14 @@ def networks(sim: Drawn, obs: Lines, methods, *, seed, training, adaptation):
     for name in filter(None, methods):
         start, method = begun.get(name, ("noise", name))
         began = time.process_time()
-        posterior = fit_lines(
-            kinds[start], obs, seed=seed, training=replace(training, steps=0),
-            start=trained[start], adapt=method, adaptation=adaptation, progress=False,
+        posterior = fs.adapt(
+            trained[start], kinds[start], obs, method, seed=seed, training=training,
+            adaptation=adaptation, progress=False,
         )  # fmt: skip
         yield name, posterior, time.process_time() - began
 
 
-def probabilities(posterior: LinePosterior, obs: Lines) -> np.ndarray:
+def probabilities(posterior: fs.Posterior, obs: fs.Lines) -> np.ndarray:
     """Of each of `CLASSES` [nebulae, classes], all that were simulated as likely beforehand."""
     share = posterior.source_probabilities(obs)
     kind = np.array([MEANING.get(class_of(source), 2) for source in posterior.sources])
@@ -240,8 +236,3 @@ def scores(probability: np.ndarray, label: np.ndarray) -> dict:
 def f1(chosen: np.ndarray, true: np.ndarray) -> float:
     """Harmonic mean of purity and completeness."""
     return float(2 * (chosen & true).sum() / (chosen.sum() + true.sum()))
-
-
-def spread(rows: list[dict], of) -> dict:
-    """Each score over seeds."""
-    return {name: float(of([row[name] for row in rows])) for name in rows[0]}

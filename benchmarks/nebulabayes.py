@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.integrate
 
+import flowspec as fs
 from flowspec.data.line_grid import LineGrid
-from flowspec.data.lines import Lines
-from flowspec.sim.nebula.catalogues import REFERENCE, NebulaSimulator
+from flowspec.sim.nebula.catalogues import REFERENCE
 from flowspec.sim.nebula.grid import mappings
 from flowspec.sim.nebula.interpolate import interpolator
 
@@ -53,7 +53,7 @@ def fine_grid(grid: LineGrid) -> LineGrid:
     return LineGrid(points, np.asarray(flux, float), grid.names, grid.lines, grid.floor, "fine")
 
 
-def compare(posterior, sim: NebulaSimulator, objects: int, seed: int) -> dict:
+def compare(posterior, sim: fs.NebulaSimulator, objects: int, seed: int) -> dict:
     """Medians and widths of both on dereddened mock objects with every line but limits.
 
     Args:
@@ -82,7 +82,7 @@ def compare(posterior, sim: NebulaSimulator, objects: int, seed: int) -> dict:
     return results | {f"objects per second, {n}": rate for n, rate in rates.items()}
 
 
-def their_percentiles(peer, sim, obs: Lines, names) -> tuple[np.ndarray, float]:
+def their_percentiles(peer, sim, obs: fs.Lines, names) -> tuple[np.ndarray, float]:
     """16th, 50th and 84th percentiles [objects, params, 3] of NebulaBayes, and its seconds for each
     object."""
     more = np.asarray(sim.model_err[0]) ** 2 - ERROR**2
@@ -98,7 +98,7 @@ def their_percentiles(peer, sim, obs: Lines, names) -> tuple[np.ndarray, float]:
     return np.array(found), (time.perf_counter() - began) / len(obs)
 
 
-def our_rate(posterior, obs: Lines, draws: int) -> float:
+def our_rate(posterior, obs: fs.Lines, draws: int) -> float:
     """Objects per second, percentiles included, once compiled."""
     many = obs[np.arange(8192) % len(obs)]
     posterior.summarize(many, n=draws, dereddened=True)
@@ -126,7 +126,7 @@ def agreement(theirs: np.ndarray, samples: np.ndarray, grid: LineGrid) -> dict:
     }  # fmt: skip
 
 
-def dereddened_mocks(sim: NebulaSimulator, count: int, seed: int) -> Lines:
+def dereddened_mocks(sim: fs.NebulaSimulator, count: int, seed: int) -> fs.Lines:
     """Objects without dust with every line measured at 3 to 50 times its error and above zero, as
     NebulaBayes wants them; H-beta, to which it normalises, at 300."""
     rng = np.random.default_rng(seed)
@@ -140,7 +140,7 @@ def dereddened_mocks(sim: NebulaSimulator, count: int, seed: int) -> Lines:
     err = np.maximum(flux, 1e-3) / snr
     measured = flux + rng.normal(size=flux.shape) * np.hypot(err, model_err)
     rows = np.flatnonzero((measured > 0).all(1))[:count]
-    return Lines(sim.lines, measured[rows], err[rows])
+    return fs.Lines(sim.lines, measured[rows], err[rows])
 
 
 def percentiles(x: np.ndarray, pdf: np.ndarray) -> np.ndarray:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+import flowspec as fs
 from flowspec import plots
 from flowspec.check.predictive import Predictive, left_out, predict, report
 from flowspec.cli.outputs import save
-from flowspec.data.lines import Lines
 from flowspec.plots import lines as plots_lines
 
 
-def check(draw, sim, obs: Lines, *, dereddened: bool) -> dict[str, Predictive]:
+def check(draw, sim, obs: fs.Lines, *, dereddened: bool) -> dict[str, Predictive]:
     """Lines predicted from all of them, and from all others."""
     obs = obs.select(sim.lines)
     return {
@@ -21,7 +21,7 @@ def check(draw, sim, obs: Lines, *, dereddened: bool) -> dict[str, Predictive]:
     }
 
 
-def scores(found: Mapping[str, Predictive], sim, obs: Lines, assumed=()) -> dict:
+def scores(found: Mapping[str, Predictive], sim, obs: fs.Lines, assumed=()) -> dict:
     """By line, what `report` says; but of lines whose ratio was assumed, not measured."""
     results = {}
     for name, predicted in found.items():

@@ -28,9 +28,6 @@ from benchmarks import harness, predictive
 from benchmarks.cloudy_grids import simulator
 from flowspec import plots
 from flowspec.cli.outputs import save
-from flowspec.data.flags import Flag
-from flowspec.data.lines import Lines
-from flowspec.io import read_lines
 
 HALPHA = 2.86  # over H-beta, case B at 10^4 K, to which the ratios were corrected
 ASSUMED = ("Hbeta", "Halpha")  # in the ratios free of dust
@@ -127,14 +124,14 @@ def direct(posterior, folder: Path, draws: int, figures: str, seed: int) -> dict
     return results
 
 
-def given_stars(posterior, obs: Lines, draws: int, seed: int, *, dereddened: bool):
+def given_stars(posterior, obs: fs.Lines, draws: int, seed: int, *, dereddened: bool):
     """Draws [draws, rows, params] under the sources that are stars, and the numbers of their
     sources [draws, rows]."""
     source = STARS if STARS in posterior.classes else None
     return posterior.sample_sources(obs, draws, seed=seed, source=source, dereddened=dereddened)
 
 
-def from_ratios(t: Table) -> Lines:
+def from_ratios(t: Table) -> fs.Lines:
     """Fluxes relative to H-beta, with the errors of the ratios."""
     def flux(column, times=1.0):
         low, middle, high = (np.asarray(t[f"{column}_{p}"], float) for p in ("p16", "p50", "p84"))
@@ -154,22 +151,24 @@ def from_ratios(t: Table) -> Lines:
     one = np.ones(len(t))
     columns |= {"Hbeta": (one, 0.005 * one), "Halpha": (HALPHA * one, 0.01 * one)}
     values, errors = (np.stack(c, axis=1) for c in zip(*columns.values(), strict=True))
-    return Lines(tuple(columns), values, errors, names=[str(i) for i in t["TARGETID"]])
+    return fs.Lines(tuple(columns), values, errors, names=[str(i) for i in t["TARGETID"]])
 
 
-def ngc628(folder: Path) -> tuple[Table, Lines, np.ndarray]:
+def ngc628(folder: Path) -> tuple[Table, fs.Lines, np.ndarray]:
     """The catalogue, its fluxes, and numbers of the rows that are H II regions by their class."""
     path = folder / "ngc628_nebulae.fits"
-    table, obs = Table.read(path), read_lines(path)
+    table, obs = Table.read(path), fs.read_lines(path)
     # exactly 0 with an error is a fit at its bound, no measurement
     measured = np.where(obs.flux == 0, np.nan, obs.flux)
-    obs = Lines(obs.lines, measured, obs.err, names=obs.names)
+    obs = fs.Lines(obs.lines, measured, obs.err, names=obs.names)
     known = np.asarray(table["met_scal"], float)
     hii = (np.asarray(table["BPT_NII"]) == 0) & np.isfinite(known) & (obs.snr > 3)
     return table, obs, np.flatnonzero(hii)
 
 
-def gradient(posterior, sim, table, obs: Lines, rows, draws: int, figures: str, seed: int) -> dict:
+def gradient(
+    posterior, sim, table, obs: fs.Lines, rows, draws: int, figures: str, seed: int
+) -> dict:
     """O/H along the radius of NGC 628, from its H II regions."""
     found = posterior.summarize(obs, n=draws, seed=seed)
     known = np.asarray(table["met_scal"], float)
@@ -187,7 +186,7 @@ def gradient(posterior, sim, table, obs: Lines, rows, draws: int, figures: str, 
         values, worth = refined(posterior, sim, obs[rows], absent, seed)
         lines[title] = slope(radius[rows], values, seed)
         lines[f"{title}: effective draws of {WEIGHED}, median"] = worth
-    strange = (np.asarray(found["flags"]) & Flag.OUT_OF_DISTRIBUTION) > 0
+    strange = (np.asarray(found["flags"]) & fs.Flag.OUT_OF_DISTRIBUTION) > 0
     agn = np.asarray(table["BPT_NII"]) == 3
     results = {
         "nebulae": len(obs), "H II regions": len(rows),
@@ -208,7 +207,7 @@ def gradient(posterior, sim, table, obs: Lines, rows, draws: int, figures: str, 
     return results
 
 
-def refined(posterior, sim, obs: Lines, absent, seed: int) -> tuple[np.ndarray, float]:
+def refined(posterior, sim, obs: fs.Lines, absent, seed: int) -> tuple[np.ndarray, float]:
     """Median O/H of each row by the exact posterior without some lines, and how many draws it is
     worth."""
     names = [line for line in obs.lines if line not in absent]

@@ -6,15 +6,13 @@ then adapted to the raw and to the cleaned ones. No redshifts are known; but the
 the same galaxies, so that their posteriors should agree.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import numpyro.distributions as dist
 from scipy.io import readsav
 
 import flowspec as fs
 from benchmarks import harness
-from flowspec.adaptation.align import Adaptation
+from benchmarks.shift_scores import summary
 from flowspec.prior.parameters import broad_prior
 from flowspec.sim.instrument.instrument import Instrument
 
@@ -36,7 +34,7 @@ def run(
         batch: Simulations per step.
     """
     raw, cleaned = spectra()
-    adaptation = Adaptation(steps=aligned, injected=injected, stages=1, weights=(0.3,))
+    adaptation = fs.Adaptation(steps=aligned, injected=injected, stages=1, weights=(0.3,))
     training = fs.Training(steps=steps, batch=batch, evaluate=max(1, steps // 4))
     sim = fs.GalaxySimulator(hectospec(), prior=broad_prior().replace(z=dist.Uniform(0.0, 0.9)))
     rows = []
@@ -44,8 +42,8 @@ def run(
         plain = fs.fit(sim, cleaned, seed=seed, training=training, architecture=ARCHITECTURE,
                        progress=False)  # fmt: skip
         adapted = {
-            name: fs.fit(sim, obs, seed=seed, start=plain, adapt="auto", adaptation=adaptation,
-                         training=replace(training, steps=0), progress=False)
+            name: fs.adapt(plain, sim, obs, seed=seed, training=training, adaptation=adaptation,
+                           progress=False)
             for name, obs in (("raw", raw), ("cleaned", cleaned))
         }  # fmt: skip
         row = {"unadapted " + k: v for k, v in agreement(plain, plain, raw, cleaned).items()}
@@ -59,13 +57,7 @@ def run(
                     f"{name} chosen": record["method"]}  # fmt: skip
         rows.append(row)
         print(seed, row, flush=True)
-    numbers = [k for k, v in rows[0].items() if not isinstance(v, str)]
-    values = {k: np.array([row[k] for row in rows], float) for k in numbers}
-    return {
-        "mean": {k: float(v.mean()) for k, v in values.items()},
-        "spread": {k: float(v.std(ddof=seeds > 1)) for k, v in values.items()},
-        "runs": rows,
-    }
+    return summary(rows) | {"runs": rows}
 
 
 def agreement(of_raw, of_cleaned, raw: fs.Spectra, cleaned: fs.Spectra) -> dict:

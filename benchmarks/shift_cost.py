@@ -2,7 +2,6 @@
 
 import time
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -10,12 +9,11 @@ import numpy as np
 
 import flowspec as fs
 from benchmarks import shifted, toy
-from flowspec.adaptation.align import Adaptation, Adapted, Paired, adapted_loss
+from benchmarks.steps import repeat, stepper
+from flowspec.adaptation.align import Adapted, Paired
 from flowspec.adaptation.choose import ALIGNMENTS
-from flowspec.model.model import build
+from flowspec.model.model import model_for
 from flowspec.sim.simulator import draw_many
-from flowspec.train.loop import first_state, make_step, negative_log_likelihood
-from flowspec.train.optimiser import make_optimiser
 
 
 def run(
@@ -33,34 +31,26 @@ def run(
         seed: Of models and data.
     """
     sim = toy.fresh() if problem == "toy" else fs.GalaxySimulator(problem)
-    model = build(jr.key(seed), sim.prior, np.asarray(sim.wave), fs.Architecture())
+    model = model_for(jr.key(seed), sim.priors, sim.sources, sim.frame, fs.Architecture())
     if problem == "toy":
         obs = shifted.observe("noise", 500, 0)[1]
         observed = obs.flux, obs.ivar
     else:
         observed = draw_many(sim, jr.key(1), 500)[1:]
     observed = tuple(jnp.asarray(a, jnp.float32) for a in observed)
-    training, mesh = fs.Training(batch=batch), device_mesh(batch)
-    runs = {}
-    for method in ("none", *methods.split(",")):
-        state, source, loss = model, sim, negative_log_likelihood
-        if method != "none":
-            state = Adapted.of(jr.key(2), model, method, observed)
-            one, first = jnp.float32(1), jnp.int32(0)
-            source = Paired(sim, observed, None, one, first, Adaptation.share, 100)
-            loss = adapted_loss
-        params, static = eqx.partition(state, eqx.is_inexact_array)
-        optimiser = make_optimiser(training)
-        step = make_step(source, static, optimiser, training, mesh, jr.key(seed + 3), loss)
-        runs[method] = [step, first_state(params, optimiser, 1)]
+    training, one, first = fs.Training(batch=batch), jnp.float32(1), jnp.int32(0)
+    pairs = Paired(sim, observed, None, one, first, fs.Adaptation.share, 100)
+    runs = {"none": [*stepper(sim, model, training, seed + 3)]}
+    for method in methods.split(","):
+        state = Adapted.of(jr.key(2), model, method, observed)
+        runs[method] = [*stepper(pairs, state, training, seed + 3)]
     seconds = {method: [] for method in runs}
-    for repeat in range(repeats + 1):
+    for number in range(repeats + 1):
         for method, (step, state) in runs.items():
             began = time.process_time()
-            for _ in range(steps if repeat else 2):  # the first compile
-                state, value = step(state)
-            jax.block_until_ready(value)
-            if repeat:
+            state = repeat(step, state, steps if number else 2)  # the first compile
+            jax.block_until_ready(state)
+            if number:
                 seconds[method].append((time.process_time() - began) / steps)
             runs[method][1] = state
     middle = {method: float(np.median(values)) for method, values in seconds.items()}

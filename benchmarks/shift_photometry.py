@@ -11,25 +11,22 @@ the observations (`flowspec.adaptation.population`), without which a network has
 import time
 from dataclasses import replace
 
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
 import flowspec as fs
 from benchmarks.harness import data_folder
-from benchmarks.shift_scores import explored
+from benchmarks.shift_scores import explored, summary
 from benchmarks.simba_tng import NAMES, galaxies, observe, simulations
-from flowspec.adaptation.align import METHODS, Adaptation
 from flowspec.adaptation.choose import pick
 from flowspec.adaptation.gap import domain_gap
 from flowspec.adaptation.population import estimate_population
-from flowspec.networks.aligned import Architecture
+from flowspec.adaptation.settings import METHODS
 from flowspec.posterior.weights import normalised, resample
-from flowspec.train.settings import Training
 
 # Few galaxies: a small network, and a fifth to a third of them held out.
-SIZES = Architecture(aligned=16, summary=16, condition=32, learned=0, layers=3, width=32)
-TRAINING = Training(learning_rate=1e-3, weight_decay=0.1, evaluate=100, patience=4)
+SIZES = fs.Architecture(aligned=16, summary=16, condition=32, learned=0, layers=3, width=32)
+TRAINING = fs.Training(learning_rate=1e-3, weight_decay=0.1, evaluate=100, patience=4)
 HELD_OUT = {"simba": 512, "tng": 1024}
 _LEVELS = {"68": (0.16, 0.84), "95": (0.025, 0.975)}
 
@@ -52,7 +49,7 @@ def run(
     every = {
         target: [one(target, seed, *options) for seed in range(seeds)] for target in targets.split()
     }
-    return {target: spread(runs) for target, runs in every.items()} | {"runs": every}
+    return {target: summary(runs) for target, runs in every.items()} | {"runs": every}
 
 
 def one(
@@ -71,10 +68,12 @@ def one(
     train, own = sim.split(HELD_OUT[source])
     theta, unseen = np.asarray(own.theta), fs.Spectra(sim.wave, own.spectra, own.ivar)
     results = {"source": scores(none, unseen, theta, unseen, theta, draws)}
-    adaptation = Adaptation(steps=adapt_steps, stages=1, inject=False)  # 20 bands are no spectrum
+    # 20 bands are no spectrum
+    adaptation = fs.Adaptation(steps=adapt_steps, stages=1, inject=False)
     began = time.process_time()
-    validation = tuple(map(jnp.asarray, own.rows()))
-    candidates, data = explored(none, train, validation, obs, jr.key(seed), training, adaptation)
+    candidates, data = explored(
+        none, train, own.rows(), obs, jr.key(seed), training, adaptation, fixed=True
+    )
     for method in METHODS:
         best, reason = pick(candidates, data, method)
         post = replace(none, model=best.model)
@@ -128,19 +127,4 @@ def against(draws: np.ndarray, truth: np.ndarray) -> dict:
         inside = ((truth > low) & (truth < high)).mean(0)
         result[f"covered_{name}"] = inside.mean()
         result |= {f"covered_{name} {n}": inside[k] for k, n in enumerate(NAMES)}
-    return result
-
-
-def spread(rows: list[dict]) -> dict:
-    """Mean and standard deviation over runs of every number."""
-    first, result = rows[0], {}
-    for key, value in first.items():
-        column = [row[key] for row in rows]
-        if isinstance(value, dict):
-            result[key] = spread(column)
-        elif isinstance(value, str):
-            result[key] = ", ".join(column)
-        elif not isinstance(value, list):
-            result[key] = float(np.mean(column))
-            result[f"{key} +-"] = float(np.std(column, ddof=min(1, len(column) - 1)))
     return result

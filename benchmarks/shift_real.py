@@ -1,18 +1,16 @@
 """Simulations to real spectra: a shipped model as it is, and adapted to them without labels.
 
-For every seed the shipped model of the survey is adapted (`fit(start=..., adapt=...)`) to all
+For every seed the shipped model of the survey is adapted (`flowspec.adapt`) to all
 spectra of the survey, and both are scored as in `real_sdss` and `real_vandels`.
 """
 
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 import flowspec as fs
 from benchmarks import real_sdss, real_vandels
 from benchmarks.harness import flat
-from flowspec.adaptation.align import Adaptation
+from benchmarks.shift_scores import summary
 
 SURVEYS = {
     "sdss": (real_sdss, lambda: real_sdss.good_galaxies()[0], "all"),
@@ -38,15 +36,15 @@ def run(
     """
     module, read, group = SURVEYS[survey]
     obs = read()
-    adaptation = Adaptation(
+    adaptation = fs.Adaptation(
         steps=aligned, injected=injected, learning_rate=rate, stages=1, weights=(0.3,)
     )
     before = flat(module.run(model=survey, draws=draws)[group])
     after, records = [], []
     for seed in range(seeds):
-        post = fs.fit(
-            fs.GalaxySimulator(survey), obs, seed=seed, start=fs.load(survey), adapt=method,
-            training=fs.Training(steps=0, batch=batch), adaptation=adaptation, progress=False,
+        post = fs.adapt(
+            fs.load(survey), fs.GalaxySimulator(survey), obs, method, seed=seed,
+            training=fs.Training(batch=batch), adaptation=adaptation, progress=False,
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "adapted.safetensors"
@@ -54,11 +52,9 @@ def run(
             after.append(flat(module.run(model=str(path), draws=draws)[group]))
         records.append(post.provenance["adaptation"])
         print(seed, records[-1], after[-1], flush=True)
-    numbers = {k: np.array([row[k] for row in after], float) for k in before}
     return {
         "before": before,
-        "after": {k: float(v.mean()) for k, v in numbers.items()},
-        "spread": {k: float(v.std(ddof=seeds > 1)) for k, v in numbers.items()},
+        "after": summary(after),
         "chosen": [f"{r['method']} {r.get('injected')} {r['reason']}" for r in records],
         "records": records,
     }

@@ -1,12 +1,13 @@
 """Scores of posteriors of observations that are not as simulated; labels enter here alone."""
 
-from dataclasses import replace
-
+import jax.numpy as jnp
 import numpy as np
 
-from flowspec.adaptation.choose import ALIGNMENTS, DRAWS, Task, explore
-from flowspec.adaptation.injection import Injected
-from flowspec.data.continuum import broad_features
+import flowspec as fs
+from flowspec.adaptation.choose import ALIGNMENTS, Candidate, explore
+from flowspec.adaptation.gap import Gap
+from flowspec.adaptation.judge import Task
+from flowspec.sim.simulator import Simulated, Simulator
 
 QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
 FLOOR = -20.0  # of a log density: one lost object must not be the mean
@@ -39,31 +40,42 @@ def scores(samples: np.ndarray, log_prob: np.ndarray, theta: np.ndarray, scale: 
 
 
 def summary(runs: list[dict]) -> dict:
-    """Mean and standard deviation over seeds of every number."""
-    numbers = [k for k, v in runs[0].items() if isinstance(v, float)]
+    """Mean over runs of every number, and under its name and "+-" the standard deviation.
+
+    Dictionaries are summed up in turn, texts joined by commas, lists left out.
+    """
     out = {}
-    for key in numbers:
-        values = np.array([run[key] for run in runs])
-        out[key], out[f"{key}_sd"] = float(values.mean()), float(values.std(ddof=len(runs) > 1))
+    for key, first in runs[0].items():
+        values = [run[key] for run in runs]
+        if isinstance(first, dict):
+            out[key] = summary(values)
+        elif isinstance(first, str):
+            out[key] = ", ".join(values)
+        elif not isinstance(first, list):
+            out[key] = float(np.mean(values))
+            out[f"{key} +-"] = float(np.std(values, ddof=min(1, len(values) - 1)))
     return out
 
 
-def explored(post, simulator, validation, obs, key, training, adaptation):
+def explored(
+    post: fs.Posterior, simulator: Simulator, validation: Simulated, obs: fs.Spectra, key,
+    training: fs.Training, adaptation: fs.Adaptation, *, fixed: bool = False,
+) -> tuple[list[Candidate], Gap]:  # fmt: skip
     """All candidates of all methods of alignment, and the gap of the data
-    (`flowspec.adaptation.choose`).
+    (`flowspec.adaptation.choose`): what `flowspec.adapt` sees, once for every method.
 
     Args:
         post: Trained on simulations alone.
         simulator: Of these.
         validation: Held-out simulations.
-        obs: Observations without labels, on the grid of the model.
+        obs: Observations without labels, on the grid of the model, in random order.
         key: Random key.
         training: Of the model.
         adaptation: How to adapt.
+        fixed: Whether the held-out simulations are all there are to judge on.
     """
+    observed = tuple(map(jnp.asarray, post.model.frame.arrays(obs)))
     task = Task(
-        simulator, validation, (obs.flux, obs.ivar), key,
-        lambda model: replace(post, model=model).sample(obs, DRAWS), broad_features,
-        Injected.measured, training, adaptation, False,
-    )  # fmt: skip
+        post, simulator, validation, fixed, obs, observed, key, training, adaptation, False
+    )
     return explore(post.model, task, ALIGNMENTS, False)

@@ -10,17 +10,16 @@ from one exploration, as `auto` picks from it.
 import time
 from dataclasses import replace
 
-import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 
 import flowspec as fs
 from benchmarks import shifted, toy
 from benchmarks.shift_scores import explored, scores, summary
-from flowspec.adaptation.align import METHODS, Adaptation
 from flowspec.adaptation.choose import pick
+from flowspec.adaptation.settings import METHODS
 from flowspec.check import calibration
-from flowspec.sim.simulator import draw_many
+from flowspec.sim.simulator import draw_many, simulate_many
 
 ARCHITECTURE = fs.Architecture(bin_pixels=4, learned=0)  # a quarter of the time of the default
 SCALE = (toy.HIGH - toy.LOW) / np.sqrt(12)
@@ -50,7 +49,7 @@ def run(
         aligned: Steps of each alignment.
         rows: Spectra to adapt to.
     """
-    adaptation = Adaptation(steps=aligned, injected=injected, stages=1, weights=(1.0,))
+    adaptation = fs.Adaptation(steps=aligned, injected=injected, stages=1, weights=(1.0,))
     training = fs.Training(steps=steps, batch=batch, evaluate=max(1, steps // 6))
     found = {shift: {} for shift in shifts.split(",")}
     for seed in range(first, first + seeds):
@@ -72,7 +71,7 @@ def adapted_to(post, shift: str, seed: int, rows: int, training, adaptation) -> 
     """Scores of every method on one shift, for one seed."""
     obs = shifted.observe(shift, rows, 2 * seed)[1]
     simulator = toy.fresh().with_noise(obs)
-    validation = tuple(map(jnp.asarray, draw_many(simulator, jr.key(seed), 1024)))
+    validation = simulate_many(simulator, jr.key(seed), 1024)
     began, key = time.process_time(), jr.key(1000 + seed)
     candidates, data = explored(post, simulator, validation, obs, key, training, adaptation)
     seconds = time.process_time() - began
@@ -82,8 +81,8 @@ def adapted_to(post, shift: str, seed: int, rows: int, training, adaptation) -> 
         best, reason = pick(candidates, data, method)
         row = scored(post, best, truth, test)
         out["injection" if method == "none" else method] = row | {"picked": f"{best.name} {reason}"}
-    out["unadapted"] |= simulated_calibration(post, candidates[0], key)
-    out["auto"] |= simulated_calibration(post, best, key) | {"seconds": seconds}
+    out["unadapted"] |= simulated_calibration(post, candidates[0], simulator, key)
+    out["auto"] |= simulated_calibration(post, best, simulator, key) | {"seconds": seconds}
     return out
 
 
@@ -95,10 +94,11 @@ def scored(post, candidate, truth, test) -> dict:
     return row | {"auc": judgement.gap.auc, "picked": "", "score": judgement.score}
 
 
-def simulated_calibration(post, candidate, key) -> dict:
-    """Largest Kolmogorov-Smirnov distance of SBC and TARP deviation, on the candidate's own
-    simulations."""
-    theta, flux, ivar = draw_many(candidate.simulator, jr.fold_in(key, 99), HELD_OUT)
+def simulated_calibration(post, candidate, simulator, key) -> dict:
+    """Largest Kolmogorov-Smirnov distance of SBC and TARP deviation, on the simulations that the
+    candidate was trained on."""
+    own = simulator if candidate.injection is None else candidate.injection
+    theta, flux, ivar = draw_many(own, jr.fold_in(key, 99), HELD_OUT)
     post = replace(post, model=candidate.model)
     samples = post.sample(fs.Spectra(toy.WAVE, flux, ivar), SAMPLES, seed=2)
     table = calibration.report(samples, theta, toy.NAMES, toy.LOW, toy.HIGH, seed=0)

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpyro.distributions as dist
 
-from flowspec import Prior, Spectra
-from flowspec.sim.stored import Simulations
+from flowspec import Prior, Simulations, Spectra
 
 NAMES = ("log_mstar", "log_sfr", "log_z")
 # Wide and flat: what a network learns is the population of the source.

@@ -25,7 +25,7 @@ import flowspec as fs
 from benchmarks import harness, steps
 from flowspec.cli.inputs import blocks
 from flowspec.cli.outputs import write_table
-from flowspec.train.loop import negative_log_likelihood
+from flowspec.sim.simulator import Simulated
 
 DRAWS = 200
 ROWS = 256  # of a file at once, as `flowspec predict` reads them
@@ -56,30 +56,30 @@ def run(
         return from_file(stored, fs.load(model), seed)
     peak = {"gflops": matmul_rate(size, repeats), "gb_per_s": copy_rate(repeats)}
     posterior = fs.load(model)
-    simulator = fs.GalaxySimulator(instrument, prior=posterior.model.prior)
+    simulator = fs.GalaxySimulator(instrument, prior=posterior.model.space.priors[0])
     arrays, rest = eqx.partition(simulator, eqx.is_array)
 
     def simulate(arrays, key):
-        return eqx.combine(arrays, rest).draw(key, batch)
+        return eqx.combine(arrays, rest).simulate(key, batch)
 
     simulate = compiled(simulate, arrays, jr.key(seed))
-    theta, flux, ivar = simulate(arrays, jr.key(seed))
+    simulated = simulate(arrays, jr.key(seed))
     params, static = eqx.partition(posterior.model, eqx.is_inexact_array)
 
-    def loss(params, *simulated):
-        return negative_log_likelihood(eqx.combine(params, static), *simulated)
+    def loss(params, key, simulated: Simulated):
+        return eqx.combine(params, static).loss(key, simulated)
 
-    learn = compiled(jax.grad(loss), params, theta, flux, ivar)
-    obs = fs.Spectra(posterior.wave, np.asarray(flux), np.asarray(ivar))
+    learn = compiled(jax.grad(loss), params, jr.key(seed), simulated)
+    obs = fs.Spectra(posterior.wave, *map(np.asarray, simulated.data))
     training = fs.Training(batch=batch)
     step, state = steps.stepper(simulator, posterior.model, training)
     calls = {
         "simulate": (lambda: simulate(arrays, jr.key(seed)), cost(simulate)),
-        "gradient": (lambda: learn(params, theta, flux, ivar), cost(learn)),
+        "gradient": (lambda: learn(params, jr.key(seed), simulated), cost(learn)),
         "train step": (Stepping(step, state), total(cost(simulate), cost(learn))),
         "predict": (
             lambda: posterior.sample(obs, DRAWS, seed=seed),
-            prediction_cost(posterior, params, static, flux, ivar),
+            prediction_cost(posterior, params, static, *simulated.data),
         ),
     }
     measured = {name: timed(f, batch, repeats, peak, cost) for name, (f, cost) in calls.items()}
@@ -168,10 +168,11 @@ def prediction_cost(posterior: fs.Posterior, params, static, flux, ivar) -> dict
     def embed(params, flux, ivar):
         model = eqx.combine(params, static)
         embedding = model.embed(flux, ivar)
-        return model.condition(embedding.channels, embedding.summary, embedding.logits.argmax(-1))
+        best = embedding.logits.argmax(-1)
+        return model.condition(embedding, jnp.arange(len(best)), best)
 
     def push(params, base, condition):
-        return eqx.combine(params, static).flow.push(base, condition)
+        return eqx.combine(params, static).density.push(base, condition)
 
     condition = jnp.zeros((DRAWS * len(flux), posterior.architecture.condition))
     return total(

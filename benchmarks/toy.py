@@ -12,9 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from flowspec import Prior, Spectra
-from flowspec.sim.stored import Simulations
-from flowspec.sim.user import CallableSimulator
+from flowspec import CallableSimulator, Prior, Simulations, Spectra
 
 SEED, ROWS, TRAIN, TEST = 20261122, 11_000, 10_000, 1_000
 NAMES = ("z", "log_a", "ratio", "beta")

@@ -15,7 +15,7 @@ import numpy as np
 
 import flowspec as fs
 from benchmarks import harness, peers, steps, toy
-from flowspec.model.model import build
+from flowspec.model.model import model_for
 
 OBSERVATIONS, DRAWS = 100, 1000
 
@@ -130,7 +130,7 @@ def density_cost(posterior: fs.Posterior, theta: np.ndarray, obs: fs.Spectra, wh
 
 def step_cost(simulator, training: fs.Training, sizes: fs.Architecture, epoch: int) -> dict:
     """CPU seconds to compile the training step, and of one epoch of it once it is compiled."""
-    model = build(jr.key(0), simulator.prior, toy.WAVE, sizes)
+    model = model_for(jr.key(0), simulator.priors, simulator.sources, simulator.frame, sizes)
     step, state = steps.stepper(simulator, model, training)
     (state, _), _, compilation = harness.clocked(step, state)
     _, _, cpu = harness.clocked(steps.repeat, step, state, epoch)

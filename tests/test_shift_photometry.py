@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import shift_photometry
+from benchmarks import shift_photometry, shift_scores
 from benchmarks.simba_tng import ANCHORS, ERROR, NAMES, TYPICAL, galaxies, observe, simulations
 
 
@@ -22,7 +22,7 @@ def test_scores_of_gaussian_posteriors_off_by_one_sigma():
 
 def test_spread_is_mean_and_deviation():
     rows = [{"a": {"x": 1.0}, "chosen": "none"}, {"a": {"x": 3.0}, "chosen": "mmd"}]
-    assert shift_photometry.spread(rows) == {
+    assert shift_scores.summary(rows) == {
         "a": {"x": 2.0, "x +-": pytest.approx(2**0.5)}, "chosen": "none, mmd",
     }  # fmt: skip
 
