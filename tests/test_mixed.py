@@ -1,6 +1,5 @@
-"""A prior that is partly the galaxies that are there, and simulations seen by others."""
+"""A prior that is partly the galaxies that are there."""
 
-import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -8,10 +7,8 @@ import pytest
 
 from flowspec.cli.arguments import parser
 from flowspec.cli.fit import run
-from flowspec.data.spectra import Spectra
 from flowspec.prior.galaxies import moons_prior
 from flowspec.prior.mixture import MixedPrior, read_prior
-from flowspec.sim.instrument.varied import COARSEST, LONGEST, coarsened, foreign
 
 SHARE = 0.4
 FLAT = moons_prior()
@@ -58,33 +55,3 @@ def test_a_set_of_simulations_has_its_prior_already(tmp_path):
     words = ["fit", "--simulations", str(tmp_path / "sims.h5"), "--varied", "-o", "model"]
     with pytest.raises(ValueError, match="only with --instrument"):
         run(parser().parse_args(words))
-
-
-@pytest.mark.parametrize("size", [2, 3, COARSEST])
-def test_coarser_pixels_are_those_that_resampling_would_copy(size):
-    rng = np.random.default_rng(size)
-    flux, ivar = rng.normal(size=48).astype(np.float32), rng.uniform(0.5, 2, 48).astype(np.float32)
-    ivar[20:29] = 0
-    wide, weight = coarsened(*map(jnp.asarray, (flux, ivar, size, 0)))
-    fine = 5000 + np.arange(48.0)
-    coarse = Spectra(fine, flux[None], ivar[None]).resample(
-        fine.reshape(-1, size).mean(1), weighted=True
-    )
-    np.testing.assert_allclose(np.asarray(weight)[::size], coarse.ivar[0], rtol=1e-5)
-    good = coarse.ivar[0] > 0
-    np.testing.assert_allclose(np.asarray(wide)[::size][good], coarse.flux[0][good], atol=1e-5)
-    assert len(set(np.asarray(wide)[:size].tolist())) == 1
-
-
-def test_its_noise_is_that_of_its_inverse_variance():
-    """White noise of known variance: chi of every pixel is standard normal, whatever the pixels."""
-    ivar = jnp.broadcast_to(jnp.linspace(0.2, 5, 300), (600, 300))
-    flux = jr.normal(jr.key(5), ivar.shape) * ivar**-0.5
-    seen, weight = jax.vmap(foreign)(jr.split(jr.key(6), 600), flux, ivar)
-    chi = np.asarray(seen * jnp.sqrt(weight))[np.asarray(weight) > 0]
-    # neighbours repeat, so up to COARSEST pixels are one
-    assert chi.std() == pytest.approx(1, abs=5 * (COARSEST / 2 / len(chi)) ** 0.5)
-    lost = (np.asarray(weight) == 0).mean(1)
-    assert (np.asarray(seen)[np.asarray(weight) == 0] == 0).all()
-    assert 0.15 < (lost > 0).mean() < 0.4  # two chances of 0.15, 600 spectra
-    assert lost.max() <= 2 * LONGEST

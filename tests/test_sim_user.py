@@ -1,6 +1,7 @@
 """A user's own simulator or simulations, and the noise that goes with them."""
 
 import equinox as eqx
+import h5py
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -9,6 +10,7 @@ import numpyro.distributions as dist
 import pytest
 
 from flowspec.data.spectra import Spectra
+from flowspec.io import write
 from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy.nuisance import smooth_basis
 from flowspec.sim.instrument.detector import Detector
@@ -124,6 +126,50 @@ def test_bad_simulations_are_named_by_row(arrays):
     holes[3, 5] = np.nan
     with pytest.raises(ValueError, match="finite spectra; got others in row 3"):
         Simulations(theta, holes, ivar, WAVE, PRIOR)
+
+
+@pytest.fixture
+def file(arrays, tmp_path):
+    """Simulations in a file, a column more than the prior has and the others the other way round;
+    a pixel of each row without data."""
+    theta, flux, ivar = (a.copy() for a in arrays)
+    ivar[:, 7] = 0
+    columns = np.stack([theta[:, 1], np.arange(30.0), theta[:, 0]], axis=1)
+    write(tmp_path / "sims.h5", Spectra(WAVE, flux, ivar), columns, ("slope", "seed", "level"))
+    return tmp_path / "sims.h5", theta, flux, ivar
+
+
+def test_a_file_has_its_columns_in_the_order_of_the_prior(file):
+    path, theta, flux, ivar = file
+    sims = Simulations.from_file(path, PRIOR)
+    assert sims.prior == PRIOR and len(sims) == 30
+    for found, expected in zip(sims.rows(), (theta, flux, ivar), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(sims.wave, WAVE)
+    one = Simulations.from_file(path, Prior({"slope": PRIOR.distributions["slope"]}))
+    np.testing.assert_array_equal(one.theta, theta[:, 1:])
+
+
+def test_a_file_may_be_told_what_its_columns_are(file):
+    path, theta, flux, ivar = file
+    other = path.with_name("other.h5")
+    with h5py.File(other, "w") as f:
+        f["lambda"], f["flux"], f["ivar"], f["theta"] = WAVE, flux, ivar, theta
+    names = {"param_names": ("level", "slope"), "columns": {"wave": "lambda"}}
+    np.testing.assert_array_equal(Simulations.from_file(other, PRIOR, **names).theta, theta)
+    with pytest.raises(ValueError, match="other.h5: expected 2 parameter names"):
+        Simulations.from_file(other, PRIOR, columns={"wave": "lambda"})
+
+
+def test_a_file_without_a_parameter_or_outside_the_prior_is_refused(file):
+    path, theta, *_ = file
+    more = Prior(PRIOR.distributions | {"age": dist.Uniform(0.0, 1.0)})
+    words = "sims.h5: expected parameters level, slope, age; got slope, seed, level"
+    with pytest.raises(ValueError, match=words):
+        Simulations.from_file(path, more)
+    row = int(np.argmax(theta[:, 1] > 0))
+    with pytest.raises(ValueError, match=f"inside the prior; got row {row}: .*'slope'"):
+        Simulations.from_file(path, PRIOR.replace(slope=dist.Uniform(-1.0, 0.0)))
 
 
 def test_further_noise_is_as_large_as_its_inverse_variance_says():
