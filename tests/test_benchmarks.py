@@ -27,7 +27,7 @@ def test_toy_data_are_those_of_the_seed():
     assert theta.shape == (3, 4) and flux.shape == (3, 2048) and flux.dtype == np.float32
     rng = np.random.default_rng(20261122)
     drawn = rng.uniform([0, -0.5, -0.7, -2], [0.4, 1, 0.8, 2], (11000, 4))
-    np.testing.assert_allclose(theta, drawn[:3], rtol=1e-6)
+    np.testing.assert_allclose(theta, drawn[:3], atol=2e-7)  # single precision of up to 2
     noise = rng.standard_normal((11000, 2048), np.float32)[:3] * 0.3
     clean = toy.spectrum(drawn[:3].T[..., None])
     np.testing.assert_allclose(flux - clean, noise, atol=2e-6)
@@ -209,4 +209,4 @@ def test_nebulae_of_the_classes_are_as_many_and_mixtures_lie_between():
     assert np.median(nitrogen[source == 2]) < np.median(nitrogen[source == 1])
     flux, _, state, _ = replace(drawn, noisy=False).simulate(jr.key(1), 500).data
     there = np.asarray(state) == int(State.MEASURED)
-    np.testing.assert_allclose(np.asarray(flux)[there[:, 0], 0], 1, rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(flux)[there[:, 0], 0], 1, atol=1e-5)

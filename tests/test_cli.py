@@ -115,7 +115,7 @@ def test_bad_spectra_among_many_are_flagged_rows(tmp_path, tiny_model_file, caps
     for row in result[empty]:
         assert BAD_SPECTRA[row["name"].removesuffix(".fits")][1] in row["notes"]
     alone = fs.load(tiny_model_file).summarize(fs.read(tmp_path / "good.fits"), first=5)
-    np.testing.assert_allclose(result["z_p50"][5], alone["z_p50"][0], rtol=1e-5)
+    np.testing.assert_allclose(result["z_p50"][5], alone["z_p50"][0], atol=5e-6)
 
 
 def test_a_bad_model_is_one_line_and_no_output(tmp_path, tiny_model_file, capsys):
@@ -192,7 +192,7 @@ def test_predict_streams_files_in_order_and_writes_samples(tmp_path, tiny_model,
         assert list(file["samples"].attrs["param_names"]) == ["z", "strength"]
         drawn, names = file["samples"][...], file["names"].asstr()[...]
     assert drawn.shape == (100, 1031, 2) and list(names) == list(result["name"])
-    np.testing.assert_allclose(np.median(drawn[..., 0], axis=0), result["z_p50"], rtol=1e-5)
+    np.testing.assert_allclose(np.median(drawn[..., 0], axis=0), result["z_p50"], atol=1e-6)
     last = tiny_model.sample(many[-5:], 100, seed=3, first=1026)
     np.testing.assert_allclose(drawn[:, -5:], last, rtol=1e-3, atol=1e-5)
 

@@ -51,7 +51,7 @@ def test_one_row_per_object_and_nothing_lost(model, tmp_path):
     assert table["lines"].tolist() == [3, 3, 0, 2] and table["limits"].tolist() == [0, 1, 0, 0]
     assert [bool(f & Flag.NO_DATA) for f in table["flags"]] == [False, False, True, False]
     assert "Hbeta" in table["notes"][3] and table["notes"][2]
-    np.testing.assert_allclose(table["p_HII"] + table["p_AGN"], 1, rtol=1e-5)
+    np.testing.assert_allclose(table["p_HII"] + table["p_AGN"], 1, atol=1e-5)
 
 
 def test_spaxels_from_hdf5_to_hdf5_are_the_same(model, tmp_path):
@@ -62,7 +62,7 @@ def test_spaxels_from_hdf5_to_hdf5_are_the_same(model, tmp_path):
     table = load(model).summarize(obs, n=100)
     with h5py.File(tmp_path / "out.h5") as file:
         assert set(file) == set(table.colnames) and file.attrs["samples"] == 100
-        np.testing.assert_allclose(file["oh_p50"][:], table["oh_p50"], rtol=1e-5)
+        np.testing.assert_allclose(file["oh_p50"][:], table["oh_p50"], atol=5e-5)
         assert file["source"].asstr()[:].tolist() == list(table["source"])
 
 

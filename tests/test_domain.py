@@ -27,10 +27,11 @@ def test_reversed_gradient_is_minus_the_gradient():
 
     value, gradient = jax.value_and_grad(f)(x, jnp.float32(0.7))
     assert value == pytest.approx(float(jnp.sum(jnp.sin(x) * x)), rel=1e-6)
-    np.testing.assert_allclose(gradient, -0.7 * (jnp.cos(x) * x + jnp.sin(x)), rtol=1e-5)
+    # sums of two terms of up to two, which cancel at x = 2
+    np.testing.assert_allclose(gradient, -0.7 * (jnp.cos(x) * x + jnp.sin(x)), atol=2e-6)
     # also where the strength is traced, as in a training step
     traced = jax.jit(jax.grad(f))(x, jnp.float32(0.7))
-    np.testing.assert_allclose(traced, gradient, rtol=1e-5)
+    np.testing.assert_allclose(traced, gradient, atol=2e-6)
 
 
 def test_adversarial_loss_at_the_best_classifier():

@@ -96,9 +96,10 @@ def test_the_shipped_grid_is_that_of_the_simulator():
     want = dict(zip(table.names, 10 ** np.array(line_ratios(table, u, oh, pk)), strict=True))
     for line, name in {"Halpha": "Halpha", "[NII]6584": "NII6583", "[SII]6731": "SII6731"}.items():
         got = grid.flux[row, grid.lines.index(line)]
-        np.testing.assert_allclose(got, want[name], rtol=1e-5)  # the table is single precision
+        # the table is single precision, relative to H-beta
+        np.testing.assert_allclose(got, want[name], atol=1e-5)
     pair = grid.flux[row, grid.lines.index("[OII]7330")]
-    np.testing.assert_allclose(pair, want["OII7330"] + want["OII7331"], rtol=1e-5)
+    np.testing.assert_allclose(pair, want["OII7330"] + want["OII7331"], atol=1e-6)
     assert grid.axes is not None and (grid.flux >= 0).all()
 
 

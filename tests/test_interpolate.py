@@ -90,7 +90,8 @@ def test_it_has_the_derivative_of_what_it_interpolates(make):
 
 def test_beyond_the_ends_of_a_regular_grid_it_is_constant():
     table = interpolator(regular(smooth))
-    np.testing.assert_allclose(table(jnp.array([-9.0, 12.0])), table(jnp.array([-4.0, 9.0])))
+    ends = table(jnp.array([-4.0, 9.0]))
+    np.testing.assert_allclose(table(jnp.array([-9.0, 12.0])), ends, atol=1e-6)
 
 
 def test_too_few_scattered_models_are_refused():

@@ -37,7 +37,8 @@ def test_what_is_gaussianised_comes_back_and_so_does_the_configuration(drawn):
     theta = drawn[:500]
     free, slope = PRIOR.to_unconstrained(theta)
     np.testing.assert_allclose(PRIOR.to_constrained(free), theta, rtol=1e-3, atol=2e-3)
-    np.testing.assert_allclose(slope, FLAT.to_unconstrained(theta)[1])
+    # logarithms of up to ten
+    np.testing.assert_allclose(slope, FLAT.to_unconstrained(theta)[1], atol=1e-5)
     again = read_prior(PRIOR.config())
     assert again == PRIOR and hash(again) == hash(PRIOR) and again != FLAT
     assert read_prior(FLAT.config()) == FLAT

@@ -143,7 +143,7 @@ def test_an_offset_aperture_agrees_with_counting():
     points = np.random.default_rng(1).normal(size=(400_000, 2)) * 0.4
     inside = (np.hypot(points[:, 0] - 0.3, points[:, 1]) < 0.55).mean()
     got = gaussian_in_aperture(np.array([0.4]), np.array([0.3]), 0.55)
-    assert_allclose(got, inside, atol=0.003)
+    assert_allclose(got, inside, atol=0.003)  # a share of 400,000 is known to 0.0008
 
 
 def test_losses_are_those_of_moons1d():
@@ -247,9 +247,9 @@ def test_one_coarse_pixel_by_hand():
     coadd = Coadd(wave, width, np.array([0.5, 2.25, 4.0, 5.5, 7.0]))
     # the third channel begins at 2.5; the second ends there; nothing between 3.5 and 5.5
     got = coadd(jnp.array([1.0, 4.0, 2.0, 8.0]))
-    assert_allclose(got, (1 + 3.0, 1.0 + 2.0, 0.0, 8.0), rtol=1e-6)
+    assert_allclose(got, (1 + 3.0, 1.0 + 2.0, 0.0, 8.0), atol=5e-6)
     values, ivar = jnp.array([1.0, 2.0, 3.0, 4.0]), jnp.array([1.0, 4.0, 2.0, 8.0])
-    assert_allclose(coadd.mean(values, ivar), (7 / 4, 8 / 3, 0, 4), rtol=1e-6)
+    assert_allclose(coadd.mean(values, ivar), (7 / 4, 8 / 3, 0, 4), atol=2e-6)
 
 
 # --- moons1d ---------------------------------------------------------------------------------

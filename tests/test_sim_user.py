@@ -32,7 +32,8 @@ def test_any_function_becomes_a_simulator():
     theta, flux, ivar = DRAW(sim, jr.key(0), 500)
     truth = theta[:, :1] + theta[:, 1:] * np.linspace(0, 1, 120)
     chi = np.asarray((flux - truth) * np.sqrt(ivar))
-    np.testing.assert_allclose(ivar, 1e4, rtol=1e-5)
+    np.testing.assert_allclose(ivar, 1e4, atol=0.1)
+    # 5 standard errors of the mean of 60,000
     np.testing.assert_allclose([chi.mean(), chi.std()], [0, 1], atol=0.02)
 
 
@@ -42,7 +43,8 @@ def test_preset_noise_spans_the_promised_ratios():
     ratio = np.log10(theta[:, 0] * np.sqrt(ivar[:, 0]))
     edges = np.linspace(np.log10(0.5), np.log10(50), 5)
     counts = np.histogram(ratio, edges)[0]
-    assert counts.sum() > 1990 and counts.min() > 420
+    # 500 in each of four, to 4 standard errors
+    assert counts.sum() > 1990 and counts.min() > 500 - 4 * (2000 * 0.25 * 0.75) ** 0.5
 
 
 def test_noise_of_observations_keeps_its_shape_and_masks():
@@ -51,7 +53,7 @@ def test_noise_of_observations_keeps_its_shape_and_masks():
     sim = CallableSimulator(ramp, PRIOR, WAVE).with_noise(Spectra(WAVE, 5 + 0 * ivar, ivar))
     _, flux, got = DRAW(sim, jr.key(1), 50)
     np.testing.assert_array_equal(np.asarray(got > 0), np.broadcast_to(ivar > 0, got.shape))
-    np.testing.assert_allclose(got[:, 1] / got[:, -2], 9.0, rtol=1e-4)
+    np.testing.assert_allclose(got[:, 1] / got[:, -2], 9.0, atol=1e-3)
     assert (np.asarray(flux)[:, ::7] == 0).all()
 
 
@@ -65,12 +67,14 @@ def test_resampled_noise_has_unit_variance_and_the_right_correlation():
     pixels = np.arange(4008.75, 4980.0, 2.5)
     detector = Detector(native, pixels, correlation=0.2)
     noise = np.asarray(jax.vmap(detector.noise)(jr.split(jr.key(0), 400)))
+    # a standard deviation of 400 is known to 0.035, that of all pixels ten times as well
     np.testing.assert_allclose(noise.std(0), 1.0, atol=0.15)
     np.testing.assert_allclose(noise.std(), 1.0, atol=0.01)
     # pixels of half the size: the two halves of one pixel are the same, the next pixel's are not
     pairs = np.array([np.corrcoef(noise[:, i], noise[:, i + 1])[0, 1] for i in range(200)])
     assert pairs.max() > 0.97
     far = [np.corrcoef(noise[:, i], noise[:, i + 6])[0, 1] for i in range(200)]
+    # a correlation of 400 is known to 0.05, the mean of 200 overlapping ones ten times as well
     np.testing.assert_allclose(np.mean(far), 0.0, atol=0.02)
 
 
@@ -80,6 +84,7 @@ def test_sky_residuals_come_on_top_of_the_noise():
     one = jnp.ones(120)
     noisy = jax.vmap(lambda k: add_noise(k, 0 * one, one, sky, one[None], None, False))(keys)
     assert noisy[:, 60].std() > 1.8
+    # a standard deviation of 600 is known to 0.029
     np.testing.assert_allclose(noisy[:, 61].std(), 1.0, atol=0.08)
 
 
@@ -143,9 +148,9 @@ def test_a_file_has_its_columns_in_the_order_of_the_prior(file):
     path, theta, flux, ivar = file
     sims = Simulations.from_file(path, PRIOR)
     assert sims.prior == PRIOR and len(sims) == 30
-    for found, expected in zip(sims.rows(), (theta, flux, ivar), strict=True):
+    pairs = (sims.theta, theta), (sims.spectra, flux), (sims.ivar, ivar), (sims.wave, WAVE)
+    for found, expected in pairs:
         np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(sims.wave, WAVE)
     one = Simulations.from_file(path, Prior({"slope": PRIOR.distributions["slope"]}))
     np.testing.assert_array_equal(one.theta, theta[:, 1:])
 

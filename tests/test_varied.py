@@ -4,12 +4,14 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 
 from flowspec.data.spectra import Spectra
-from flowspec.sim.galaxy.simulator import GalaxySimulator
+from flowspec.prior.prior import Prior
 from flowspec.sim.instrument import varied
 from flowspec.sim.instrument.varied import COARSEST, LONGEST, SHARES, Varied, coarsened, foreign
+from flowspec.sim.stored import Simulations
 
 ROWS, PIXELS = 3000, 240
 FLUX = np.arange(1.0, PIXELS + 1)
@@ -151,18 +153,18 @@ def test_its_noise_is_that_of_its_inverse_variance():
     assert chi.std() == pytest.approx(1, abs=5 * (COARSEST / 2 / len(chi)) ** 0.5)
 
 
-def test_parameters_grid_and_rows_are_those_of_the_simulator(monkeypatch):
-    """Each row's flux is one of its parameters, which all of its pixels with data still say."""
-    plain = GalaxySimulator("vandels", nuisances=())
-    theta = plain.prior.sample(jr.key(3), (400,))
-    level = jnp.broadcast_to(theta[:, :1], (400, PIXELS))
-    drawn = theta, level, jnp.ones((400, PIXELS))
-    monkeypatch.setattr(GalaxySimulator, "draw", lambda self, key, n: tuple(a[:n] for a in drawn))
-    sim = Varied(plain)
-    found, flux, ivar = sim.draw(jr.key(4), 300)
-    np.testing.assert_array_equal(found, theta[:300])
-    assert 0.1 < (np.asarray(ivar) == 0).any(1).mean() < 0.5
-    # means of up to four equal numbers below ten, in single precision
-    np.testing.assert_allclose(flux, jnp.where(ivar > 0, level[:300], 0), atol=3e-6)
-    assert sim.prior == plain.prior and sim.description.startswith("Varied ")
-    np.testing.assert_array_equal(sim.wave, plain.wave)
+def test_parameters_grid_and_rows_are_those_of_the_simulator():
+    """Each row's flux is its parameter, which all of its pixels with data still say."""
+    level, wave = np.linspace(1, 9, ROWS), np.linspace(4000.0, 8000.0, PIXELS)
+    flux = np.broadcast_to(level[:, None], (ROWS, PIXELS))
+    prior = Prior({"level": dist.Uniform(1.0, 9.0)})
+    sim = Varied(Simulations(level[:, None], flux, np.ones_like(flux), wave, prior))
+    every, some = sim.rows(), sim.simulate(jr.key(4), 300)
+    np.testing.assert_array_equal(every.theta[:, 0], np.float32(level))
+    assert len(some.theta) == 300
+    for theta, source, (found, ivar) in (every, some):
+        assert 0.1 < (np.asarray(ivar) == 0).any(1).mean() < 0.5 and not np.any(source)
+        # means of up to four equal numbers below ten, in single precision
+        np.testing.assert_allclose(found, np.where(ivar > 0, theta, 0), atol=3e-6)
+    assert sim.prior == prior and sim.description == "Varied Simulations"
+    np.testing.assert_array_equal(sim.frame.wave, wave)
