@@ -6,7 +6,7 @@ import numpy as np
 from astropy.table import QTable
 
 from flowspec import plots
-from flowspec.adaptation.choose import DRAWS
+from flowspec.adaptation.judge import DRAWS
 from flowspec.adaptation.gap import domain_gap, mmd_test, pixel_shifts, shifts
 from flowspec.adaptation.population import estimate_population, marginals
 from flowspec.cli.inputs import expanded, reading

@@ -168,7 +168,7 @@ class Perturbed(Simulator):
     def held_out(self, n: int) -> "tuple[Simulator, Simulator | None]":
         """The same changes to both parts of a set."""
         rest, held = self.simulator.held_out(n)
-        return self._around(rest), None if held is None else self._around(held)
+        return (self, None) if held is None else (self._around(rest), self._around(held))
 
     def rows(self) -> Simulated:
         """All rows of the simulator's set, changed, always in the same way."""
