@@ -144,11 +144,7 @@ def build(
     Raises:
         ValueError: On unknown names, or a network for data of another kind.
     """
-    kind = network_of(architecture.network)
-    if kind.frame_kind != frame.kind:
-        raise ValueError(f"expected a network for {frame.kind}; got {architecture.network!r}, "
-                         f"which is for {kind.frame_kind}")
-    network = kind.made(frame, space, architecture)
+    network = _kind_for(frame, architecture).made(frame, space, architecture)
     network_key, density_key = jax.random.split(key)
     init = jax.jit(network.init) if initialise else partial(jax.eval_shape, network.init)
     variables = init(network_key, *map(jnp.asarray, frame.blank()), k=jnp.zeros(1, int))
@@ -166,4 +162,14 @@ def model_for(
     architecture,
 ) -> Model:
     """An untrained model of a simulator's priors, sources and frame."""
+    _kind_for(frame, architecture)  # before sizes are looked for that another network has
     return build(key, frame, space_of(priors, sources, frame, architecture), architecture)
+
+
+def _kind_for(frame: Frame, architecture) -> type[Network]:
+    """The network that an architecture names, if it is for data of that kind."""
+    kind = network_of(architecture.network)
+    if kind.frame_kind != frame.kind:
+        raise ValueError(f"expected a network for {frame.kind}; got {architecture.network!r}, "
+                         f"which is for {kind.frame_kind}")
+    return kind
