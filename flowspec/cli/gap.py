@@ -6,8 +6,8 @@ import numpy as np
 from astropy.table import QTable
 
 from flowspec import plots
-from flowspec.adaptation.judge import DRAWS
 from flowspec.adaptation.gap import domain_gap, mmd_test, pixel_shifts, shifts
+from flowspec.adaptation.judge import DRAWS
 from flowspec.adaptation.population import estimate_population, marginals
 from flowspec.cli.inputs import expanded, reading
 from flowspec.cli.outputs import make_folder, save, write_table

@@ -21,6 +21,7 @@ from flowspec.model.model import Model, build
 from flowspec.model.space import Space
 from flowspec.networks.registry import network_of
 from flowspec.posterior.legacy import upgraded
+from flowspec.posterior.redshift import Recalibration
 
 FORMAT = "flowspec-model"
 VERSION = 2
@@ -124,7 +125,7 @@ def restored(config: dict, arrays: dict[str, np.ndarray]) -> tuple[Model, np.nda
     own = {name[start:]: a for name, a in arrays.items() if name.startswith("density.")}
     new = variables, model.density.restored(own)
     model = eqx.tree_at(lambda m: (m.variables, m.density), model, new)
-    return model, arrays["recalibration"]
+    return model, arrays.get("recalibration", Recalibration.identity().coefficients)
 
 
 def _named(variables: dict) -> dict[str, Array]:

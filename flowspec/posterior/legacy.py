@@ -13,7 +13,6 @@ from flowspec.prior.mixture import read_prior
 
 _FLOW = ".flow.distribution.bijection"
 _SPLINES = ".bijections[0].bijection.bijections"
-_IDENTITY = np.array([0.0, 1.0])  # of files without a map of probabilities
 # Flax's names of layers without one of their own, in the order of their numbers.
 _PARTS = {
     "cnn": {"Conv": ("stem", "near_0", "near_1"), "Dense": ("mix_0", "mix_1", "last"),
@@ -40,7 +39,7 @@ def upgraded(config: dict, arrays: dict[str, np.ndarray]) -> tuple[dict, dict[st
         sizes |= {"network": "aligned", "density": "flow", "activation": "gelu"}
         bins = _bins(config["prior"], arrays["wave"], sizes["bin_pixels"])
         space = {"priors": [config["prior"]], "sources": ["galaxy"], "redshift": bins}
-    new = {"recalibration": _IDENTITY}
+    new = {}
     for name, array in arrays.items():
         own, array = (_line_array if lines else _spectrum_array)(name, array, sizes)
         new[own] = array
