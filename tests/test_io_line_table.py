@@ -182,13 +182,14 @@ def some_lines(n, seed=0):
     flux, err = rng.normal(size=(n, 3)), rng.uniform(0.5, 2, (n, 3))
     limit = np.where(rng.uniform(size=(n, 3)) < 0.5, err, np.nan)
     flux[rng.uniform(size=(n, 3)) < 0.4] = np.nan
-    return Lines(("Ha", "Hb", "[OII]3727"), flux, err, limit)
+    dust = rng.uniform(size=n) < 0.5
+    return Lines(("Ha", "Hb", "[OII]3727"), flux, err, limit, dereddened=dust)
 
 
 def equal(a, b):
     assert (a.lines, a.names, a.notes) == (b.lines, b.names, b.notes)
-    for x, y in ((a.flux, b.flux), (a.err, b.err), (a.state, b.state)):
-        np.testing.assert_array_equal(x, y)
+    for name in ("flux", "err", "state", "dereddened"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
 
 
 def test_hdf5_round_trip_in_chunks(tmp_path):
@@ -202,6 +203,24 @@ def test_hdf5_round_trip_in_chunks(tmp_path):
     io.write_lines(path, lines[:3])
     equal(next(io.stream_lines(path)), lines[:3])
     assert os.listdir(tmp_path) == ["l.h5"]
+
+
+def test_rows_corrected_for_dust(tmp_path):
+    """Of a table all rows or none; HDF5 says it of each, and early files of none."""
+    text = written(tmp_path, TEXT)
+    plain, said = io.read_lines(text), io.read_lines(text, dereddened=True)
+    assert not plain.dereddened.any()
+    equal(said, plain.corrected(True))
+    path, lines = tmp_path / "l.h5", some_lines(40)
+    assert 0 < lines.dereddened.sum() < 40
+    io.write_lines(path, lines)
+    equal(io.read_lines(path, dereddened=True), lines.corrected(True))
+    with h5py.File(path, "r+") as f:
+        del f["dereddened"]
+    equal(io.read_lines(path), lines.corrected(False))
+    with h5py.File(path, "r+") as f:
+        f["dereddened"] = np.ones(3, bool)
+    one_line_error(path, "dereddened of shape [rows]", "(3,)")
 
 
 def test_hdf5_errors_leave_nothing_and_name_the_file(tmp_path):

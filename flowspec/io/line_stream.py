@@ -1,7 +1,7 @@
 """Emission-line fluxes of millions of objects: HDF5, written atomically and read in chunks.
 
-The layout is `flux`, `err`, `state` [batch, lines], `names` and `notes` [batch], and the attribute
-`lines` of the file.
+The layout is `flux`, `err`, `state` [batch, lines], `dereddened`, `names` and `notes` [batch], and
+the attribute `lines` of the file. Rows of files without `dereddened` are not corrected for dust.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,6 +15,7 @@ from flowspec.io.source import blaming, sniff
 from flowspec.io.writing import Appending
 
 _ARRAYS = {"flux": "f8", "err": "f8", "state": "i1"}
+_DUST = "dereddened"
 
 
 class LineWriter(Appending):
@@ -35,13 +36,14 @@ class LineWriter(Appending):
             raise ValueError(
                 f"{self.path}: expected the file's lines, {', '.join(self._lines)}; got {lines}"
             )
-        arrays = {key: getattr(lines, key) for key in (*_ARRAYS, "notes")}
+        arrays = {key: getattr(lines, key) for key in (*_ARRAYS, _DUST, "notes")}
         self._extend(lines.names, arrays)
 
     def _create(self):
         self._file.attrs["lines"] = list(self._lines)
         for key, dtype in _ARRAYS.items():
             self._resizable(key, (len(self._lines),), dtype)
+        self._resizable(_DUST, (), "?")
         for key in ("names", "notes"):
             self._resizable(key, (), h5py.string_dtype())
 
@@ -107,6 +109,8 @@ def _layout(file) -> tuple[list[str], int]:
         raise ValueError(
             f"expected flux, err, state of shape [rows, {len(lines)}]; got {sorted(shapes)}"
         )
+    if _DUST in file and file[_DUST].shape != (total,):
+        raise ValueError(f"expected {_DUST} of shape [rows]; got {file[_DUST].shape}")
     return lines, total
 
 
@@ -114,4 +118,6 @@ def _chunk(file, lines, rows: slice, total: int) -> Lines:
     flux, err, state = (file[key][rows] for key in _ARRAYS)
     names = text_rows(file, ("names",), rows, total)
     names = names or [str(i) for i in range(rows.start, rows.stop)]
-    return of_states(lines, flux, err, state, names, text_rows(file, ("notes",), rows, total))
+    notes = text_rows(file, ("notes",), rows, total)
+    dereddened = file[_DUST][rows] if _DUST in file else False
+    return of_states(lines, flux, err, state, names, notes, dereddened)

@@ -27,6 +27,7 @@ def read_lines(
     columns: Mapping[str, str] | None = None,
     suffix: str | None = None,
     name: str | None = None,
+    dereddened: bool = False,
 ) -> Lines:
     """Read a table of emission-line fluxes.
 
@@ -47,6 +48,8 @@ def read_lines(
             "_FLUX_CORR" takes HB4861_FLUX_CORR and HB4861_FLUX_CORR_ERR.
         name: column with a label per row; by default the first there is of name, id, region_ID,
             TARGETID and the like, else the number of the row.
+        dereddened: whether the fluxes of all rows are corrected for dust; otherwise the HDF5 of
+            `write_lines` says it of each, and tables say that none are.
 
     Returns:
         Lines in the order of the table.
@@ -62,10 +65,12 @@ def read_lines(
         if kind != "hdf5":
             tables = _fits_tables(source) if kind == "fits" else _text_tables(source)
             table, found = _with_lines(tables, dict(columns or {}), suffix)
-            return _usable(_lines(table, found, _row_names(table, name)))
-    pieces = list(stream_lines(path))
+            pieces = [_lines(table, found, _row_names(table, name))]
+    if kind == "hdf5":
+        pieces = list(stream_lines(path))
     with blaming(path):
-        return _usable(Lines.concatenate(pieces))
+        lines = _usable(Lines.concatenate(pieces))
+    return lines.corrected(True) if dereddened else lines
 
 
 def _usable(lines: Lines) -> Lines:
