@@ -16,6 +16,18 @@ keep_programs()
 jax.monitoring.clear_event_listeners()  # no word about compilation amid what tests look at
 
 
+@pytest.fixture(scope="module", autouse=True)
+def programs_of_one_module():
+    """Let go of compiled programs between modules.
+
+    Each maps memory of its own, of which a process may have so many pieces (65,530 on Linux): with
+    the programs of all tests in one process it ends in a segmentation fault.
+    """
+    yield
+    jax.clear_caches()
+    gc.collect()
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """Folder of the real test data (`FLOWSPEC_TEST_DATA`), or a skip that says what is missing."""
