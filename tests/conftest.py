@@ -1,5 +1,6 @@
 """Shared fixtures: where the real test data are, and which tests are long."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from tests.problems import line_simulator
 
 # Tests mostly wait for compilation: one session leaves its programs to the next.
 os.environ.setdefault(VARIABLE, str(Path(__file__).parents[1] / ".pytest_cache" / "compiled"))
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # also of processes that tests start
+jax.config.update(
+    "jax_disable_most_optimizations", os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] != "0"
+)
 keep_programs()
 jax.monitoring.clear_event_listeners()  # no word about compilation amid what tests look at
 
