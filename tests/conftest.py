@@ -1,5 +1,6 @@
 """Shared fixtures: where the real test data are, and which tests are long."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -12,8 +13,24 @@ from tests.problems import line_simulator
 
 # Tests mostly wait for compilation: one session leaves its programs to the next.
 os.environ.setdefault(VARIABLE, str(Path(__file__).parents[1] / ".pytest_cache" / "compiled"))
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # also of processes that tests start
+jax.config.update(
+    "jax_disable_most_optimizations", os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] != "0"
+)
 keep_programs()
 jax.monitoring.clear_event_listeners()  # no word about compilation amid what tests look at
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_of_one_module():
+    """Let go of compiled programs between modules.
+
+    Each maps memory of its own, of which a process may have so many pieces (65,530 on Linux): with
+    the programs of all tests in one process it ends in a segmentation fault.
+    """
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
