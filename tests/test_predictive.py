@@ -190,6 +190,24 @@ def test_draws_are_a_mixture_and_absent_lines_stay_absent(sim, nodes, mocks):
         predict(sim, theta[:, :2], source[:, :2], obs)
 
 
+@pytest.mark.parametrize("how", ["used", "left out"])
+def test_rows_say_themselves_that_they_are_corrected_for_dust(how, sim, nodes, mocks):
+    flux, err = (a[:3] for a in mocks)
+    bits, plain = np.array([1, 0, 1]), Lines(LINES, flux, err)
+    draws = nodes[0][[[100, 300, 500]]] + np.float32([0, 0, 1.5]), np.zeros((1, 3), int)
+
+    def predicted(obs, **options):
+        if how == "used":
+            return predict(sim, *draws, obs, **options)
+        return left_out(lambda rest: draws, sim, obs, **options)
+
+    both = [predicted(plain, dereddened=bool(bit)) for bit in (0, 1)]
+    found = predicted(plain.corrected(bits > 0))
+    for values, *each in zip(found, *both, strict=True):
+        np.testing.assert_allclose(values, np.stack(each)[bits, np.arange(3)], rtol=1e-5)
+    assert not np.allclose(both[0].flux, both[1].flux, rtol=0.1)
+
+
 def test_a_sum_goes_with_its_lines():
     names = ("Hbeta", "[SII]6717,6731", "[SII]6717", "[NII]6584")
     obs = Lines(names, np.ones((2, 4)), np.full((2, 4), 0.1))

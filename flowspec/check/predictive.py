@@ -76,7 +76,7 @@ def predict(
         obs: Rows of a catalogue; lines of the result are those of `sim`.
         used: The same rows with the lines that the draws were made of, which alone fix the scale;
             by default `obs`.
-        dereddened: Whether the fluxes are corrected for dust.
+        dereddened: Whether all fluxes are corrected for dust, whatever the rows say.
 
     Raises:
         ValueError: If the draws are none of these rows or of this simulator.
@@ -89,11 +89,13 @@ def predict(
     present = (obs.state != State.ABSENT) & (used.state == State.MEASURED).any(1, keepdims=True)
     err = np.where(present, obs.err, np.nan)
     unit = np.nanmedian(np.where(present.any(1, keepdims=True), err, 1), axis=1)[:, None]
-    bit, found = jnp.float32(dereddened), []
+    bit, found = np.float32(obs.dereddened | dereddened), []
     # the numbers of one array: draws, nodes of the scale and lines of each row
     for rows in blocks(len(obs), max(_MOST // (len(theta) * len(sim.lines) * NODES), 1)):
         data = [(a / unit)[rows] for a in (obs.flux, err, used.flux, used.err)]
-        values = _moments(sim, theta[:, rows], source[:, rows], *data, used.state[rows], bit)
+        values = _moments(
+            sim, theta[:, rows], source[:, rows], bit[rows], *data, used.state[rows]
+        )
         found.append(np.asarray(values, float))
     known = np.where(present, np.concatenate(found, axis=1)[:, : len(obs)], np.nan)
     flux, sigma, median = known[0] * unit, np.sqrt(known[1]) * unit, known[2] * unit
@@ -114,7 +116,8 @@ def left_out(
             [n, batch], such as ``functools.partial(posterior.sample_sources, n=300)``; once a line.
         sim: What the posterior was trained on.
         obs: Rows of a catalogue.
-        dereddened: Whether the fluxes are corrected for dust, which `draw` must know as well.
+        dereddened: Whether all fluxes are corrected for dust, whatever the rows say; `draw` must
+            know it as well.
 
     Returns:
         `Predictive`.
@@ -187,10 +190,10 @@ def _nmad(x: np.ndarray) -> float:
 
 
 @eqx.filter_jit
-def _moments(sim, theta, source, flux, err, used_flux, used_err, state, dereddened) -> Array:
+def _moments(sim, theta, source, dereddened, flux, err, used_flux, used_err, state) -> Array:
     """Mean, variance, median and share below the measured flux [4, rows, lines]."""
 
-    def of_draw(theta, source, flux, err, used_flux, used_err, state):
+    def of_draw(theta, source, dereddened, flux, err, used_flux, used_err, state):
         ratio, model_err = sim.ratios(theta, source, dereddened)
         scale, log_weight = scales(used_flux, used_err, state, ratio, model_err)
         scale, weight = scale[:, None], jax.nn.softmax(log_weight)
@@ -200,9 +203,9 @@ def _moments(sim, theta, source, flux, err, used_flux, used_err, state, deredden
         return mean, variance, weight @ norm.cdf((flux - scale * ratio) / sigma)
 
     def of_row(theta, source, *data):
-        draws = jax.vmap(of_draw, (0, 0, *[None] * 5))(theta, source, *data)
+        draws = jax.vmap(of_draw, (0, 0, *[None] * 6))(theta, source, *data)
         mean, variance, below = (d.mean(0) for d in draws)
         return jnp.stack([mean, variance + draws[0].var(0), jnp.median(draws[0], 0), below])
 
-    data = flux, err, used_flux, used_err, state
-    return jax.vmap(of_row, (1, 1, *[0] * 5), out_axes=1)(theta, source, *data)
+    data = dereddened, flux, err, used_flux, used_err, state
+    return jax.vmap(of_row, (1, 1, *[0] * 6), out_axes=1)(theta, source, *data)
