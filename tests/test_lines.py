@@ -22,8 +22,8 @@ def make():
 
 def equal(a, b):
     assert (a.lines, a.names, a.notes) == (b.lines, b.names, b.notes)
-    for x, y in ((a.flux, b.flux), (a.err, b.err), (a.state, b.state)):
-        np.testing.assert_array_equal(x, y)
+    for name in ("flux", "err", "state", "dereddened"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
 
 
 def test_states_of_every_combination():
@@ -65,6 +65,19 @@ def test_rows_and_concatenation():
         Lines.concatenate([lines, lines.select(NAMES[:2])])
     with pytest.raises(ValueError, match="at least one"):
         Lines.concatenate([])
+
+
+def test_rows_stay_corrected_for_dust_whatever_becomes_of_them():
+    plain = make()
+    assert plain.dereddened.tolist() == [False] * 4
+    said = plain.corrected([True, False, True, False])
+    assert said.dereddened.tolist() == [True, False, True, False]
+    equal(said.corrected(False), plain)
+    equal(Lines(NAMES, [[1.0] * 4], [[1.0] * 4], dereddened=True),
+          Lines(NAMES, [[1.0] * 4], [[1.0] * 4], dereddened=[True]))  # fmt: skip
+    assert said[[2, 3, 0]].dereddened.tolist() == [True, False, True]
+    assert said.select(["[SII]6717,6731", "Hb"]).dereddened.tolist() == [True, False, True, False]
+    equal(Lines.concatenate([said[:1], said[1:]]), said)
 
 
 def test_snr_is_the_median_of_measured_lines():
@@ -128,6 +141,7 @@ def test_dropped_sums_are_logged(caplog):
         ("Ha", [[1.0]], [[1.0]], {}, "sequence"),
         ([], np.zeros((1, 0)), np.zeros((1, 0)), {}, "sequence"),
         (["Ha"], [[1.0]], [[1.0]], {"names": ["a", "b"]}, "1 names, one per row; got 2"),
+        (["Ha"], [[1.0]], [[1.0]], {"dereddened": [True] * 2}, r"per row of 1; got shape \(2,\)"),
     ],
 )
 def test_wrong_arguments(lines, flux, err, options, words):

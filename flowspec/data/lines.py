@@ -83,7 +83,11 @@ class Lines(eqx.Module):
                 f"got {flux.shape}, {err.shape} and {limit.shape}"
             )
         self.names = labels(names, [str(i) for i in range(len(flux))], "names")
-        self.dereddened = np.broadcast_to(np.asarray(dereddened, bool), (len(flux),))
+        dereddened = np.asarray(dereddened, bool)
+        if dereddened.shape not in ((), (len(flux),)):
+            raise ValueError(f"expected one dereddened, or one per row of {len(flux)}; got shape "
+                             f"{dereddened.shape}")
+        self.dereddened = np.broadcast_to(dereddened, (len(flux),))
         given = np.isfinite(flux) & np.isfinite(err)
         bad = np.isfinite(flux) & (err <= 0)
         measured, limited = given & ~bad, ~given & ~bad & np.isfinite(limit) & (limit > 0)
