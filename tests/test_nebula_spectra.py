@@ -222,7 +222,8 @@ def test_draws_are_finite_noisy_and_inside_the_prior():
     assert np.isfinite(sim.prior.log_prob(theta)).all()
     snr = (np.abs(flux) * np.sqrt(ivar)).mean(1)
     assert snr.min() < 2 and snr.max() > 10  # log-uniform from 0.3 to 30, noise adds to it
-    assert not hasattr(sim, "split")  # by which `fit` knows simulations already made
+    rest, held = sim.held_out(10)  # by which `fit` knows simulations already made
+    assert rest is sim and held is None
 
 
 def test_a_mixed_nebula_brings_its_parameters(sim):
