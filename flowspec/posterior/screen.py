@@ -1,5 +1,4 @@
-"""Quality flags: named bits that say why a row should be looked at twice."""
-
+"""How far summaries of a row are from those of simulations, as a p-value."""
 
 import equinox as eqx
 import numpy as np
