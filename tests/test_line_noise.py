@@ -9,7 +9,7 @@ from flowspec.adaptation.gap import area
 from flowspec.adaptation.line_injection import AMOUNT, InjectedLines
 from flowspec.data.lines import LIMIT_SIGMA, Lines, State
 from flowspec.sim.nebula.catalogues import NebulaSimulator
-from flowspec.sim.simulator import draw_many
+from flowspec.sim.simulator import Simulated, draw_many
 from tests.test_nebula_lines import HII, LINES, grid
 
 SIGNAL = np.array([20.0, 10.0, 60.0, 15.0, 4.0])  # of a row of flux 1, over its error
@@ -111,10 +111,11 @@ def test_a_catalogue_without_any_line_of_the_simulator_is_refused(simulator):
 
 def test_injected_lines_scatter_by_the_amount_that_each_row_draws(simulator):
     sim = InjectedLines.measured(simulator, (), ())
-    rows = 6000
-    flux, state = jnp.ones((rows, 5)), jnp.full((rows, 5), int(State.MEASURED)).at[:, 4].set(2)
-    zero = jnp.zeros(rows)
-    _, _, seen, err, _, _ = sim.perturbed(jr.key(0), zero[:, None], zero, flux, flux, state, zero)
+    count = 6000
+    flux, state = jnp.ones((count, 5)), jnp.full((count, 5), int(State.MEASURED)).at[:, 4].set(2)
+    zero = jnp.zeros(count)
+    rows = Simulated(zero[:, None], zero.astype(int), (flux, flux, state, zero))
+    seen, err, _, _ = sim.perturbed(jr.key(0), rows).data
     dex = np.log10(np.asarray(seen))
     np.testing.assert_array_equal(dex[:, [0, 4]], 0)  # the reference line; limits
     np.testing.assert_array_equal(err, flux)
@@ -126,4 +127,5 @@ def test_injected_lines_scatter_by_the_amount_that_each_row_draws(simulator):
     # lines of one row share the amount, not the factor
     squares = np.corrcoef(dex[:, 1] ** 2, dex[:, 2] ** 2)[0, 1]
     assert squares > 0.1 and abs(np.corrcoef(dex[:, 1], dex[:, 2])[0, 1]) < 0.06
-    assert (sim.lines, sim.sources, sim.priors) == (LINES, simulator.sources, simulator.priors)
+    assert sim.frame == simulator.frame and sim.frame.lines == LINES
+    assert (sim.sources, sim.priors) == (simulator.sources, simulator.priors)
