@@ -1,6 +1,5 @@
 """Shared fixtures: where the real test data are, and which tests are long."""
 
-import gc
 import os
 from pathlib import Path
 
@@ -32,7 +31,6 @@ def programs_of_one_module():
     maps = Path("/proc/self/maps")
     if maps.exists() and len(maps.read_bytes().splitlines()) > 25_000:
         jax.clear_caches()
-        gc.collect()
 
 
 @pytest.fixture(scope="session")

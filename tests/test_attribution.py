@@ -64,6 +64,7 @@ def test_a_model_without_a_redshift_is_refused():
         redshift_attribution(other, fs.Spectra(WAVE, np.ones((1, 128)), np.ones((1, 128))))
 
 
+@pytest.mark.slow
 def test_an_explained_redshift_may_be_given(posterior, strong):
     """The most probable one is the default; another window has other odds."""
     wave, obs = strong[0][:10], strong[1][:10]

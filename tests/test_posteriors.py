@@ -70,7 +70,7 @@ CASES = {
 
 
 # As good as the others, and longer to compile than they tell of anything new.
-_LONG = {"spectra, no redshift", "transformer"}
+_LONG = {"spectra, no redshift", "transformer", "flow matching"}
 
 
 @pytest.fixture(

@@ -97,6 +97,7 @@ def test_one_and_four_devices_have_the_same_losses(tmp_path):
     np.testing.assert_allclose(one, four, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "checkpoint"
     training = Training(steps=2, batch=8, evaluate=1, validation=16)

@@ -59,7 +59,7 @@ class Simulator(eqx.Module):
         """Parameters and data of `n` rows, one after the other: ``theta, flux, ivar``."""
         return self.flat(self.simulate(key, n))
 
-    def flat(self, simulated: Simulated) -> tuple[Array, ...]:
+    def flat(self, simulated: Simulated) -> tuple:
         """Simulations as `draw` has them."""
         return simulated.theta, *simulated.data
 
