@@ -72,6 +72,7 @@ def test_unknown_noise_gives_the_posterior_of_the_noisier_problem():
     assert ((low < theta) & (theta < high)).mean() == pytest.approx(0.68, abs=0.08)
 
 
+@pytest.mark.slow
 def test_it_stands_aside_where_there_is_no_gap(plain, tmp_path):
     """Observations that are the simulations: the same model, bit for bit; and a record of it."""
     post = adapted_to(plain, observations(300, 1.0)[1], "auto")

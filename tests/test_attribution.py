@@ -55,6 +55,7 @@ def test_the_line_carries_the_redshift(posterior, strong):
     assert on_line.mean() < 0.1 and np.median(fraction) > 0.7
 
 
+@pytest.mark.slow
 def test_a_model_without_a_redshift_is_refused():
     sim = linear_simulator()
     training = fs.Training(steps=1, batch=8, evaluate=1, validation=16)
@@ -63,6 +64,7 @@ def test_a_model_without_a_redshift_is_refused():
         redshift_attribution(other, fs.Spectra(WAVE, np.ones((1, 128)), np.ones((1, 128))))
 
 
+@pytest.mark.slow
 def test_an_explained_redshift_may_be_given(posterior, strong):
     """The most probable one is the default; another window has other odds."""
     wave, obs = strong[0][:10], strong[1][:10]

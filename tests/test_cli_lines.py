@@ -105,6 +105,7 @@ def test_samples_of_lines_are_written_too(model, tmp_path):
     np.testing.assert_allclose(Table.read(tmp_path / "out.ecsv")["oh_p50"], median, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_model_of_lines_is_diagnosed(tmp_path, capsys):
     words = ["fit", "--grid", "mappings", "--lines", "Hbeta", "Ha", "[OIII]5007", "[NII]6584"]
     words += ["--steps", "2", "--batch", "32", "--evaluate", "2", "--validation", "64"]

@@ -76,7 +76,9 @@ def test_a_fits_format_is_one_entry(tmp_path):
     assert spectra.names == ("toy.fits",)
 
 
-@pytest.mark.parametrize("what", ["a density", "a network"])
+@pytest.mark.parametrize(
+    "what", ["a density", pytest.param("a network", marks=pytest.mark.slow)]
+)
 def test_a_density_and_a_network_are_one_file_and_a_row(what, tmp_path):
     """Trained for seconds on a Gaussian problem, of which the exact answer is known."""
     architecture = follow(what)["architecture"]

@@ -43,6 +43,7 @@ def test_the_density_integrates_to_one_and_its_draws_follow_it():
     assert (PRIOR.log_prob(outside) == -jnp.inf).all()
 
 
+@pytest.mark.slow
 def test_the_exact_posterior_and_nuts_know_it():
     """Against a sum over a fine mesh, for data that know only N/O."""
     def log_likelihood(theta):

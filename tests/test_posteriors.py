@@ -69,7 +69,14 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=CASES)
+# As good as the others, and longer to compile than they tell of anything new.
+_LONG = {"spectra, no redshift", "transformer", "flow matching"}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(c, marks=pytest.mark.slow if c in _LONG else ()) for c in CASES],
+)
 def case(request):
     """A posterior, three observations, 2,000 draws of each and their sources."""
     posterior, obs = CASES[request.param]()

@@ -273,6 +273,7 @@ def test_a_band_beyond_the_pixels_is_refused():
         top_hat(np.linspace(15000, 18000, 100))
 
 
+@pytest.mark.slow
 def test_h_magnitudes_of_known_galaxies():
     """A star-forming galaxy of 10^10.5 at z = 1.5 is of H = 22.2 or so, ten times less mass 2.5
     magnitudes and more fainter, and the coarse pixels say what fine ones say."""

@@ -81,7 +81,14 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module", params=CASES)
+# Of parts that other cases and tests have too.
+_LONG = {"spectra of nebulae", "varied, stored"}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(c, marks=pytest.mark.slow if c in _LONG else ()) for c in CASES],
+)
 def case(request):
     """A simulator, and its jitted `simulate` and `batch`."""
     sim = CASES[request.param]()

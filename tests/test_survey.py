@@ -29,6 +29,7 @@ def survey() -> Survey:
     return Survey(GalaxySimulator(moons(40), nuisances=()), magnitudes=(21.0, 25.0))
 
 
+@pytest.mark.slow
 def test_candidates_do_not_depend_on_their_company(survey):
     together = survey.observe(jr.key(1), jnp.arange(6))
     apart = [survey.observe(jr.key(1), jnp.arange(i, i + 2)) for i in (4, 2, 0)]
@@ -38,6 +39,7 @@ def test_candidates_do_not_depend_on_their_company(survey):
         np.testing.assert_allclose(getattr(together, name), parts, rtol=2e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_magnitudes_and_exposures_are_those_asked_for(survey):
     seen = survey.observe(jr.key(2), jnp.arange(64))
     extra = dict(zip(EXTRA, np.asarray(seen.theta[:, -4:]).T, strict=True))

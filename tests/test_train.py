@@ -72,6 +72,7 @@ def run(out, steps, evaluate, checkpoint="absent", kill_at=0, **env):
     return subprocess.run([sys.executable, "-c", RUN, *words], env=environment).returncode
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_bits(tmp_path):
     whole, resumed, checkpoint = (tmp_path / n for n in ("a.npz", "b.npz", "checkpoint"))
     # One compiled program for the three runs, as it would be for a user who resumes.
@@ -85,6 +86,7 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path):
     np.testing.assert_array_equal(whole["model"], resumed["model"])
 
 
+@pytest.mark.slow
 def test_one_and_four_devices_have_the_same_losses(tmp_path):
     one, four = tmp_path / "one.npz", tmp_path / "four.npz"
     assert run(one, 20, 1, tmp_path / "c1") == 0
@@ -95,6 +97,7 @@ def test_one_and_four_devices_have_the_same_losses(tmp_path):
     np.testing.assert_allclose(one, four, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "checkpoint"
     training = Training(steps=2, batch=8, evaluate=1, validation=16)

@@ -159,6 +159,8 @@ def _diagnose(commands):
                         help="observed spectra, without labels: how they differ from simulations")
     c.add_argument("--noise-from", nargs="+", default=[], metavar="SPECTRA",
                    help="observed spectra to take the noise from, as in the training")
+    c.add_argument("--grid", nargs="+", default=[], metavar="[SOURCE=]GRID",
+                   help="of a model of emission lines: the grids that it was trained on, as of fit")
     c.add_argument("--num-samples", type=whole(100), default=300, metavar="N",
                    help="posterior samples per spectrum (%(default)s)")
     _add_seed(c)

@@ -25,7 +25,7 @@ from flowspec.prior.galaxies import Population
 log = logging.getLogger("flowspec")
 # What only spectra, and only lines, are read with.
 _OPTIONS = {"pixels": ("flux_unit", "wave_unit", "air"), "lines": ("dereddened", "suffix")}
-_WORDS = {"pixels": "spectra", "lines": "lines"}
+_WORDS = {"pixels": "spectra", "lines": "lines"}  # in messages
 
 
 def run(args: Namespace) -> None:
@@ -46,7 +46,8 @@ def run(args: Namespace) -> None:
     about = {"model": args.model, "seed": args.seed, "flowspec": version("flowspec")}
     with _samples_file(args, posterior, about) as samples:
         # within: without the table there are no samples either
-        with _table_file(args, about) as append, tqdm(unit="rows", disable=None) as bar:
+        word = _WORDS[posterior.model.frame.kind]
+        with _table_file(args, about, word) as append, tqdm(unit="rows", disable=None) as bar:
             for obs in _observations(args, posterior):
                 table, draws = posterior.summarize(obs, **options, first=rows)
                 append(table)
@@ -92,7 +93,7 @@ def _samples_file(args: Namespace, posterior: Posterior, about: dict):
 
 
 @contextmanager
-def _table_file(args: Namespace, about: dict):
+def _table_file(args: Namespace, about: dict, word: str):
     """What appends a table: to memory for ECSV and FITS, to the file for HDF5."""
     about = about | {"samples": args.num_samples, "dereddened": args.dereddened}
     if args.output.endswith(".h5"):
@@ -102,12 +103,12 @@ def _table_file(args: Namespace, about: dict):
     tables: list[QTable] = []
     yield tables.append
     table = vstack(tables, metadata_conflicts="silent")
-    _judge(table)
+    _judge(table, word)
     table.meta |= about
     write_table(table, args.output)
 
 
-def _judge(table: QTable) -> None:
+def _judge(table: QTable, word: str) -> None:
     """Say which rows have no usable data.
 
     Raises:
@@ -121,4 +122,5 @@ def _judge(table: QTable) -> None:
     if len(bad) == len(table):
         more = f" (and {len(bad) - 1} more without usable data)" if len(bad) > 1 else ""
         raise ValueError(f"{reason}{more}")
-    log.warning("%d of %d rows have no usable data, such as %s", len(bad), len(table), reason)
+    counts = len(bad), len(table), word
+    log.warning("%d of %d %s have no usable data, such as %s", *counts, reason)

@@ -258,7 +258,7 @@ def _off(name: str, value: float) -> float:
 
 _EMITTED = {
     "Lyalpha": "Lyalpha", "CIV1549": "CIV1548,1551", "HeII1640": "HeII1640",
-    "CIII1909": "CIII]1907,1909", "MgII2796": "MgII2796", "MgII2804": "MgII2803",
+    "CIII1909": "CIII]1909", "MgII2796": "MgII2796", "MgII2804": "MgII2803",
     "MgI2853": "MgI2852", "OII3726": "[OII]3726", "OII3729": "[OII]3729", "H9": "H9",
     "NeIII3869": "[NeIII]3869", "H8": "H8", "Hdelta": "Hdelta", "Hgamma": "Hgamma",
     "Hbeta": "Hbeta", "OIII4959": "[OIII]4959", "OIII5007": "[OIII]5007", "HeI5876": "HeI5876",

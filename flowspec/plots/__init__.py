@@ -14,6 +14,7 @@ from flowspec.plots.spectra import interval as interval
 from flowspec.plots.spectra import redshift_pdf as redshift_pdf
 from flowspec.plots.spectra import spectrum as spectrum
 from flowspec.plots.style import BLUE as BLUE
+from flowspec.plots.style import COLOURS as COLOURS
 from flowspec.plots.style import DASHES as DASHES
 from flowspec.plots.style import FLUX as FLUX
 from flowspec.plots.style import GREEN as GREEN

@@ -57,8 +57,11 @@ class Simulator(eqx.Module):
 
     def draw(self, key: PRNGKeyArray, n: int) -> tuple[Array, ...]:
         """Parameters and data of `n` rows, one after the other: ``theta, flux, ivar``."""
-        theta, _, data = self.simulate(key, n)
-        return theta, *data
+        return self.flat(self.simulate(key, n))
+
+    def flat(self, simulated: Simulated) -> tuple:
+        """Simulations as `draw` has them."""
+        return simulated.theta, *simulated.data
 
     @property
     def takes_noise(self) -> bool:
@@ -191,8 +194,7 @@ def simulate_many(sim: Simulator, key: PRNGKeyArray, n: int) -> Simulated:
 
 def draw_many(sim: Simulator, key: PRNGKeyArray, n: int) -> tuple[np.ndarray, ...]:
     """`Simulator.draw` of any number of rows, to the host: ``theta, flux, ivar`` of spectra."""
-    theta, _, data = simulate_many(sim, key, n)
-    return theta, *data
+    return sim.flat(simulate_many(sim, key, n))
 
 
 @eqx.filter_jit

@@ -188,10 +188,9 @@ class NebulaSimulator(Simulator):
             lambda s: (s.dereddened, s.noise), self, (bit, noise), is_leaf=lambda x: x is None
         )
 
-    def draw(self, key: PRNGKeyArray, n: int) -> Catalogue:
-        """Draw `n` nebulae, as `simulate`, one column after the other."""
-        theta, source, data = self.simulate(key, n)
-        return Catalogue(theta, source, *data)
+    def flat(self, simulated: Simulated) -> Catalogue:
+        """Nebulae as `draw` has them, one column after the other."""
+        return Catalogue(simulated.theta, simulated.source, *simulated.data)
 
     def simulate(self, key: PRNGKeyArray, n: int) -> Simulated:
         """Draw `n` nebulae, every source as likely, and what a catalogue says of each."""
