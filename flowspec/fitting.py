@@ -156,9 +156,11 @@ def adapt(
 
     Raises:
         ValueError: If there are fewer than `flowspec.adaptation.choose.FEWEST` rows for a method
-            asked for by name, or they are not what the model was trained on.
+            asked for by name, they are not what the model was trained on, or the simulator is of
+            other data or parameters.
     """
     check_request(method, len(obs))
+    continued(posterior, sim)  # whether it is of this simulator
     obs = sim.frame.seen(obs, dereddened)
     sim = sim.with_noise(obs, exact=True) if sim.takes_noise else sim
     keys = jr.split(jr.key(seed), 5)
@@ -214,13 +216,14 @@ def continued(start: Posterior, sim: Simulator) -> Model:
         ValueError: If the two differ in more than the shape of the priors.
     """
     model, old = start.model, start.model.space
-    new = space_of(sim.priors, sim.sources, sim.frame, model.architecture)
+    names = sim.priors[0].names
+    same = model.frame.same(sim.frame) and (old.names, old.sources) == (names, sim.sources)
+    new = space_of(sim.priors, sim.sources, sim.frame, model.architecture) if same else old
     limits = [s.redshift and np.array([s.redshift.low, s.redshift.high]) for s in (old, new)]
-    same = old.names == new.names and old.sources == new.sources and model.frame.same(sim.frame)
     if not same or (limits[0] is not None and not np.allclose(*limits)):
         raise ValueError(
             f"expected a model to start from with the data, the redshift prior, the sources and "
-            f"the parameters {new.names} of the simulator; got {old.names} of {model.frame}"
+            f"the parameters {names} of the simulator; got {old.names} of {model.frame}"
         )
     return replace(model, space=replace(new, redshift=old.redshift))
 

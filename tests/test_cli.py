@@ -20,6 +20,7 @@ import flowspec as fs
 from flowspec.cli import main
 from flowspec.cli.arguments import parser
 from flowspec.data.flags import Flag
+from flowspec.posterior.files import read_model, write_model
 from flowspec.sim.simulator import draw_many
 from tests.problems import WAVE, line_simulator
 
@@ -74,9 +75,13 @@ def bad_models(folder, good) -> dict[str, str]:
     header = {"format": "flowspec-model", "version": "1", "config": "{}"}
     save_file(arrays, folder / "future", header | {"version": "99"})
     save_file(arrays, folder / "bare", header)
+    config, _ = read_model(good)
+    config["architecture"]["network"] = "later"
+    write_model(folder / "unknown", config, arrays)
     save_file(arrays, folder / "other", {"format": "pt"})
     return {"empty": "model", "cut": "model", "pickle": "model", "flipped": "model",
-            "future": "99", "bare": "complete model", "other": "model", "none": "model file"}
+            "future": "99", "bare": "complete model", "unknown": "'later'", "other": "model",
+            "none": "model file"}
 
 
 def fails(capsys, *words, naming, saying):
@@ -96,6 +101,22 @@ def test_a_bad_spectrum_alone_is_one_line_and_no_output(name, tmp_path, tiny_mod
     words = ["predict", tmp_path / f"{name}.fits", "--model", tiny_model_file, *outputs]
     fails(capsys, *words, naming=f"{name}.fits", saying=cause)
     assert set(tmp_path.iterdir()) == before
+
+
+def test_bad_spectra_are_no_table_in_hdf5_either(tmp_path, tiny_model_file, capsys):
+    """Whose rows are written a block at a time: an error comes after the last of them."""
+    for name in ("empty", "nan"):
+        BAD_SPECTRA[name][0](tmp_path / f"{name}.fits")
+    files, out = [str(tmp_path / f"{name}.fits") for name in ("empty", "nan")], tmp_path / "out.h5"
+    rest = ["--model", str(tiny_model_file), "-o", str(out)]
+    more = "(and 1 more without usable data)"
+    fails(capsys, "predict", *files, *rest, naming="empty.fits", saying=more)
+    assert not out.exists()
+    table(tmp_path / "good.fits")
+    assert main(["predict", *files, str(tmp_path / "good.fits"), *rest]) == 0
+    assert "2 of 3 spectra have no usable data, such as" in capsys.readouterr().err
+    with h5py.File(out) as file:
+        assert len(file["z_best"]) == 3 and file.attrs["samples"] == 500
 
 
 def test_bad_spectra_among_many_are_flagged_rows(tmp_path, tiny_model_file, capsys):
@@ -137,12 +158,17 @@ def test_a_bad_model_is_one_line_and_no_output(tmp_path, tiny_model_file, capsys
     (["predict", "good.fits", "--model", "M", "-o", "good.fits"], "not an input"),
     (["predict", "*.nothing", "--model", "M", "-o", "out.ecsv"], "matches none"),
     (["predict", "good.fits", "--flux-unit", "furlongs", "--model", "M", "-o", "out.ecsv"], "furl"),
+    (["predict", "good.fits", "--dereddened", "--model", "M", "-o", "out.ecsv"], "model of lines"),
+    (["predict", "good.fits", "--suffix", "_X", "--model", "M", "-o", "out.h5"], "model of lines"),
     (["simulate", "hubble", "-o", "out.h5"], "'hubble'"),
     (["fit", "--instrument", "hubble", "-o", "model"], "'hubble'"),
     (["fit", "--simulations", "good.fits", "-o", "model"], "good.fits: expected an HDF5 file"),
     (["fit", "--instrument", "sdss", "--adapt", "auto", "-o", "model"], "observations to adapt to"),
+    (["fit", "--instrument", "sdss", "--adapt", "auto", "-o", "model", "--start", "sdss", "--steps",
+      "0"], "observations to adapt to"),
     (["diagnose", "--model", "M", "-o", "good.fits"], "--simulations"),
     (["diagnose", "--model", "M", "--gap", "good.fits", "-o", "report"], "of GalaxySimulator"),
+    (["diagnose", "--model", "nebula", "--gap", "good.fits", "-o", "report"], "model of spectra"),
     (["demo", "-o", "good.fits"], "good.fits: expected a folder"),
 ])  # fmt: skip
 def test_bad_arguments_are_one_line(words, cause, tmp_path, tiny_model_file, capsys, monkeypatch):

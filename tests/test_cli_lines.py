@@ -66,6 +66,31 @@ def test_spaxels_from_hdf5_to_hdf5_are_the_same(model, tmp_path):
         assert file["source"].asstr()[:].tolist() == list(table["source"])
 
 
+@pytest.mark.parametrize("ending", ["h5", "ecsv"])
+def test_rows_corrected_for_dust_have_no_attenuation(ending, model, tmp_path, monkeypatch):
+    """Whole blocks of them and of others, and both in one: NaN, in one column."""
+    monkeypatch.setattr("flowspec.cli.inputs._LINE_ROWS", 20)
+    flux = np.random.default_rng(1).uniform(0.5, 2, (60, 3))
+    obs = Lines(NAMES, flux, np.full((60, 3), 0.1), dereddened=np.arange(60) < 30)
+    write_lines(tmp_path / "cube.h5", obs)
+    out = tmp_path / f"out.{ending}"
+    assert predict(model, tmp_path / "cube.h5", out) == 0
+    assert columns(out, "av_p50") == pytest.approx([np.nan] * 30 + [2.0] * 30, abs=2, nan_ok=True)
+    assert np.isfinite(columns(out, "oh_p50")).all()
+    told = tmp_path / f"told.{ending}"
+    assert predict(model, tmp_path / "cube.h5", told, "--dereddened") == 0
+    with pytest.raises(KeyError):
+        columns(told, "av_p50")
+
+
+def columns(path, name) -> np.ndarray:
+    """A column of a table."""
+    if path.suffix == ".h5":
+        with h5py.File(path) as file:
+            return file[name][:]
+    return np.ma.filled(Table.read(path)[name], np.nan)
+
+
 BAD = {
     "no error column": ("Hbeta,[OIII]5007\n1,3\n", "Hbeta"),
     "no line": ("name,flux\na,1\n", "name"),
@@ -87,7 +112,10 @@ def test_bad_catalogues_are_one_line_and_leave_nothing(case, model, tmp_path, ca
 
 @pytest.mark.parametrize(
     ("option", "said"),
-    [(["--air"], "only with a model of spectra"), (["--population"], "expected a prior of z")],
+    [(["--air"], "--air only with a model of spectra"),
+     (["--flux-unit", "Jy"], "--flux-unit only with a model of spectra"),
+     (["--wave-unit", "nm"], "--wave-unit only with a model of spectra"),
+     (["--population"], "expected a prior of z")],
 )
 def test_options_of_spectra_are_refused(option, said, model, tmp_path, capsys):
     (tmp_path / "lines.csv").write_text(GOOD)
@@ -103,6 +131,26 @@ def test_samples_of_lines_are_written_too(model, tmp_path):
         assert file["samples"].shape == (100, 4, 2)
         median = np.median(file["samples"][..., 0], axis=0)
     np.testing.assert_allclose(Table.read(tmp_path / "out.ecsv")["oh_p50"], median, rtol=1e-5)
+
+
+@pytest.mark.parametrize("how", [[], ["--adapt", "auto", "--adapt-steps", "7"]])
+def test_catalogues_lend_their_noise_and_are_adapted_to(how, tmp_path, monkeypatch):
+    given = {}
+
+    def spy(sim, **options):
+        given.update(options, sim=sim)
+        return untrained(sim.priors, sim.sources, sim.frame, SIZES)
+
+    monkeypatch.setattr("flowspec.cli.fit.fit", spy)
+    for name in "ab":
+        (tmp_path / f"{name}.csv").write_text("Hbeta,Hbeta_err,o3,OIII5007_err\n1,0.1,3,0.2\n")
+    words = ["fit", str(tmp_path / "*.csv"), "--grid", "mappings", "--lines", "Hbeta", "OIII5007"]
+    words += ["--column", "[OIII]5007=o3", "--column", "[OIII]5007_err=OIII5007_err"]
+    assert main([*words, *how, "-o", str(tmp_path / "model")]) == 0
+    assert given["obs"].lines == given["sim"].lines == ("Hbeta", "[OIII]5007")
+    np.testing.assert_array_equal(given["obs"].flux, [[1, 3]] * 2)
+    assert given.get("adapt", "none") == ("auto" if how else "none")
+    assert not how or given["adaptation"].steps == 7
 
 
 @pytest.mark.slow

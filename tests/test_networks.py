@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 
 from flowspec.data.continuum import running_mean
+from flowspec.data.frame import Columns
+from flowspec.model.space import Space
 from flowspec.networks.aligned import AlignedNetwork
 from flowspec.networks.blocks import fast_length, principal_components
 from flowspec.networks.channels import CHANNELS, preprocess
+from flowspec.networks.vector import VectorArchitecture, VectorNetwork
+from tests.problems import linear_simulator
 
 PIXELS, BINS = 96, 11
 
@@ -110,6 +114,47 @@ def test_principal_components_span_what_the_rows_span():
     found /= np.linalg.norm(found, axis=1, keepdims=True)
     np.testing.assert_allclose(np.abs(found @ basis.T).max(1), 1, atol=0.05)
     np.testing.assert_allclose(np.linalg.norm(found @ basis.T, axis=1), 1, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def numbers():
+    """Of four columns: normal, the same with gaps and wild values, constant, and never there."""
+    space = Space(linear_simulator().priors, ("a",))
+    net = VectorNetwork.made(Columns("abcd"), space, VectorArchitecture(hidden=8, blocks=1))
+    rng = np.random.default_rng(0)
+    values = 5 + 3 * rng.standard_normal((4000, 4))
+    values[:40, 1], values[:, 2] = 1e6, 7.0
+    present = np.ones(values.shape, bool)
+    present[1000:3000, 1], present[:, 3] = False, False
+    err = np.broadcast_to([0.3, 0.3, 0.0, 0.3], values.shape)
+    data = tuple(map(jnp.asarray, (values, err, present)))
+    variables = net.init(jr.key(0), *(a[:1] for a in data), k=jnp.zeros(1, int))
+    return net, net.started(variables, data, jnp.zeros(4000, int)), data
+
+
+def test_numbers_start_in_units_of_their_spread(numbers):
+    _, variables, _ = numbers
+    centre, scale = (variables["params"][n] for n in ("centre", "log_scale"))
+    # medians and widths of 4,000 and 2,000, to 5 standard errors; 2 % of wild values move them so
+    np.testing.assert_allclose(centre[:2], 5, atol=5 * 1.25 * 3 / 2000**0.5 + 0.1)
+    np.testing.assert_allclose(np.exp(scale[:2]), 3, rtol=0.12)
+    np.testing.assert_array_equal(centre[2:], [7, 0])
+    np.testing.assert_array_equal(scale[2:], 0)
+
+
+def test_absent_numbers_cannot_change_anything_and_units_do_not_matter(numbers):
+    net, variables, (values, err, present) = numbers
+    rows = slice(995, 1005)
+    given = [a[rows] for a in (values, err, present)]
+    wild = jnp.where(given[2], given[0], 1e9), jnp.where(given[2], given[1], 7.0), given[2]
+    embed = jax.jit(lambda variables, *data: net.apply(variables, *data, method="embed").summary)
+    expected = embed(variables, *given)
+    np.testing.assert_array_equal(embed(variables, *wild), expected)
+    other = net.started(variables, (1e3 * values, 1e3 * err, present), jnp.zeros(4000, int))
+    found = embed(other, 1e3 * given[0], 1e3 * given[1], given[2])
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    missing = embed(variables, *given[:2], given[2].at[:, 0].set(False))
+    assert not np.allclose(missing, expected)
 
 
 def test_fast_length_has_small_factors_only():

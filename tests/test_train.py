@@ -14,10 +14,18 @@ import pytest
 from flowspec.data.spectra import Spectra
 from flowspec.fitting import fit
 from flowspec.networks.aligned import Architecture
-from flowspec.sim.simulator import draw_many
+from flowspec.sim.simulator import draw_many, simulate_many
+from flowspec.train.loop import train
 from flowspec.train.optimiser import make_optimiser
 from flowspec.train.settings import Training
-from tests.problems import SIGMA, WAVE, line_simulator, linear_posterior, linear_simulator
+from tests.problems import (
+    SIGMA,
+    WAVE,
+    line_simulator,
+    linear_posterior,
+    linear_simulator,
+    spectral_model,
+)
 
 SIZES = Architecture(templates=3, learned=0, aligned=4, window=21, condition=8, layers=2, width=16)
 
@@ -135,6 +143,31 @@ def test_muon_moves_matrices_by_orthogonal_ones_and_the_rest_as_adam_does():
     np.testing.assert_allclose(moved["muon"]["vector"], moved["adamw"]["vector"], rtol=0.2)
     with pytest.raises(ValueError, match="expected an optimiser among"):
         make_optimiser(Training(optimiser="sgd"), {})
+
+
+def test_templates_may_be_told_to_stay_and_another_loss_be_trained():
+    """With a loss of one parameter alone nothing else moves; validation keeps the model's."""
+    sim = line_simulator()
+    model = spectral_model(sim.prior, WAVE, SIZES)
+    held = simulate_many(sim, jr.key(0), 32)
+    config = Training(steps=3, batch=8, evaluate=3, validation=32, weight_decay=0.0,
+                      trial_rate=0.0, rest_rate=1.0)  # fmt: skip
+
+    def templates(model, key, simulated):
+        params = model.variables["params"]
+        return ((params["trial"] - 1) ** 2).mean() + ((params["rest"] - 1) ** 2).mean()
+
+    options = {"progress": False, "loss": templates, "last": True}
+    trained, history = train(model, sim, held, config, jr.key(1), **options)
+    old, new = (m.variables["params"] for m in (model, trained))
+    moved = jax.tree.map(lambda a, b: bool((a != b).any()), old, new)
+    assert moved.pop("rest") and not any(jax.tree.leaves(moved))
+    for a, b in zip(*(jax.tree.leaves(m.density) for m in (model, trained)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (new["rest"] > old["rest"]).all()
+    loss = trained.loss(jr.key(2), jax.tree.map(jnp.asarray, held))
+    np.testing.assert_allclose(history[0, [0, 2]], [3, loss], rtol=1e-4)
+    assert history[0, 1] == pytest.approx(2, abs=0.1)  # templates begin near zero
 
 
 def test_noise_comes_from_the_observations():

@@ -47,7 +47,7 @@ def _predict(commands):
     c.add_argument("spectra", nargs="+", metavar="SPECTRA", help="files or patterns")
     _add_model(c)
     c.add_argument("-o", "--output", required=True, metavar="TABLE",
-                   help="table: .ecsv or .fits; of lines also .h5")
+                   help="table: .ecsv, .fits or .h5")
     c.add_argument("--samples", metavar="FILE", help="write the samples too, to this HDF5 file")
     text = "posterior samples per spectrum (%(default)s)"
     c.add_argument("--num-samples", type=whole(100), default=500, metavar="N", help=text)
@@ -106,8 +106,8 @@ def _fit(commands):
                    help="with --grid: lines of the model (those that all grids have)")
     c.add_argument("--model-error", type=positive, default=0.1, metavar="SHARE",
                    help="with --grid: how wrong its fluxes may be, 1 sigma (%(default)s)")
-    text = ("observed spectra to take the noise from and, also of line catalogues, to adapt to; "
-            "their labels, if any, are not used")
+    text = ("observed spectra, with --grid line catalogues, to take the noise from and to adapt "
+            "to; their labels, if any, are not used")
     c.add_argument("observed", nargs="*", metavar="SPECTRA", help=text)
     c.add_argument("-o", "--output", required=True, metavar="MODEL", help="model file to write")
     c.add_argument("--population", type=float, default=0.0, metavar="SHARE",

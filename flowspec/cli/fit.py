@@ -15,7 +15,7 @@ from flowspec.cli.outputs import check_file
 from flowspec.cli.simulate import galaxies
 from flowspec.data.lines import Lines
 from flowspec.data.spectra import Spectra
-from flowspec.fitting import adapt, continued, fit
+from flowspec.fitting import adapt, fit
 from flowspec.io import read, read_lines, read_simulations
 from flowspec.io.hdf5 import opened
 from flowspec.io.source import blaming
@@ -48,7 +48,7 @@ def run(args: Namespace) -> None:
         sim = Varied(sim) if args.varied else sim
     else:
         sim = simulations(args.simulations, reading(args))
-    if args.observed and not args.instrument and args.adapt == "none":
+    if args.observed and args.simulations and args.adapt == "none":
         raise ValueError("expected observed spectra only with --instrument or --adapt: a file of "
                          "simulations has its noise in it")
     given = {f.name: getattr(args, f.name) for f in fields(Training) if f.name in vars(args)}
@@ -56,12 +56,14 @@ def run(args: Namespace) -> None:
     start = load(args.start) if args.start else None
     options = {"seed": args.seed, "training": training}
     adapting = {"adaptation": Adaptation(steps=args.adapt_steps)}
-    if args.adapt != "none" and start is not None and training.steps == 0:
-        continued(start, sim)  # whether it is of this simulator
+    further = args.adapt != "none" and args.observed and start is not None
+    if further and training.steps == 0:
         posterior = adapt(start, sim, _observed(args), args.adapt, **options, **adapting)
     else:
         if args.adapt != "none":
-            options |= {"obs": _observed(args), "adapt": args.adapt} | adapting
+            options |= {"adapt": args.adapt} | adapting
+        if args.adapt != "none" or args.grid:  # an instrument has the noise of its own already
+            options["obs"] = _observed(args)
         posterior = fit(sim, start=start, checkpoint=args.checkpoint, **options)
     posterior.save(args.output)
     if best := posterior.provenance["history"]:
@@ -75,7 +77,8 @@ def _observed(args: Namespace) -> Spectra | Lines | None:
         return None
     if not (args.grid or args.lines):
         return read(args.observed, **reading(args))
-    return Lines.concatenate([read_lines(path) for path in expanded(args.observed)])
+    given = dict(args.columns)
+    return Lines.concatenate([read_lines(p, columns=given) for p in expanded(args.observed)])
 
 
 def simulations(path: str, options: dict) -> Simulations:

@@ -12,6 +12,7 @@ from flowspec.adaptation.population import estimate_population, marginals
 from flowspec.cli.inputs import expanded, reading
 from flowspec.cli.outputs import make_folder, save, write_table
 from flowspec.data.continuum import broad_features, noise_of
+from flowspec.data.frame import Pixels
 from flowspec.data.spectra import Spectra, on_grid
 from flowspec.io import read
 from flowspec.plots import gap as plots_domain
@@ -31,6 +32,9 @@ def run(args: Namespace, simulate) -> None:
         OSError: If the folder cannot be written.
     """
     posterior = load(args.model)
+    if posterior.model.frame.kind != Pixels.kind:
+        raise ValueError(f"{args.model}: expected a model of spectra; got one of "
+                         f"{posterior.model.frame.kind}")
     obs = on_grid(read(expanded(args.gap), **reading(args)), posterior.wave)
     theta, sims = simulate(posterior, obs)
     folder = make_folder(args.output)

@@ -14,7 +14,7 @@ def nebulae(args: Namespace) -> NebulaSimulator:
     Raises:
         ValueError: On grids that are of no use, or options of spectra.
     """
-    if not args.grid or args.observed or args.population or args.varied:
+    if not args.grid or args.population or args.varied:
         raise ValueError("expected --lines only with --grid, and no options of spectra with it")
     return NebulaSimulator(grids(args.grid), args.lines, error=args.model_error)
 

@@ -20,6 +20,7 @@ from flowspec.io.samples import SampleWriter
 from flowspec.io.source import blaming
 from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
+from flowspec.posterior.table import add_percentiles
 from flowspec.prior.galaxies import Population
 
 log = logging.getLogger("flowspec")
@@ -43,18 +44,20 @@ def run(args: Namespace) -> None:
     posterior = load(args.model)
     options = _options(args, posterior)
     loaded, rows = time.perf_counter(), 0
+    unusable = _Unusable(_WORDS[posterior.model.frame.kind])
     about = {"model": args.model, "seed": args.seed, "flowspec": version("flowspec")}
     with _samples_file(args, posterior, about) as samples:
         # within: without the table there are no samples either
-        word = _WORDS[posterior.model.frame.kind]
-        with _table_file(args, about, word) as append, tqdm(unit="rows", disable=None) as bar:
+        with _table_file(args, about) as append, tqdm(unit="rows", disable=None) as bar:
             for obs in _observations(args, posterior):
                 table, draws = posterior.summarize(obs, **options, first=rows)
-                append(table)
+                append(table if args.dereddened else _with_silent(table, posterior.names))
+                unusable.count(table)
                 if samples is not None:
                     samples.append(obs.names, draws)
                 rows += len(obs)
                 bar.update(len(obs))
+            unusable.tell()
     seconds = time.perf_counter() - loaded
     log.info(
         "%d rows in %.1f s, %.2g s per row; %.1f s to load the model",
@@ -93,7 +96,7 @@ def _samples_file(args: Namespace, posterior: Posterior, about: dict):
 
 
 @contextmanager
-def _table_file(args: Namespace, about: dict, word: str):
+def _table_file(args: Namespace, about: dict):
     """What appends a table: to memory for ECSV and FITS, to the file for HDF5."""
     about = about | {"samples": args.num_samples, "dereddened": args.dereddened}
     if args.output.endswith(".h5"):
@@ -103,24 +106,45 @@ def _table_file(args: Namespace, about: dict, word: str):
     tables: list[QTable] = []
     yield tables.append
     table = vstack(tables, metadata_conflicts="silent")
-    _judge(table, word)
     table.meta |= about
     write_table(table, args.output)
 
 
-def _judge(table: QTable, word: str) -> None:
-    """Say which rows have no usable data.
+def _with_silent(table: QTable, names: tuple[str, ...]) -> QTable:
+    """With NaN for parameters of which all rows of a block say nothing: those of others may."""
+    for name in names:
+        if f"{name}_p50" not in table.colnames:
+            add_percentiles(table, name, np.full((1, len(table)), np.nan, np.float32))
+    return table
 
-    Raises:
-        ValueError: If none has.
+
+class _Unusable:
+    """Rows without usable data: how many, and what is wrong with the first.
+
+    Args:
+        word: For the rows in messages.
     """
-    bad = np.flatnonzero(table["flags"] & int(Flag.NO_DATA))
-    if not len(bad):
-        return
-    name, note = (str(table[c][bad[0]]) for c in ("name", "notes"))
-    reason = note if name in note else f"{name}: {note}"
-    if len(bad) == len(table):
-        more = f" (and {len(bad) - 1} more without usable data)" if len(bad) > 1 else ""
-        raise ValueError(f"{reason}{more}")
-    counts = len(bad), len(table), word
-    log.warning("%d of %d %s have no usable data, such as %s", *counts, reason)
+
+    def __init__(self, word: str):
+        self._word, self._rows, self._bad, self._reason = word, 0, 0, ""
+
+    def count(self, table: QTable) -> None:
+        """Look at some more rows."""
+        bad = np.flatnonzero(table["flags"] & int(Flag.NO_DATA))
+        if len(bad) and not self._bad:
+            name, note = (str(table[c][bad[0]]) for c in ("name", "notes"))
+            self._reason = note if name in note else f"{name}: {note}"
+        self._rows, self._bad = self._rows + len(table), self._bad + len(bad)
+
+    def tell(self) -> None:
+        """Say in the log that there are some.
+
+        Raises:
+            ValueError: If no row has any.
+        """
+        if self._bad and self._bad == self._rows:
+            more = f" (and {self._bad - 1} more without usable data)" if self._bad > 1 else ""
+            raise ValueError(f"{self._reason}{more}")
+        if self._bad:
+            counts = self._bad, self._rows, self._word
+            log.warning("%d of %d %s have no usable data, such as %s", *counts, self._reason)

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -214,7 +215,7 @@ class LineSet(Frame):
     def described(self, flux, err, state, dereddened) -> Float[np.ndarray, "batch features"]:
         """`flowspec.data.line_features.line_features`."""
         del dereddened
-        return np.asarray(line_features(flux, err, state))
+        return np.asarray(line_features(*map(jnp.asarray, (flux, err, state))))
 
     def blank(self) -> tuple[np.ndarray, ...]:
         zero = np.zeros((1, self.size), np.float32)

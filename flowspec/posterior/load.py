@@ -30,6 +30,8 @@ def load(name: str | Path) -> Posterior:
         return Posterior.restored(config, arrays)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: expected a complete model; got {error!r}") from None
+    except ValueError as error:  # such as a name that a later version knows
+        raise ValueError(f"{path}: {error}") from None
 
 
 def shipped() -> dict[str, Path]:

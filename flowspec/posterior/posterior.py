@@ -124,15 +124,16 @@ class Posterior(eqx.Module):
         if self.known is not None:
             raise ValueError("expected a posterior without a given redshift; draw from it instead")
         obs = self.model.frame.seen(obs, dereddened)
-        stacked = np.asarray(theta, np.float32).reshape(-1, *np.shape(theta)[-2:])
+        shape = np.shape(theta)
+        stacked = np.asarray(theta, np.float32).reshape(-1, *shape[-2:])
         numbers = range(len(self.sources)) if source is None else [source]
-        each = [np.broadcast_to(k, stacked.shape[:2]) for k in numbers]
+        each = [np.broadcast_to(k, shape[:-1]).reshape(-1, shape[-2]) for k in numbers]
         parts = []
         for chunk in self._chunks(obs):
-            at = stacked[:, chunk.rows]
-            values = [log_density(self.model, chunk, at, k[:, chunk.rows]) for k in each]
+            rows = chunk.rows
+            values = [log_density(self.model, chunk, stacked[:, rows], k[:, rows]) for k in each]
             parts.append(np.logaddexp.reduce(values, axis=0))
-        return np.concatenate(parts, axis=1).reshape(np.shape(theta)[:-1])
+        return np.concatenate(parts, axis=1).reshape(shape[:-1])
 
     def source_probabilities(
         self, obs: Observation, *, dereddened: bool = False
@@ -205,8 +206,7 @@ class Posterior(eqx.Module):
         samples, source = (np.concatenate([p[i] for p in parts], axis=1) for i in (0, 1))
         p_value = self.screen.p_value(np.concatenate(features))
         answers = Answers(samples, source, np.concatenate([p.share for p in parts]), p_value)
-        model = self.model
-        table = summary_table(model.space, model.frame, obs, answers, self.recalibration)
+        table = summary_table(self.model.space, self.model.frame, obs, answers, self.recalibration)
         if parts[0].ess is not None:
             table["ess"] = np.concatenate([p.ess for p in parts])
         return (table, samples) if with_samples else table

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -13,7 +14,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 from tqdm import tqdm
 
-from flowspec.sim.simulator import Simulated, Simulator
+from flowspec.sim.simulator import Simulated
 from flowspec.train import devices
 from flowspec.train.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from flowspec.train.optimiser import make_optimiser
@@ -21,6 +22,14 @@ from flowspec.train.settings import Training
 
 _LOSS = 3  # folded into the key of a step, for losses that are random
 _ROWS = 256  # of the validation set at once
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """What is trained on: a simulator, or what has more in a batch than one."""
+
+    def batch(self, key: PRNGKeyArray, step: Array, n: int):
+        """The rows of one training step, a function of key and step."""
 
 
 class State(eqx.Module):
@@ -37,7 +46,7 @@ class State(eqx.Module):
 
 def train(
     model: eqx.Module,
-    simulator: Simulator,
+    simulator: Batches,
     validation: Simulated,
     config: Training,
     key: PRNGKeyArray,
@@ -54,7 +63,7 @@ def train(
 
     Args:
         model: Where to start, with `settings`, `network`, `loss` and `validation_loss` of `Model`.
-        simulator: Whose `Simulator.batch` is trained on.
+        simulator: Whose `batch` is trained on, such as a `Simulator`.
         validation: Simulations that are not trained on.
         config: How to train.
         key: Random key.
@@ -110,7 +119,7 @@ def first_state(params: eqx.Module, optimiser: optax.GradientTransformation, row
 
 
 def make_step(
-    simulator: Simulator, static, optimiser, config: Training, mesh, key: PRNGKeyArray,
+    simulator: Batches, static, optimiser, config: Training, mesh, key: PRNGKeyArray,
     loss: Callable | None = None,
 ) -> Callable:  # fmt: skip
     """Jitted ``state -> state, loss``: simulate, differentiate, update, wherever the data lie.
