@@ -28,6 +28,7 @@ from flowspec.networks.registry import DEFAULTS
 from flowspec.posterior.posterior import Posterior
 from flowspec.posterior.redshift import LIMIT, Recalibration, peaks
 from flowspec.posterior.screen import Screen
+from flowspec.seeds import key_of
 from flowspec.sim.nebula.catalogues import NebulaSimulator
 from flowspec.sim.simulator import Simulated, Simulator, simulate_many
 from flowspec.train.loop import train
@@ -81,7 +82,7 @@ def fit(
     began, _ = time.process_time(), keep_programs()
     check_request(adapt, None if obs is None else len(obs))
     sim = _with_noise(sim, obs, dereddened, adapt)
-    keys = jr.split(jr.key(seed), 5)
+    keys = jr.split(key_of(seed), 5)
     training_set, held = sim.held_out(training.validation)
     if start is None:
         sizes = architecture or DEFAULTS[sim.frame.kind]
@@ -163,7 +164,7 @@ def adapt(
     continued(posterior, sim)  # whether it is of this simulator
     obs = sim.frame.seen(obs, dereddened)
     sim = sim.with_noise(obs, exact=True) if sim.takes_noise else sim
-    keys = jr.split(jr.key(seed), 5)
+    keys = jr.split(key_of(seed), 5)
     training_set, held = sim.held_out(training.validation)
     validation = simulate_many(sim, keys[0], training.validation) if held is None else held.rows()
     obs = obs[np.random.default_rng(0).permutation(np.flatnonzero(obs.usable))]

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from flowspec.data.observation import blocks, padded
 from flowspec.model.model import Model
 from flowspec.networks.network import Embedding
+from flowspec.seeds import key_of
 
 _DENSE = 12  # distinct classes per row from which preparing all of them is cheaper
 _NUMBERS = 1 << 20  # of one array of data that is embedded at once
@@ -101,7 +102,7 @@ def draw(model: Model, chunk: Chunk, n: int, seed: int, first: int) -> Drawn:
         seed: Random seed.
         first: Number of the first row of the input.
     """
-    keys = jax.vmap(jr.fold_in, (None, 0))(jr.key(seed), first + chunk.rows)
+    keys = jax.vmap(jr.fold_in, (None, 0))(key_of(seed), first + chunk.rows)
     if is_few(model):
         theta, k = _draw_few(model, keys, chunk.embedding, n)
         return Drawn(theta[:, : chunk.count], k[:, : chunk.count])
