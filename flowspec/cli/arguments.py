@@ -38,6 +38,8 @@ def _parser(make, name, about, epilog="", **kwargs):
 
 def _command(commands, name: str, about: str, epilog: str, module: str = ""):
     command = _parser(commands.add_parser, name, about, epilog, help=about)
+    command.add_argument("--traceback", action="store_true",
+                         help="after an error, show where in the program it arose")
     command.set_defaults(module=module or f"flowspec.cli.{name}")
     return command
 

@@ -1,8 +1,6 @@
 """Files of photoionisation grids to `LineGrid`."""
 
-import gzip
 import re
-import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -12,7 +10,10 @@ from astropy.io import ascii, fits
 
 from flowspec.data.line_grid import LineGrid, line_grid
 from flowspec.data.line_names import WAVES, is_line, unnamed
-from flowspec.io.source import FITS_MAGIC, GZIP_MAGIC, HDF5_MAGIC, blaming
+from flowspec.io import hdus
+from flowspec.io.declared import check_text
+from flowspec.io.hdf5 import opened
+from flowspec.io.source import FITS_MAGIC, GZIP_MAGIC, HDF5_MAGIC, blaming, gunzipped
 
 LOG_C = np.log10(2.99792458e10)  # cm/s: U = q / c
 SOLAR_CO = 0.44  # Gutkin et al. (2016), table 3
@@ -65,6 +66,7 @@ def read_grid(path, *, balmer: bool = True, source: str | None = None) -> LineGr
         if content.startswith((FITS_MAGIC, HDF5_MAGIC)):
             read = _fits if content.startswith(FITS_MAGIC) else _hdf5
             return read(content, source or path.name)
+        check_text(content)
         rows = _decoded(content).splitlines()
         head = next((row for row in rows if not row.startswith("#")), "")
         if re.match(r"\s*12\+log\(O/H\)", head):
@@ -85,10 +87,7 @@ def _content(path: Path) -> bytes:
         raise ValueError("expected a file or folder; got a path that does not exist")
     content = path.read_bytes()
     if content.startswith(GZIP_MAGIC):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"expected a complete gzip file; got: {error}") from None
+        content = gunzipped(path).getvalue()
     if not content.strip():
         raise ValueError("expected a grid of models; got an empty file")
     return content
@@ -194,8 +193,8 @@ def named(wave) -> list[str]:
 
 
 def _fits(content, source) -> LineGrid:
-    with fits.open(BytesIO(content)) as hdus:
-        tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU)]
+    with hdus.opened(BytesIO(content)) as handle:
+        tables = [hdu for hdu in handle if isinstance(hdu, fits.BinTableHDU)]
         if not tables:
             raise ValueError("expected a FITS table; got none")
         data = tables[0].data
@@ -237,7 +236,7 @@ def _unfilled(flux) -> np.ndarray:
 
 
 def _hdf5(content, source) -> LineGrid:
-    with h5py.File(BytesIO(content), "r") as file:
+    with opened(BytesIO(content)) as file:
         columns = {n: d[()] for n, d in file.items() if isinstance(d, h5py.Dataset)}
     return _table(columns, source)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from flowspec.data.spectra import Spectra
 from flowspec.io.columns import Format, Options, build, find, make_options, parse_unit
+from flowspec.io.declared_hdf5 import check_hdf5, check_written
 from flowspec.io.source import blaming, one_line, sniff
 from flowspec.io.writing import FORMAT_VERSION, Writer
 
@@ -122,6 +123,7 @@ def opened(source):
     except OSError as error:
         raise ValueError(f"expected a complete HDF5 file; got: {one_line(error)}") from None
     with file:
+        check_hdf5(file, source)
         yield file
 
 
@@ -159,6 +161,7 @@ def _layout(file, options: Options) -> tuple[dict[str, str], int]:
     paths: list[str] = []
     file.visititems(lambda name, item: paths.append(name) if _is_array(item) else None)
     found = find(sorted(paths, key=lambda p: ("/" in p, p)), options.columns)
+    check_written(file[name] for role, name in found.items() if role != "mask")
     shape = file[found["flux"]].shape
     return found, 1 if len(shape) == 1 else shape[0]
 
@@ -192,6 +195,7 @@ def _theta(file):
     data = file.get("theta")
     if not isinstance(data, h5py.Dataset) or data.ndim != 2:
         raise ValueError(f"expected simulations with theta [batch, params]; got {describe(file)}")
+    check_written([data])
     names = data.attrs.get("param_names", file.attrs.get("param_names", ()))
     return data, tuple(x.decode() if isinstance(x, bytes) else str(x) for x in names)
 

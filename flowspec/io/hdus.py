@@ -10,6 +10,7 @@ from astropy.io.fits.verify import VerifyError
 from astropy.units import UnitBase
 
 from flowspec.io.columns import build, parse_unit
+from flowspec.io.declared import check_fits
 from flowspec.io.source import one_line
 
 
@@ -23,6 +24,7 @@ def opened(source: str | BytesIO):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # non-standard headers are common and harmless
         warnings.filterwarnings("error", message=".*truncated.*")
+        check_fits(source)
         try:
             hdus = fits.open(source, memmap=False)
         except (OSError, Warning, VerifyError) as error:

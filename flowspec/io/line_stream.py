@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from flowspec.data.lines import Lines, of_states
+from flowspec.io.declared_hdf5 import check_written
 from flowspec.io.hdf5 import check_version, describe, opened, text_rows
 from flowspec.io.source import blaming, sniff
 from flowspec.io.writing import Appending
@@ -109,6 +110,7 @@ def _layout(file) -> tuple[list[str], int]:
         raise ValueError(
             f"expected flux, err, state of shape [rows, {len(lines)}]; got {sorted(shapes)}"
         )
+    check_written(file[key] for key in _ARRAYS)
     if _DUST in file and file[_DUST].shape != (total,):
         raise ValueError(f"expected {_DUST} of shape [rows]; got {file[_DUST].shape}")
     return lines, total

@@ -13,6 +13,7 @@ from astropy.table import Table
 from flowspec.data.lines import Lines
 from flowspec.io import hdus
 from flowspec.io.columns import listed, parse_unit
+from flowspec.io.declared import check_text
 from flowspec.io.line_columns import LineColumns, find_lines, no_line
 from flowspec.io.line_stream import stream_lines
 from flowspec.io.source import MAGIC, TEXT, blaming, sniff
@@ -92,6 +93,7 @@ def _fits_tables(source) -> list[Table]:
 
 def _text_tables(source: str | BytesIO) -> list[Table]:
     content = source.getvalue() if isinstance(source, BytesIO) else Path(source).read_bytes()
+    check_text(content)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -138,8 +138,8 @@ def build(
         frame: Of the data.
         space: Classes and parameters.
         architecture: Sizes, and the names of network and density.
-        initialise: Whether to draw all parameters, or have only their shapes, for those that come
-            from a file.
+        initialise: Whether to draw the network's variables, or have only their shapes, for
+            parameters that come from a file.
 
     Raises:
         ValueError: On unknown names, or a network for data of another kind.
@@ -150,15 +150,8 @@ def build(
     variables = init(network_key, *map(jnp.asarray, frame.blank()), k=jnp.zeros(1, int))
     made = density_of(architecture.density).made
     size = len(space.names), network.condition_size
-    density = eqx.filter_eval_shape(made, density_key, *size, architecture)
-    if initialise or _arrays(density) > len(density.named()):  # what has no name is in no file
-        density = made(density_key, *size, architecture)
+    density = made(density_key, *size, architecture)
     return Model(variables, density, network, frame, space, architecture)
-
-
-def _arrays(density: Density) -> int:
-    """Number of arrays of a density of which there are shapes only."""
-    return sum(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(density))
 
 
 def model_for(

@@ -5,11 +5,15 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 import equinox as eqx
+import jax.random as jr
 import numpy as np
+from jaxtyping import ArrayLike
 
 from flowspec.data.frame import Frame
 from flowspec.model.model import Model
+from flowspec.model.registry import density_of
 from flowspec.model.space import Space, space_of
+from flowspec.networks.registry import network_of
 from flowspec.posterior.screen import Screen
 
 CHECKSUM = "sha256"
@@ -66,6 +70,21 @@ def check_space(space: Space, frame: Frame, sizes) -> None:
         raise ValueError(f"expected at most {_MOST_BINS} redshift bins; got {space.bins}")
 
 
+def check_density(space: Space, frame: Frame, sizes, arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse a density of other shapes than those of its arrays, before any memory is asked for.
+
+    Raises:
+        ValueError: Naming an array that is missing or has another shape.
+    """
+    network = network_of(sizes.network).made(frame, space, sizes)
+    made, shape = density_of(sizes.density).made, (len(space.names), network.condition_size)
+    for name, leaf in eqx.filter_eval_shape(made, jr.key(0), *shape, sizes).named().items():
+        found = arrays.get(f"density.{name}")
+        if found is None or found.shape != leaf.shape:
+            got = "none" if found is None else f"one of shape {found.shape}"
+            raise ValueError(f"expected an array density.{name} of shape {leaf.shape}; got {got}")
+
+
 def check_numbers(arrays: Mapping[str, np.ndarray]) -> None:
     """Refuse arrays that hold anything but finite numbers.
 
@@ -78,7 +97,7 @@ def check_numbers(arrays: Mapping[str, np.ndarray]) -> None:
             raise ValueError(f"expected finite numbers in {name}; got {got}")
 
 
-def check_arrays(arrays: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> None:
+def check_arrays(arrays: Mapping[str, np.ndarray], expected: Mapping[str, ArrayLike]) -> None:
     """Refuse arrays that are not exactly those of the posterior made of them.
 
     Args:

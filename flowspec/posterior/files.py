@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, ArrayLike
 from safetensors import safe_open
 from safetensors.numpy import save
 
@@ -22,7 +22,13 @@ from flowspec.io.source import one_line
 from flowspec.model.model import Model, build
 from flowspec.model.space import Space
 from flowspec.networks.registry import network_of
-from flowspec.posterior.damage import CHECKSUM, check_sizes, check_space, checksum
+from flowspec.posterior.damage import (
+    CHECKSUM,
+    check_density,
+    check_sizes,
+    check_space,
+    checksum,
+)
 from flowspec.posterior.redshift import Recalibration
 
 FORMAT = "flowspec-model"
@@ -118,7 +124,7 @@ def written(path: str | Path, posterior, kind: type) -> None:
     write_model(path, config, arrays)
 
 
-def arrays_of(posterior) -> dict[str, np.ndarray]:
+def arrays_of(posterior) -> dict[str, ArrayLike]:
     """All arrays of a posterior, by their names in its file."""
     frame = posterior.model.frame
     wave = {"wave": frame.wave} if frame.kind == Pixels.kind else {}
@@ -145,6 +151,7 @@ def restored(config: dict, arrays: dict[str, np.ndarray]) -> tuple[Model, np.nda
     check_sizes(sizes, arrays)
     space = Space.from_config(config["space"])
     check_space(space, frame, sizes)
+    check_density(space, frame, sizes, arrays)
     model = build(jr.key(0), frame, space, sizes, initialise=False)
     variables = jax.tree_util.tree_map_with_path(partial(_picked, arrays), model.variables)
     start = len("density.")
