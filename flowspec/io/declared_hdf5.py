@@ -15,6 +15,7 @@ import numpy as np
 from flowspec.io.declared import check
 
 _DEEPEST = 4  # virtual datasets of virtual datasets
+_SEARCHED = 64 * 2**20  # bytes
 
 
 def check_hdf5(file: h5py.File, source: str | BytesIO, depth: int = 0) -> None:
@@ -54,6 +55,31 @@ def check_hdf5(file: h5py.File, source: str | BytesIO, depth: int = 0) -> None:
 
 def _leads_out(link) -> bool:
     return isinstance(link, h5py.ExternalLink)
+
+
+def check_heaps(source: str | BytesIO) -> None:
+    """Refuse a damaged heap of texts, in which HDF5 would look for the next object for ever.
+
+    Files of more than 64 MB are not searched: no damage to them has been seen to do that.
+
+    Raises:
+        ValueError: If an object of a global heap has no size.
+    """
+    whole = isinstance(source, BytesIO)
+    size = len(source.getvalue()) if whole else Path(source).stat().st_size
+    if size > _SEARCHED:
+        return
+    content = source.getvalue() if whole else Path(source).read_bytes()
+    start = content.find(b"GCOL")
+    while start >= 0:
+        end, at = start + int.from_bytes(content[start + 8 : start + 16], "little"), start + 16
+        while at + 16 <= min(end, size):  # format specification, III.E: number, uses, size
+            used = any(content[at : at + 2])
+            length = int.from_bytes(content[at + 8 : at + 16], "little")
+            if not used and not length:
+                raise ValueError("expected a complete HDF5 file; got an object without size")
+            at += 16 + -(-length // 8) * 8 if used else length
+        start = content.find(b"GCOL", start + 4)
 
 
 def check_written(datasets: Iterable[h5py.Dataset]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from flowspec.data.spectra import Spectra
 from flowspec.io.columns import Format, Options, build, find, make_options, parse_unit
-from flowspec.io.declared_hdf5 import check_hdf5, check_written
+from flowspec.io.declared_hdf5 import check_hdf5, check_heaps, check_written
 from flowspec.io.source import blaming, one_line, sniff
 from flowspec.io.writing import FORMAT_VERSION, Writer
 
@@ -118,6 +118,7 @@ def parameter_names(path) -> tuple[str, ...]:
 @contextmanager
 def opened(source):
     """An HDF5 file for reading, from a path or from bytes in memory."""
+    check_heaps(source)
     try:
         file = h5py.File(source, "r")
     except OSError as error:

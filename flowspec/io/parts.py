@@ -51,8 +51,7 @@ def write_in_parts(
     known = json.dumps({**settings, "rows": rows}, sort_keys=True)
 
     def part(number: int) -> Path:
-        """The file of a part, made where it is not there: another process that writes the same
-        file may have ended, and taken all parts away."""
+        """The file of a part, made if need be: another run may have ended and taken it away."""
         file = folder / f"{number:06d}.h5"
         if not file.exists():
             made = make(number)

@@ -62,8 +62,7 @@ def train(
 
     Every random number of step ``i`` comes from ``fold_in(key, i)``, so a run that was killed and
     resumed from its checkpoint ends in the same bits as one that was not. With a checkpoint,
-    SIGINT, SIGTERM and SIGHUP wait for the end of the step, and it is written before they are
-    obeyed.
+    signals to end wait for the end of the step, and it is written before they are obeyed.
 
     Args:
         model: Where to start, with `settings`, `network`, `loss` and `validation_loss` of `Model`.
@@ -105,9 +104,8 @@ def train(
             if saves:
                 save_checkpoint(checkpoint, (state, _padded(losses, config)), digest)
             ending.obey()
-    history = np.asarray(state.history)
     kept = eqx.combine(state.params if last else state.best, static)
-    return kept, history[np.isfinite(history[:, 0])]
+    return kept, np.asarray(state.history)[np.isfinite(state.history[:, 0])]
 
 
 def first_state(params: eqx.Module, optimiser: optax.GradientTransformation, rows: int) -> State:
