@@ -248,6 +248,7 @@ def test_fit_a_file_of_simulations_then_look_at_the_model(
     assert list(Table.read(report / "calibration.ecsv")["parameter"]) == ["z", "strength"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_no_file(tmp_path):
     words = ["flowspec", "simulate", "sdss", "--n", "10", "-o", "out.h5"]  # ten are 320,000 bytes
     code = f"""import resource, runpy, sys
