@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kstest
 
 from flowspec.data.frame import Columns, LineSet, Pixels
-from flowspec.posterior.misfit import Misfit
+from flowspec.posterior.misfit import Misfit, Null
 from flowspec.posterior.reconstruction import Reconstruction
 
 WAVE = np.geomspace(4000.0, 8000.0, 300)
@@ -58,6 +58,14 @@ def test_what_simulations_lack_is_seen_and_located(kind):
         assert len(at) > 250 and (np.abs(np.array(at) - 6000) < 100).mean() > 0.9
     if kind == "pixel":
         assert np.mean([w == f"{WAVE[50]:.0f} A" for w in where]) > 0.9
+
+
+def test_a_statistic_that_never_varies_is_never_odd():
+    """Such as that of a window without data, in a gap between two arms."""
+    null = Null.of(np.stack([np.zeros(500), np.arange(500.0)], axis=1))
+    tails = np.exp(null.tail(np.array([[0.0, 0.0], [0.0, 450.0]])))
+    np.testing.assert_allclose(tails[:, 0], 1, atol=1e-3)
+    np.testing.assert_allclose(tails[:, 1], [1, 0.1], atol=0.02)
 
 
 def test_rows_without_data_have_none():

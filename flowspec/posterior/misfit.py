@@ -54,8 +54,9 @@ class Null(eqx.Module):
         """Logarithm of the probability of larger ones, exponential beyond the last simulation."""
         found = np.empty(statistics.shape)
         half = len(self.log_p) // 2  # of a table of 10,000 the last 100
+        ties = 1e-6 * np.arange(len(self.log_p))  # the usual value is not a rare one
         for column, value in enumerate(self.value.T):
-            x = statistics[:, column]
+            x, value = statistics[:, column], value + ties
             slope = (self.log_p[-1] - self.log_p[half]) / (value[-1] - value[half] + 1e-9)
             beyond = self.log_p[-1] + slope * np.maximum(x - value[-1], 0)
             inside = np.interp(x, value, self.log_p)
