@@ -17,6 +17,7 @@ from flowspec.io.hdus import (
     table_columns,
     wcs_wave,
 )
+from flowspec.io.join import join_arms
 
 MUSE_UNIT = Unit("1e-20 erg / (s cm2 AA)")
 SDSS_STEP = 1e-4  # of log10 wavelength
@@ -74,30 +75,6 @@ def _desi_names(hdus, n):
         if len(targets) == n:
             return [f"#{target}" for target in targets]
     return [f"#{i}" for i in range(n)]
-
-
-def join_arms(arms: list[Spectra]) -> Spectra:
-    """One Spectra of several arms of the same objects: where arms overlap, the mean weighted by
-    inverse variance. Arms are resampled only where their pixels do not coincide."""
-    wave = _arm_grid([arm.wave for arm in arms])
-    weight = np.zeros((len(arms[0]), len(wave)))
-    total = np.zeros_like(weight)
-    for arm in arms:
-        arm = arm.resample(wave)
-        weight += arm.ivar
-        total += arm.ivar * arm.flux.astype(np.float64)
-    mean = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
-    return Spectra(wave, mean, weight, names=arms[0].names)
-
-
-def _arm_grid(waves):
-    """The pixels of the bluest arm, then of each redder one those beyond what is covered."""
-    waves = sorted(waves, key=lambda w: w[0])
-    grid = waves[0]
-    for wave in waves[1:]:
-        beyond = wave > grid[-1] + 0.5 * (grid[-1] - grid[-2])
-        grid = np.concatenate([grid, wave[beyond]])
-    return grid
 
 
 # --- MUSE: MPDAF spectra and cubes (DATA and its variance STAT)
