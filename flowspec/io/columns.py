@@ -62,7 +62,7 @@ def find(available: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
         ValueError: where wavelengths, flux or noise are not among `available`.
     """
     available = list(available)
-    lower = {name.lower(): name for name in reversed(available)}
+    lower = {_alias(name): name for name in reversed(available)}
     unknown = [role for role in given if role not in ALIASES]
     missing = [name for name in given.values() if name not in available]
     if unknown or missing:
@@ -86,6 +86,11 @@ def find(available: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def _alias(name: str) -> str:
+    """A name in small letters, without the "spectrum" of the Multimodal Universe before it."""
+    return re.sub(r"^spectrum[._/]", "", name.lower())
+
+
 def parse_unit(text) -> u.UnitBase | None:
     """A unit as files spell it; None for none given.
 
@@ -105,7 +110,7 @@ def parse_unit(text) -> u.UnitBase | None:
         return parse_unit(square[1]) ** 2
     # Spellings of SDSS, MaNGA and others that astropy does not know ("A" would be ampere).
     plain = re.sub(r"\b(Ang|Angstroms|ANGSTROM|A)\b", "Angstrom", text)
-    plain = re.sub(r"/(spaxel|fiber|fibre)\b", "", plain)
+    plain = re.sub(r"/\s*(spaxel|fiber|fibre|pixel)\b", "", plain)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", u.UnitsWarning)
         try:
@@ -178,6 +183,7 @@ def _vacuum_wave(columns: Columns, options: Options, air: bool) -> np.ndarray:
         values, unit = columns["wave"]
         unit = options.wave_unit or unit
         wave = _plain(values)
+        wave = np.where(wave > 0, wave, np.nan)  # 0 and -1 are padding
         if unit is not None:
             wave = to_angstrom(wave * unit)
         elif np.nanmax(wave, initial=0) < 100:  # µm without saying so

@@ -3,7 +3,6 @@
 import numpy as np
 from astropy.units import Unit
 
-from flowspec.data.spectra import Spectra
 from flowspec.io.columns import Format, build, find, parse_unit
 from flowspec.io.hdus import (
     all_tables,
@@ -17,7 +16,11 @@ from flowspec.io.hdus import (
     table_columns,
     wcs_wave,
 )
+from flowspec.io.iraf import IRAF_FORMATS
 from flowspec.io.join import join_arms
+from flowspec.io.pipelines import PIPELINE_FORMATS
+from flowspec.io.surveys import SURVEY_FORMATS
+from flowspec.io.wcs_images import WCS_FORMATS
 
 MUSE_UNIT = Unit("1e-20 erg / (s cm2 AA)")
 SDSS_STEP = 1e-4  # of log10 wavelength
@@ -104,25 +107,7 @@ def _muse_columns(hdus, options):
     return columns, air
 
 
-# --- JWST x1d (and high-level products with EXTRACT* tables), NIRSpec GTO 1-D files
-
-
-def _is_jwst(hdus, options):
-    return any(hdu.name.startswith("EXTRACT") for hdu in all_tables(hdus))
-
-
-def _load_jwst(hdus, options):
-    """All EXTRACT1D tables (one per source), or else the first other extraction."""
-    tables = [hdu for hdu in all_tables(hdus) if hdu.name.startswith("EXTRACT")]
-    sources = [hdu for hdu in tables if hdu.name == "EXTRACT1D"] or tables[:1]
-    spectra = []
-    for i, hdu in enumerate(sources):
-        columns = table_columns(hdu, find(column_names(hdu), options.columns))
-        if has(hdu, "dq"):  # bit 0 is DO_NOT_USE; the others are remarks
-            columns.setdefault("mask", (hdu.data["dq"].astype(int) & 1, None))
-        prefix = f"#{i}" if len(sources) > 1 else ""
-        spectra += build(columns, options, names=row_names(columns, prefix))
-    return spectra
+# --- JWST: NIRSpec GTO 1-D files
 
 
 def _is_jades(hdus, options):
@@ -176,12 +161,15 @@ def _load_table(hdus, options):
 
 # Tried in this order; a format of one's own is one more entry.
 FITS_FORMATS = [
+    *SURVEY_FORMATS,
+    *PIPELINE_FORMATS,
     Format("sdss", _is_sdss, _load_sdss),
     Format("desi", _is_desi, _load_desi),
     Format("muse", _is_muse(1), _load_muse),
     Format("muse-cube", _is_muse(3), _load_cube),
-    Format("jwst", _is_jwst, _load_jwst),
     Format("jades", _is_jades, _load_jades),
     Format("images", _is_images, _load_images),
+    *IRAF_FORMATS,
     Format("table", _is_table_of_spectra, _load_table),
+    *WCS_FORMATS,
 ]

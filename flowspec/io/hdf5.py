@@ -175,7 +175,9 @@ def _rows(file, layout, rows: slice, options) -> list[Spectra]:
         unit = None if role == "loglam" else data.attrs.get("units", data.attrs.get("unit"))
         columns[role] = data[rows] if data.ndim == 2 else data[...], parse_unit(unit)
     numbers = [f"#{i}" for i in range(rows.start, rows.stop)] if total > 1 else [""]
-    names = text_rows(file, ("names", "name"), rows, total) or numbers
+    names = text_rows(file, ("names", "name"), rows, total) or [
+        f"#{name}" for name in text_rows(file, ("object_id",), rows, total)
+    ] or numbers
     return build(columns, options, names=names, notes=text_rows(file, ("notes",), rows, total))
 
 

@@ -94,7 +94,7 @@ def says_air(hdu) -> bool:
 
 def wcs_wave(header, axis):
     """Linear wavelength axis of a WCS (Greisen+06): values, unit and whether they are in air."""
-    kind = str(header.get(f"CTYPE{axis}", "")).strip()
+    kind = str(header.get(f"CTYPE{axis}", "")).strip().upper()
     if kind not in ("AWAV", "WAVE", "LINEAR", "WAVELENGTH", ""):
         raise ValueError(f"expected a linear wavelength axis (AWAV or WAVE); got CTYPE '{kind}'")
     step = header.get(f"CD{axis}_{axis}", header.get(f"CDELT{axis}"))

@@ -1,0 +1,160 @@
+"""Layouts of pipelines of instruments: PypeIt, PFS, Euclid, HST, JWST."""
+
+import re
+
+import numpy as np
+from astropy.units import Unit
+
+from flowspec.io.columns import Format, find
+from flowspec.io.hdus import all_tables, column_names, has
+from flowspec.io.join import join_arms
+from flowspec.io.known import named_columns, no_data, row, spectrum, together
+
+CGS = Unit("erg / (s cm2 AA)")
+
+
+# --- PypeIt spec1d (pypeit.readthedocs.io, specobj): a table per object, named by its place on the
+# detector; vacuum, 1e-17 erg/s/cm²/Å once flux-calibrated; True in the mask is good
+
+
+def _is_pypeit(hdus, options):
+    return any(has(hdu, "opt_wave") or has(hdu, "box_wave") for hdu in all_tables(hdus))
+
+
+def _load_pypeit(hdus, options):
+    tables = [hdu for hdu in all_tables(hdus) if has(hdu, "opt_wave") or has(hdu, "box_wave")]
+    return together(_pypeit_object(hdu, options) for hdu in tables)
+
+
+def _pypeit_object(hdu, options):
+    """The optimal extraction, or else that in a box."""
+    for kind in ("OPT", "BOX"):
+        names = [f"{kind}_{name}" for name in ("WAVE", "FLAM", "FLAM_IVAR", "MASK")]
+        if has(hdu, *(name.lower() for name in names)):
+            roles = dict(zip(("wave", "flux", "ivar"), names, strict=False))
+            columns = named_columns(hdu, roles, options, bad=~hdu.data[names[3]].astype(bool))
+            return spectrum(columns, options, f"#{hdu.name}")
+    return no_data(f"#{hdu.name}", "expected flux-calibrated spectra (OPT_FLAM); got counts only")
+
+
+# --- Subaru PFS pfsObject and pfsSingle (github.com/Subaru-PFS/datamodel, datamodel.txt): the table
+# of fluxes, nm in vacuum and nJy; the header names the bits of the mask, of which some are remarks
+
+_PFS_TABLES = {"FLUX_TABLE", "FLUXTABLE", "FLUXTBL"}
+_PFS_REMARKS = ("REFLINE", "OVERLAP", "FIBERTRACE", "DETECTED", "DETECTED_NEGATIVE")
+
+
+def _is_pfs(hdus, options):
+    return any(hdu.name in _PFS_TABLES for hdu in all_tables(hdus))
+
+
+def _load_pfs(hdus, options):
+    hdu = next(hdu for hdu in all_tables(hdus) if hdu.name in _PFS_TABLES)
+    remarks = [hdu.header.get(f"MP_{name}") for name in _PFS_REMARKS]
+    bits = sum(1 << bit for bit in remarks if bit is not None)
+    bad = hdu.data["mask"].astype(np.int64) & ~bits
+    roles = {"wave": "wavelength", "flux": "flux", "err": "error"}
+    columns = named_columns(hdu, roles, options, bad=bad, wave_unit=Unit("nm"))
+    return [spectrum(columns, options, "", flux_unit=Unit("nJy"))]
+
+
+# --- Euclid SIR combined spectra (Euclid data product description, DpdSirCombinedSpectra): a table
+# per object in vacuum, named by OBJ_ID; SIGNAL and the root of VAR in units of FSCALE. A MASK that
+# is odd, or 64 and more, is not to be used (IRSA, "Euclid Q1: SIR 1D spectra").
+
+
+def _is_euclid(hdus, options):
+    return any(hdu.name.endswith("COMBINED1D_SIGNAL") for hdu in all_tables(hdus))
+
+
+def _load_euclid(hdus, options):
+    found = []
+    for hdu in all_tables(hdus):
+        if hdu.name.endswith("COMBINED1D_SIGNAL"):
+            mask = hdu.data["MASK"].astype(np.int64)
+            roles = {"wave": "WAVELENGTH", "flux": "SIGNAL", "var": "VAR"}
+            columns = named_columns(hdu, roles, options, bad=(mask % 2 == 1) | (mask >= 64))
+            unit = _euclid_unit(hdu.header, columns["flux"][1])
+            columns["flux"], columns["var"] = (columns["flux"][0], unit), (columns["var"][0], None)
+            found.append(spectrum(columns, options, f"#{_euclid_id(hdus, hdu)}"))
+    return together(found)
+
+
+def _euclid_unit(header, named):
+    """FSCALE times erg/s/cm²/Å, unless the column's unit has a scale of its own."""
+    if named is not None and named.scale != 1:
+        return named
+    return Unit(header.get("FSCALE", 1.0) * CGS)
+
+
+def _euclid_id(hdus, hdu):
+    meta = hdu.name.removesuffix("COMBINED1D_SIGNAL") + "META"
+    own = hdus[meta].header.get("OBJ_ID") if meta in hdus else None
+    return own or hdu.header.get("OBJ_ID") or re.match(r"\d*", hdu.name)[0]
+
+
+# --- HST x1d of STIS and COS (their data handbooks at hst-docs.stsci.edu): rows are orders, or
+# segments of the detector, of one object; vacuum. Bits of SDQFLAGS in DQ are serious.
+
+_STIS_FLAGS = 31743  # SDQFLAGS of calstis where the header has none
+
+
+def _is_hst(hdus, options):
+    header = hdus[0].header
+    known = str(header.get("INSTRUME")).strip() in ("STIS", "COS")
+    return known and any(has(hdu, "wavelength", "flux", "error") for hdu in all_tables(hdus))
+
+
+def _load_hst(hdus, options):
+    arms = []
+    for hdu in all_tables(hdus):
+        if has(hdu, "wavelength", "flux", "error"):
+            flags = hdu.header.get("SDQFLAGS", _STIS_FLAGS)
+            bad = hdu.data["DQ"].astype(np.int64) & flags if has(hdu, "dq") else None
+            roles = {"wave": "WAVELENGTH", "flux": "FLUX", "err": "ERROR"}
+            columns = named_columns(hdu, roles, options, bad=bad)
+            rows = [spectrum(row(columns, i), options, "", flux_unit=CGS)
+                    for i in range(len(hdu.data))]  # fmt: skip
+            arms += [arm for arm in rows if len(arm.wave) > 1]
+    if not arms:
+        raise ValueError("expected spectra; got tables without wavelengths")
+    return [join_arms(arms)]
+
+
+# --- JWST x1d and c1d (jwst-pipeline.readthedocs.io, "Science products"), and high-level products
+# with other EXTRACT tables: a table per source, or (WFSS, from build 12 on) a row per source padded
+# with NaN. Bit 0 of DQ is DO_NOT_USE, the others are remarks.
+
+
+def _jwst_tables(hdus):
+    tables = [hdu for hdu in all_tables(hdus) if hdu.name.startswith(("EXTRACT", "COMBINE1D"))]
+    sources = [hdu for hdu in tables if hdu.name in ("EXTRACT1D", "COMBINE1D")]
+    return sources or tables[:1]
+
+
+def _is_jwst(hdus, options):
+    return bool(_jwst_tables(hdus))
+
+
+def _load_jwst(hdus, options):
+    tables, found = _jwst_tables(hdus), []
+    for i, hdu in enumerate(tables):
+        bad = hdu.data["dq"].astype(np.int64) & 1 if has(hdu, "dq") else None
+        columns = named_columns(hdu, find(column_names(hdu), options.columns), options, bad=bad)
+        if np.ndim(columns["flux"][0]) == 1:
+            name = f"#{hdu.header.get('SOURCEID', i)}" if len(tables) > 1 else ""
+            found.append(spectrum(columns, options, name))
+            continue
+        rows = range(len(hdu.data))
+        names = hdu.data["source_id"] if has(hdu, "source_id") else rows
+        found += [spectrum(row(columns, k), options, f"#{names[k]}") for k in rows]
+    return together(found)
+
+
+PIPELINE_FORMATS = [
+    Format("pypeit", _is_pypeit, _load_pypeit),
+    Format("pfs", _is_pfs, _load_pfs),
+    Format("euclid", _is_euclid, _load_euclid),
+    Format("hst", _is_hst, _load_hst),
+    Format("jwst", _is_jwst, _load_jwst),
+]
