@@ -246,6 +246,22 @@ def universe(path):
     return Known(("#a1", "#b2"))
 
 
+def universe_parquet(path):
+    """Structs of lists, of their own lengths."""
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    spectra = [
+        {"flux": (i + 1) * SPOILED, "ivar": SIGMA**-2, "lambda": WAVE, "mask": BAD}
+        for i in range(2)
+    ]
+    spectra[1] = {
+        name: np.r_[values, [fill] * 4]
+        for (name, values), fill in zip(spectra[1].items(), (1.0, 0.0, -1.0, True), strict=True)
+    }
+    table = arrow.table({"spectrum": spectra, "object_id": ["a1", "b2"], "Z": [0.1, 0.2]})
+    parquet.write_table(table, path)
+    return Known(("#a1", "#b2"))
+
+
 LAYOUTS = {
     "SDSS-V spec": ("sdss", sdss_v),
     "SDSS-V mwmStar": ("sdss-mwm", mwm(1, True)),
@@ -267,11 +283,11 @@ LAYOUTS = {
     "Gaia XP, a file a source": ("table", gaia),
     "Gaia XP, a row a source": ("gaia", gaia_raw),
     "Multimodal Universe, HDF5": ("hdf5", universe),
+    "Multimodal Universe, Parquet": ("parquet", universe_parquet),
 }
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layout(layout, tmp_path):
     format, make = LAYOUTS[layout]
-    path = tmp_path / ("spectrum.h5" if format == "hdf5" else "spectrum.fits")
-    check(path, make(path), format)
+    check(tmp_path / "spectrum", make(tmp_path / "spectrum"), format)

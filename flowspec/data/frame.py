@@ -148,13 +148,18 @@ class Pixels(Frame):
         x, whole = np.log(obs.wave), np.log(self.wave[-1] / self.wave[0])
         first, last = np.where(good, x, np.inf).min(1), np.where(good, x, -np.inf).max(1)
         covered = np.maximum(last - first, 0) / whole
-        share = (good * np.gradient(x)).sum(1) / whole
         flags = (
             np.where(~good.any(1), Flag.NO_DATA, 0)
             | np.where(covered < 0.75, Flag.LITTLE_COVERAGE, 0)
-            | np.where(share < 0.5, Flag.FEW_PIXELS, 0)
+            | np.where(self.share(obs) < 0.5, Flag.FEW_PIXELS, 0)
         )
         return flags, {"snr": obs.snr}
+
+    def share(self, obs: Spectra) -> Float[np.ndarray, " batch"]:
+        """How much of the grid, in log wavelength, the good pixels of each row are."""
+        inside = (obs.wave >= self.wave[0]) & (obs.wave <= self.wave[-1])
+        width = np.gradient(np.log(obs.wave)) / np.log(self.wave[-1] / self.wave[0])
+        return ((obs.ivar > 0) & inside) @ width
 
     def described(self, flux, ivar) -> Float[np.ndarray, "batch features"]:
         """`flowspec.data.continuum.broad_features`."""

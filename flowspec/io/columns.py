@@ -28,14 +28,27 @@ Columns = Mapping[str, tuple[Any, u.UnitBase | None]]  # role -> values, unit wh
 
 
 @dataclass(frozen=True)
+class Taken:
+    """How one set of columns was taken: unit of flux and whether the file or the user named it,
+    role of the noise, and whether wavelengths were converted from air."""
+
+    unit: u.UnitBase
+    named: bool
+    noise: str
+    air: bool
+
+
+@dataclass(frozen=True)
 class Options:
-    """What a user may say about a file that the file does not; see `flowspec.read`."""
+    """What a user may say about a file that the file does not; see `flowspec.read`. `taken` fills
+    with what was understood."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     flux_unit: u.UnitBase | None = None
     wave_unit: u.UnitBase | None = None
     air: bool | None = None
     mask: np.ndarray | None = None
+    taken: list[Taken] = field(default_factory=list)
 
 
 def make_options(columns=None, flux_unit=None, wave_unit=None, air=None, mask=None) -> Options:
@@ -146,6 +159,9 @@ def build(
     wave = _vacuum_wave(columns, options, air)
     role, sigma_unit = _noise_role(columns, options)
     unit = options.flux_unit or columns["flux"][1] or flux_unit
+    named = bool(options.flux_unit or columns["flux"][1])
+    in_air = air if options.air is None else options.air
+    options.taken.append(Taken(unit, named, role, in_air))
     flux, noise = (np.atleast_2d(np.asanyarray(columns[r][0])) for r in ("flux", role))
     if flux.shape != noise.shape or flux.shape[-1] != wave.shape[-1]:
         raise ValueError(

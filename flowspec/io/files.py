@@ -3,20 +3,26 @@
 import glob
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import astropy.units as u
 import numpy as np
 from jaxtyping import Bool, Float
 
 from flowspec.data.spectra import Spectra, to_angstrom
-from flowspec.io import hdf5, hdus
+from flowspec.io import hdf5, hdus, parquet
 from flowspec.io.columns import Options, make_options
 from flowspec.io.fits import FITS_FORMATS
 from flowspec.io.hdf5 import HDF5_FORMATS
 from flowspec.io.join import common_grid, joined
+from flowspec.io.parquet import PARQUET_FORMATS
 from flowspec.io.source import blaming, sniff
 
-_OPENERS = {"fits": (hdus, FITS_FORMATS), "hdf5": (hdf5, HDF5_FORMATS)}
+_OPENERS = {
+    "fits": (hdus, FITS_FORMATS),
+    "hdf5": (hdf5, HDF5_FORMATS),
+    "parquet": (parquet, PARQUET_FORMATS),
+}
 
 
 def read(
@@ -62,7 +68,7 @@ def read(
         ValueError: in one line naming file and cause, where no file can be read.
     """
     options = make_options(columns, flux_unit, wave_unit, air, mask)
-    known = [f.name for f in (*FITS_FORMATS, *HDF5_FORMATS)]
+    known = [f.name for _, formats in _OPENERS.values() for f in formats]
     if format is not None and format not in known:
         raise ValueError(f"expected format of {', '.join(known)}; got {format}")
     paths = _expanded(path)
@@ -70,7 +76,7 @@ def read(
     parts: list[list[Spectra] | ValueError] = []
     for one, label in zip(paths, labels, strict=True):
         try:
-            parts.append([_labelled(s, label) for s in _load(one, format, options)])
+            parts.append([_labelled(s, label) for s in load(one, format, options)[1]])
         except ValueError as error:
             parts.append(error)
     return _gathered(parts, labels, wave)
@@ -93,22 +99,26 @@ def _failed(error, wave, label) -> Spectra:
     return Spectra(wave, empty, empty, names=[label], notes=[str(error)])
 
 
-def _load(path, format, options: Options) -> list[Spectra]:
+def load(path, format: str | None, options: Options) -> tuple[str, list[Spectra]]:
+    """The format of a file and its spectra, one `Spectra` per grid, named without the file."""
     with blaming(path):
         kind, source = sniff(path)
         module, formats = _OPENERS[kind]
         with module.opened(source) as handle:
             for entry in formats:
                 if entry.name == format or (format is None and entry.identify(handle, options)):
-                    return entry.load(handle, options)
+                    return entry.name, [_without_ends(s) for s in entry.load(handle, options)]
             known = format or ", ".join(entry.name for entry in formats)
             raise ValueError(f"expected spectra ({known}); got {module.describe(handle)}")
 
 
 def _labelled(spectra: Spectra, label) -> Spectra:
     names = [label + n if n.startswith("#") or not n else n for n in spectra.names]
-    ivar = np.where(padded_ends(spectra.flux), 0, spectra.ivar)
-    return Spectra(spectra.wave, spectra.flux, ivar, names=names, notes=spectra.notes)
+    return replace(spectra, names=names)
+
+
+def _without_ends(spectra: Spectra) -> Spectra:
+    return replace(spectra, ivar=np.where(padded_ends(spectra.flux), 0, spectra.ivar))
 
 
 def padded_ends(

@@ -1,0 +1,82 @@
+"""Parquet tables of spectra, such as those of the Multimodal Universe; read by pyarrow.
+
+A row is an object. Columns are lists, or a struct `spectrum` of them: `flux`, `ivar`, `lambda`
+(vacuum Å; -1 is padding), `mask` (true: no data), in 1e-17 erg/s/cm²/Å; `object_id` names the row
+(github.com/MultimodalUniverse/MultimodalUniverse, scripts/sdss and scripts/desi).
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from flowspec.data.spectra import FLUX_UNIT
+from flowspec.io.columns import Format, build, find, listed
+from flowspec.io.source import one_line
+
+_NAMES = ("object_id", "name", "names")
+
+
+@contextmanager
+def opened(source):
+    """A Parquet file for reading, from a path or from bytes in memory.
+
+    Raises:
+        ValueError: where pyarrow is not installed or the file is not complete.
+    """
+    try:
+        import pyarrow
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        raise ValueError(
+            "expected pyarrow, which reads Parquet (python -m pip install 'flowspec[parquet]'); "
+            "got none"
+        ) from None
+    try:
+        file = ParquetFile(source)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise ValueError(f"expected a complete Parquet file; got: {one_line(error)}") from None
+    with file:
+        yield file
+
+
+def describe(file) -> str:
+    """What is in a file: for messages about one that no format fits."""
+    return f"Parquet with {listed(file.schema_arrow.names)}"
+
+
+def _is_rows(file, options):
+    return True  # what is missing is told by `find`
+
+
+def _load_rows(file, options):
+    schema = file.schema_arrow.empty_table().flatten().schema  # "spectrum.flux" of a struct
+    found = find([field.name for field in schema if _is_list(field.type)], options.columns)
+    name = next((name for name in _NAMES if name in schema.names), None)
+    table = file.read(columns=[*found.values(), *([name] if name else [])]).flatten()
+    columns = {role: (_padded(table[column]), None) for role, column in found.items()}
+    labels = table[name].to_pylist() if name else range(table.num_rows)
+    texts = [x.decode() if isinstance(x, bytes) else str(x) for x in labels]
+    names = [f"#{text.strip()}" for text in texts]
+    return build(columns, options, names=names, flux_unit=FLUX_UNIT)
+
+
+def _is_list(kind) -> bool:
+    from pyarrow import types
+
+    return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+
+
+def _padded(column) -> np.ndarray:
+    """Lists as rows [rows, pixels], with NaN beyond the end of shorter ones."""
+    from pyarrow import compute
+
+    length = compute.fill_null(compute.list_value_length(column), 0).to_numpy()
+    values = compute.list_flatten(column).to_numpy()
+    if len(length) and (length == length[0]).all():
+        return values.reshape(len(length), -1)
+    rows = np.full((len(length), length.max(initial=0)), np.nan)
+    rows[np.arange(rows.shape[1]) < length[:, None]] = values
+    return rows
+
+
+PARQUET_FORMATS = [Format("parquet", _is_rows, _load_rows)]
