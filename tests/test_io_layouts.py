@@ -124,7 +124,7 @@ def pfs(path):
     mask = np.where(BAD, 1 << 8, 1 << 15)
     columns = {"wavelength": WAVE / 10, "flux": SPOILED * JANSKY * 1e9, "mask": mask}
     columns["error"] = SIGMA * JANSKY * 1e9
-    header = {"MP_REFLINE": 15, "MP_NO_DATA": 8, "MP_BAD": 0}
+    header = {"HIERARCH MP_REFLINE": 15, "HIERARCH MP_NO_DATA": 8, "MP_BAD": 0}
     write(path, image(FLUX[:50], "FLUX"), image(np.zeros(50, "i4"), "MASK", header),
           table({"filterName": ["g"]}, "TARGET", {"OBJID": 7}), image(np.ones((3, 50)), "COVAR"),
           table(columns, "FLUX_TABLE", header))  # fmt: skip

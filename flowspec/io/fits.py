@@ -169,7 +169,7 @@ FITS_FORMATS = [
     Format("muse-cube", _is_muse(3), _load_cube),
     Format("jades", _is_jades, _load_jades),
     Format("images", _is_images, _load_images),
-    *IRAF_FORMATS,
     Format("table", _is_table_of_spectra, _load_table),
     *WCS_FORMATS,
+    *IRAF_FORMATS,
 ]

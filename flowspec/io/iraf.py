@@ -11,7 +11,7 @@ from numpy.polynomial import chebyshev, legendre
 
 from flowspec.io.columns import Format, parse_unit
 from flowspec.io.hdus import image, says_air
-from flowspec.io.known import spectrum, together
+from flowspec.io.known import each
 
 _SERIES = {1: chebyshev.chebval, 2: legendre.legval}
 _REFUSED = {3: "a cubic spline", 4: "a linear spline", 5: "pixel coordinates", 6: "sampled ones"}
@@ -20,27 +20,34 @@ _REFUSED = {3: "a cubic spline", 4: "a linear spline", 5: "pixel coordinates", 6
 def _is_iraf(hdus, options):
     header = hdus[0].header
     ours = "WAT0_001" in header or str(header.get("CTYPE1", "")).startswith("MULTISPE")
-    return ours and hdus[0].data is not None and "BANDID1" in header
+    return ours and hdus[0].data is not None
 
 
 def _load_iraf(hdus, options):
     """A row per aperture, named by its number where there are several."""
     header, (data, unit) = hdus[0].header, image(hdus[0])
-    if not (unit or options.flux_unit):
-        raise ValueError("expected a unit of flux in BUNIT, or flux_unit=; got none")
-    bands = data.reshape(len(data), -1, data.shape[-1])  # [band, aperture, pixel]
+    bands = data if data.ndim == 3 else data[None, None]  # [band, aperture, pixel]
     titles = [str(header.get(f"BANDID{i + 1}", "")) for i in range(len(bands))]
     error = next((i for i, title in enumerate(titles) if title.startswith("sigma")), None)
     if error is None:
         raise ValueError("expected a band with the standard error (BANDIDn 'sigma ...'); got none")
-    specs, found = _specs(header), []
-    several = bands.shape[1] > 1
-    for i, (flux, sigma) in enumerate(zip(bands[0], bands[error], strict=True)):
-        number, wave = _multispec(header, specs, i) if specs else _linear(header, i)
-        columns = {"wave": (wave, _wave_unit(header)), "flux": (flux, unit), "err": (sigma, unit)}
-        name = f"#{number}" if several else ""
-        found.append(spectrum(columns, options, name, air=says_air(hdus[0])))
-    return together(found)
+    if not (unit or options.flux_unit):
+        raise ValueError("expected a unit of flux in BUNIT, or flux_unit=; got none")
+    specs, several = _specs(header), bands.shape[1] > 1
+    names = [f"#{_number(header, specs, i)}" if several else "" for i in range(bands.shape[1])]
+
+    def columns(i):
+        wave = _multispec(header, specs, i) if specs else _linear(header)
+        flux, sigma = bands[0, i], bands[error, i]
+        return {"wave": (wave, _wave_unit(header)), "flux": (flux, unit), "err": (sigma, unit)}
+
+    return each(names, columns, options, air=says_air(hdus[0]))
+
+
+def _number(header, specs, i) -> str:
+    """Number of the aperture of row `i`."""
+    words = specs.get(i + 1) or str(header.get(f"APNUM{i + 1}", i + 1)).split()
+    return words[0]
 
 
 def _wave_unit(header):
@@ -54,15 +61,14 @@ def _pixels(header):
     return (logical - header.get("LTV1", 0.0)) / header.get("LTM1_1", 1.0)
 
 
-def _linear(header, i):
-    """Number of the aperture, and wavelengths that all have: linear, or in log10 (DC-FLAG 1)."""
+def _linear(header) -> np.ndarray:
+    """Wavelengths that all rows have: linear, or in log10 (DC-FLAG 1)."""
     step = header.get("CD1_1", header.get("CDELT1"))
     if step is None or "CRVAL1" not in header:
         raise ValueError("expected CRVAL1 and CD1_1 in the header; got none")
     pixel = np.arange(1, header["NAXIS1"] + 1) - header.get("CRPIX1", 1.0)
     wave = header["CRVAL1"] + step * pixel
-    number = str(header.get(f"APNUM{i + 1}", i + 1)).split()[0]
-    return number, 10**wave if header.get("DC-FLAG", 0) == 1 else wave
+    return 10**wave if header.get("DC-FLAG", 0) == 1 else wave
 
 
 def _specs(header) -> dict[int, list[str]]:
@@ -71,8 +77,8 @@ def _specs(header) -> dict[int, list[str]]:
     return {int(n): words.split() for n, words in re.findall(r'spec(\d+)\s*=\s*"([^"]*)"', text)}
 
 
-def _multispec(header, specs, i):
-    """Number of the aperture and its wavelengths.
+def _multispec(header, specs, i) -> np.ndarray:
+    """Wavelengths of row `i`.
 
     Words: ap beam dtype w1 dw nw z aplow aphigh [functions]; dtype is 0 linear, 1 log10, 2 a sum of
     functions, -1 none. All are divided by 1 + z.
@@ -89,7 +95,7 @@ def _multispec(header, specs, i):
     else:
         wave = start + step * np.arange(header["NAXIS1"])
         wave = 10**wave if kind == 1 else wave
-    return number, wave / (1 + z)
+    return wave / (1 + z)
 
 
 def _functions(values, pixel, number):

@@ -1,7 +1,7 @@
 """Pieces of layouts that are known by name: their columns, their pixels, their rows."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from astropy.units import UnitBase
@@ -33,13 +33,17 @@ def named_columns(
 
 
 def spectrum(columns: Columns, options: Options, name: str, **kwargs) -> Spectra:
-    """One spectrum of columns [pixels], whose pixels may be in any order and without wavelength."""
+    """One spectrum of columns [pixels], whose pixels may be in any order and without wavelength.
+
+    Raises:
+        ValueError: where no pixel has a wavelength.
+    """
     axis = next(role for role in ("loglam", "wave") if role in columns)
     wave = np.asarray(columns[axis][0], np.float64)
     order = np.argsort(wave, kind="stable")
     order = order[np.isfinite(wave[order]) & (wave[order] > 0)]
-    if len(order) == 0:
-        return no_data(name, "expected wavelengths; got none")
+    if len(order) < 2:
+        raise ValueError("expected wavelengths; got none")
     ordered = {role: (np.asarray(values)[order], unit) for role, (values, unit) in columns.items()}
     return build(ordered, options, names=[name], **kwargs)[0]
 
@@ -50,27 +54,35 @@ def row(columns: Columns, i: int) -> dict:
             for role, (values, unit) in columns.items()}  # fmt: skip
 
 
-def no_data(name: str, note: str) -> Spectra:
-    """A row that says why it is empty; `on_one_grid` gives it the wavelengths of others."""
-    return Spectra(np.ones(1), np.zeros((1, 1)), np.zeros((1, 1)), names=[name], notes=[note])
+def each(
+    names: Sequence[str], columns: Callable[[int], Columns], options: Options, **kwargs
+) -> list[Spectra]:
+    """A spectrum for each of `names`, which are told apart, from `columns` of its number; one that
+    cannot be read among others that can is a row without data and with the reason."""
+    names = distinct(names)
+    return gathered(lambda i: [spectrum(columns(i), options, names[i], **kwargs)], names)
 
 
-def together(spectra: Iterable[Spectra]) -> list[Spectra]:
-    """Spectra of one file, with names told apart and empty rows on the grid of another.
-
-    Raises:
-        ValueError: where no row has data.
-    """
-    spectra = list(spectra)
-    usable = [s for s in spectra if len(s.wave) > 1]
-    if not usable:
-        raise ValueError(next((s.notes[0] for s in spectra), "expected spectra; got none"))
-    names = distinct([name for s in spectra for name in s.names])
-    grid = usable[0].wave
-    return [
-        _renamed(s if len(s.wave) > 1 else s.resample(grid), [names.pop(0) for _ in s.names])
-        for s in spectra
+def gathered(made, names):
+    parts = []
+    for i in range(len(names)):
+        try:
+            parts.append(made(i))
+        except ValueError as error:
+            parts.append(error)
+    good = [spectra for part in parts if isinstance(part, list) for spectra in part]
+    if not good:
+        raise parts[0] if parts else ValueError("expected spectra; got no row")
+    whole = [
+        part if isinstance(part, list) else [no_data(good[0].wave, name, str(part))]
+        for part, name in zip(parts, names, strict=True)
     ]
+    return [spectra for part in whole for spectra in part]
+
+
+def no_data(wave, name, note):
+    empty = np.zeros((1, len(wave)))
+    return Spectra(wave, empty, empty, names=[name], notes=[note])
 
 
 def distinct(names: Sequence[str]) -> list[str]:
@@ -81,7 +93,3 @@ def distinct(names: Sequence[str]) -> list[str]:
         found.append(f"{name},{seen[name]}" if counts[name] > 1 else name)
         seen[name] += 1
     return found
-
-
-def _renamed(spectra: Spectra, names) -> Spectra:
-    return Spectra(spectra.wave, spectra.flux, spectra.ivar, names=names, notes=spectra.notes)

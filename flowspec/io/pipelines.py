@@ -8,9 +8,10 @@ from astropy.units import Unit
 from flowspec.io.columns import Format, find
 from flowspec.io.hdus import all_tables, column_names, has
 from flowspec.io.join import join_arms
-from flowspec.io.known import named_columns, no_data, row, spectrum, together
+from flowspec.io.known import each, named_columns, row, spectrum
 
 CGS = Unit("erg / (s cm2 AA)")
+FLAM = Unit("1e-17 erg / (s cm2 AA)")
 
 
 # --- PypeIt spec1d (pypeit.readthedocs.io, specobj): a table per object, named by its place on the
@@ -23,18 +24,18 @@ def _is_pypeit(hdus, options):
 
 def _load_pypeit(hdus, options):
     tables = [hdu for hdu in all_tables(hdus) if has(hdu, "opt_wave") or has(hdu, "box_wave")]
-    return together(_pypeit_object(hdu, options) for hdu in tables)
+    names = [f"#{hdu.name}" for hdu in tables]
+    return each(names, lambda i: _pypeit_columns(tables[i], options), options, flux_unit=FLAM)
 
 
-def _pypeit_object(hdu, options):
+def _pypeit_columns(hdu, options):
     """The optimal extraction, or else that in a box."""
     for kind in ("OPT", "BOX"):
         names = [f"{kind}_{name}" for name in ("WAVE", "FLAM", "FLAM_IVAR", "MASK")]
         if has(hdu, *(name.lower() for name in names)):
             roles = dict(zip(("wave", "flux", "ivar"), names, strict=False))
-            columns = named_columns(hdu, roles, options, bad=~hdu.data[names[3]].astype(bool))
-            return spectrum(columns, options, f"#{hdu.name}")
-    return no_data(f"#{hdu.name}", "expected flux-calibrated spectra (OPT_FLAM); got counts only")
+            return named_columns(hdu, roles, options, bad=~hdu.data[names[3]].astype(bool))
+    raise ValueError("expected flux-calibrated spectra (OPT_FLAM); got counts only")
 
 
 # --- Subaru PFS pfsObject and pfsSingle (github.com/Subaru-PFS/datamodel, datamodel.txt): the table
@@ -68,16 +69,17 @@ def _is_euclid(hdus, options):
 
 
 def _load_euclid(hdus, options):
-    found = []
-    for hdu in all_tables(hdus):
-        if hdu.name.endswith("COMBINED1D_SIGNAL"):
-            mask = hdu.data["MASK"].astype(np.int64)
-            roles = {"wave": "WAVELENGTH", "flux": "SIGNAL", "var": "VAR"}
-            columns = named_columns(hdu, roles, options, bad=(mask % 2 == 1) | (mask >= 64))
-            unit = _euclid_unit(hdu.header, columns["flux"][1])
-            columns["flux"], columns["var"] = (columns["flux"][0], unit), (columns["var"][0], None)
-            found.append(spectrum(columns, options, f"#{_euclid_id(hdus, hdu)}"))
-    return together(found)
+    tables = [hdu for hdu in all_tables(hdus) if hdu.name.endswith("COMBINED1D_SIGNAL")]
+    names = [f"#{_euclid_id(hdus, hdu)}" for hdu in tables]
+    return each(names, lambda i: _euclid_columns(tables[i], options), options)
+
+
+def _euclid_columns(hdu, options):
+    mask = hdu.data["MASK"].astype(np.int64)
+    roles = {"wave": "WAVELENGTH", "flux": "SIGNAL", "var": "VAR"}
+    columns = named_columns(hdu, roles, options, bad=(mask % 2 == 1) | (mask >= 64))
+    (flux, unit), (var, _) = columns["flux"], columns["var"]
+    return columns | {"flux": (flux, _euclid_unit(hdu.header, unit)), "var": (var, None)}
 
 
 def _euclid_unit(header, named):
@@ -113,11 +115,8 @@ def _load_hst(hdus, options):
             bad = hdu.data["DQ"].astype(np.int64) & flags if has(hdu, "dq") else None
             roles = {"wave": "WAVELENGTH", "flux": "FLUX", "err": "ERROR"}
             columns = named_columns(hdu, roles, options, bad=bad)
-            rows = [spectrum(row(columns, i), options, "", flux_unit=CGS)
-                    for i in range(len(hdu.data))]  # fmt: skip
-            arms += [arm for arm in rows if len(arm.wave) > 1]
-    if not arms:
-        raise ValueError("expected spectra; got tables without wavelengths")
+            rows = (row(columns, i) for i in range(len(hdu.data)))
+            arms += [spectrum(one, options, "", flux_unit=CGS) for one in rows]
     return [join_arms(arms)]
 
 
@@ -137,18 +136,19 @@ def _is_jwst(hdus, options):
 
 
 def _load_jwst(hdus, options):
-    tables, found = _jwst_tables(hdus), []
+    tables, names, rows = _jwst_tables(hdus), [], []
     for i, hdu in enumerate(tables):
         bad = hdu.data["dq"].astype(np.int64) & 1 if has(hdu, "dq") else None
         columns = named_columns(hdu, find(column_names(hdu), options.columns), options, bad=bad)
         if np.ndim(columns["flux"][0]) == 1:
-            name = f"#{hdu.header.get('SOURCEID', i)}" if len(tables) > 1 else ""
-            found.append(spectrum(columns, options, name))
-            continue
-        rows = range(len(hdu.data))
-        names = hdu.data["source_id"] if has(hdu, "source_id") else rows
-        found += [spectrum(row(columns, k), options, f"#{names[k]}") for k in rows]
-    return together(found)
+            names.append(f"#{hdu.header.get('SOURCEID', i)}" if len(tables) > 1 else "")
+            rows.append(columns)
+        else:
+            count = len(hdu.data)
+            sources = hdu.data["source_id"] if has(hdu, "source_id") else range(count)
+            names += [f"#{source}" for source in sources]
+            rows += [row(columns, k) for k in range(count)]
+    return each(names, rows.__getitem__, options)
 
 
 PIPELINE_FORMATS = [

@@ -8,7 +8,7 @@ from astropy.units import Unit
 from flowspec.io.columns import Format, build
 from flowspec.io.hdus import all_tables, has, image, wcs_wave
 from flowspec.io.join import join_arms
-from flowspec.io.known import named_columns, row, spectrum, together
+from flowspec.io.known import each, named_columns, row, spectrum
 
 log = logging.getLogger("flowspec")
 CGS = Unit("erg / (s cm2 AA)")
@@ -26,25 +26,24 @@ def _is_mwm(hdus, options):
 
 
 def _load_mwm(hdus, options):
-    found = []
+    names, rows = [], []
     for hdu in all_tables(hdus):
-        if len(hdu.data) == 0 or not has(hdu, "flux", "ivar"):
-            continue
-        roles = {"flux": "flux", "ivar": "ivar", "mask": "pixel_flags"}
-        if has(hdu, "wavelength"):
-            columns = named_columns(hdu, roles | {"wave": "wavelength"}, options)
-        else:
-            columns = named_columns(hdu, roles, options)
-            cards = (hdu.header[name] for name in ("CRVAL", "CDELT", "NPIXELS"))
-            start, step, count = cards
-            columns["loglam"] = start + step * np.arange(count), None
-        rows = len(hdu.data)
-        for i in range(rows):
-            name = f"#{hdu.name},{i}" if rows > 1 else f"#{hdu.name}"
-            found.append(spectrum(row(columns, i), options, name))
-    if not found:
+        if len(hdu.data) and has(hdu, "flux", "ivar"):
+            columns = _mwm_columns(hdu, options)
+            names += [f"#{hdu.name}"] * len(hdu.data)
+            rows += [row(columns, i) for i in range(len(hdu.data))]
+    if not rows:
         raise ValueError("expected observed spectra (flux, ivar); got models or empty tables only")
-    return together(found)
+    return each(names, rows.__getitem__, options, flux_unit=FLAM)
+
+
+def _mwm_columns(hdu, options):
+    roles = {"flux": "flux", "ivar": "ivar", "mask": "pixel_flags"}
+    if has(hdu, "wavelength"):
+        return named_columns(hdu, roles | {"wave": "wavelength"}, options)
+    start, step, count = (hdu.header[card] for card in ("CRVAL", "CDELT", "NPIXELS"))
+    columns = named_columns(hdu, roles, options)
+    return columns | {"loglam": (start + step * np.arange(count), None)}
 
 
 # --- LAMOST (www.lamost.org, "Data products" of each release): low resolution in an image of five
@@ -63,7 +62,7 @@ def _load_lamost(hdus, options):
              "to be used")  # fmt: skip
     if hdus[0].data is not None and np.ndim(hdus[0].data) == 2:
         columns = {role: (hdus[0].data[i], None) for i, role in enumerate(_LAMOST_ROWS)}
-        return [spectrum(columns, options, "")]
+        return [spectrum(columns, options, "", flux_unit=FLAM)]
     arms = [hdu for hdu in all_tables(hdus) if hdu.name.startswith("COADD")]
     if not arms:
         raise ValueError("expected a table COADD, COADD_B or COADD_R; got none")
@@ -74,7 +73,7 @@ def _lamost_arm(hdu, options):
     axis = {"wave": "WAVELENGTH"} if has(hdu, "wavelength") else {"loglam": "LOGLAM"}
     mask = "ANDMASK" if has(hdu, "andmask") else "ORMASK"
     roles = axis | {"flux": "FLUX", "ivar": "IVAR", "mask": mask}
-    return spectrum(named_columns(hdu, roles, options), options, "")
+    return spectrum(named_columns(hdu, roles, options), options, "", flux_unit=FLAM)
 
 
 # --- VIPERS PDR-2 (vipers.inaf.it; Scodeggio et al. 2018): air; MASK is 0 for pixels left alone
