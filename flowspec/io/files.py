@@ -38,11 +38,10 @@ def read(
 ) -> Spectra:
     """Read spectra from files.
 
-    Known formats (`format` names one, else the content decides): `sdss` (SDSS and BOSS spec,
-    spec-lite), `desi` (coadds; arms joined), `muse` (MPDAF spectra), `muse-cube` (spaxels as
-    rows), `jwst` (x1d), `jades` (NIRSpec GTO 1-D files), `images` (WAVE, FLUX, IVAR), `table`
-    (any FITS table) and `hdf5`, the last two with columns named as in `flowspec.io.columns`. Any
-    may be gzipped.
+    The content decides of which format a file is, or `format` names one; any may be gzipped. FITS
+    of SDSS, DESI, LAMOST, GAMA, VIPERS, Gaia, MUSE, MaNGA, CALIFA, SAMI, PypeIt, PFS, Euclid, HST,
+    JWST, IRAF and others by their layouts; any FITS table, HDF5 or Parquet with columns named as in
+    `flowspec.io.columns`. The list is in docs/data-formats.md.
 
     Of many files with different grids, the result is on the union of their pixels where these
     coincide (SDSS), else all are resampled to the first grid, extended to cover the others. A
