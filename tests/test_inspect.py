@@ -89,7 +89,7 @@ def test_units_and_formats_of_the_user(tmp_path, capsys):
     wave = np.linspace(4000.0, 9000.0, 4001)
     columns = {"WAVE": wave, "FLUX": np.sin(wave) + 5, "S": np.ones(4001)}
     write(tmp_path / "t.fits", table(columns))
-    words = ["--column", "err=S", "--flux-unit", "1e-18 erg/s/cm2/A", "--format", "table"]
+    words = ["--column", "err=S", "--flux-unit", "1e-18 erg/s/cm2/A"]
     (one,) = said(capsys, tmp_path / "t.fits", code=2)
     assert one["unreadable"].startswith("expected")
     assert main(["inspect", str(tmp_path / "t.fits"), *words]) == 0

@@ -65,7 +65,6 @@ def _inspect(commands):
     c = _command(commands, "inspect", "what is understood of files, and which models fit them",
                  texts.INSPECT)
     c.add_argument("files", nargs="+", metavar="FILE", help="files or patterns")
-    c.add_argument("--format", metavar="NAME", help="read as this format")
     _add_reading(c)
 
 

@@ -45,13 +45,13 @@ def _understood(path: str, args: Namespace, frames: dict[str, Frame]) -> dict[st
     """Title to text, of spectra or else of lines."""
     options = make_options(**reading(args))
     try:
-        format, spectra = load(path, args.format, options)
+        format, spectra = load(path, None, options)
     except ValueError:
         try:
             lines = read_lines(path, columns=dict(args.columns))
         except ValueError:
             lines = None
-        if lines is None or args.format:
+        if lines is None:
             raise
         return described_lines(lines, frames)
     return {"format": format} | described(spectra, options.taken, frames)

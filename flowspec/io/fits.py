@@ -161,8 +161,8 @@ def _load_table(hdus, options):
 
 # Tried in this order; a format of one's own is one more entry.
 FITS_FORMATS = [
-    *SURVEY_FORMATS,
     *PIPELINE_FORMATS,
+    *SURVEY_FORMATS,
     Format("sdss", _is_sdss, _load_sdss),
     Format("desi", _is_desi, _load_desi),
     Format("muse", _is_muse(1), _load_muse),

@@ -19,8 +19,9 @@ _REFUSED = {3: "a cubic spline", 4: "a linear spline", 5: "pixel coordinates", 6
 
 def _is_iraf(hdus, options):
     header = hdus[0].header
-    ours = "WAT0_001" in header or str(header.get("CTYPE1", "")).startswith("MULTISPE")
-    return ours and hdus[0].data is not None
+    system = re.search(r"system=(equispec|multispec)", str(header.get("WAT0_001", "")))
+    ours = system or str(header.get("CTYPE1", "")).startswith("MULTISPE")
+    return bool(ours) and hdus[0].data is not None
 
 
 def _load_iraf(hdus, options):

@@ -151,10 +151,11 @@ def _load_jwst(hdus, options):
     return each(names, rows.__getitem__, options)
 
 
+# Those first that are known by names of HDUs: files of thousands of tables are not looked into.
 PIPELINE_FORMATS = [
-    Format("pypeit", _is_pypeit, _load_pypeit),
-    Format("pfs", _is_pfs, _load_pfs),
     Format("euclid", _is_euclid, _load_euclid),
-    Format("hst", _is_hst, _load_hst),
     Format("jwst", _is_jwst, _load_jwst),
+    Format("pfs", _is_pfs, _load_pfs),
+    Format("hst", _is_hst, _load_hst),
+    Format("pypeit", _is_pypeit, _load_pypeit),
 ]

@@ -54,19 +54,21 @@ _LAMOST_ROWS = ("flux", "ivar", "wave", "mask")
 
 
 def _is_lamost(hdus, options):
-    return str(hdus[0].header.get("TELESCOP", "")).strip() == "LAMOST"
+    ours = str(hdus[0].header.get("TELESCOP", "")).strip() == "LAMOST"
+    return ours and (np.ndim(hdus[0].data) == 2 or bool(_lamost_arms(hdus)))
+
+
+def _lamost_arms(hdus):
+    return [hdu for hdu in all_tables(hdus) if hdu.name.startswith("COADD")]
 
 
 def _load_lamost(hdus, options):
     log.info("fluxes of LAMOST are relative: what depends on their scale, such as mass, is not "
              "to be used")  # fmt: skip
-    if hdus[0].data is not None and np.ndim(hdus[0].data) == 2:
+    if np.ndim(hdus[0].data) == 2:
         columns = {role: (hdus[0].data[i], None) for i, role in enumerate(_LAMOST_ROWS)}
         return [spectrum(columns, options, "", flux_unit=FLAM)]
-    arms = [hdu for hdu in all_tables(hdus) if hdu.name.startswith("COADD")]
-    if not arms:
-        raise ValueError("expected a table COADD, COADD_B or COADD_R; got none")
-    return [join_arms([_lamost_arm(hdu, options) for hdu in arms])]
+    return [join_arms([_lamost_arm(hdu, options) for hdu in _lamost_arms(hdus)])]
 
 
 def _lamost_arm(hdu, options):
