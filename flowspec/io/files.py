@@ -14,6 +14,7 @@ from flowspec.io.columns import Options, make_options
 from flowspec.io.fits import FITS_FORMATS
 from flowspec.io.hdf5 import HDF5_FORMATS
 from flowspec.io.join import common_grid, joined
+from flowspec.io.rows import no_data
 from flowspec.io.source import blaming, sniff
 
 _OPENERS = {"fits": (hdus, FITS_FORMATS), "hdf5": (hdf5, HDF5_FORMATS)}
@@ -34,9 +35,9 @@ def read(
 
     Known formats (`format` names one, else the content decides): `sdss` (SDSS and BOSS spec,
     spec-lite), `desi` (coadds; arms joined), `muse` (MPDAF spectra), `muse-cube` (spaxels as
-    rows), `jwst` (x1d), `jades` (NIRSpec GTO 1-D files), `images` (WAVE, FLUX, IVAR), `table`
-    (any FITS table) and `hdf5`, the last two with columns named as in `flowspec.io.columns`. Any
-    may be gzipped.
+    rows), `jwst` (x1d), `jades` (NIRSpec GTO 1-D files), `images` (FITS images), `table` (any
+    FITS table) and `hdf5`, the last three with columns named as in `flowspec.io.roles`. Any may be
+    gzipped.
 
     Of many files with different grids, the result is on the union of their pixels where these
     coincide (SDSS), else all are resampled to the first grid, extended to cover the others. A
@@ -48,7 +49,8 @@ def read(
         format: name of a format.
         wave: [pixels] Å or a quantity: a grid to resample everything to.
         columns: name of the column for any of `wave`, `loglam`, `flux`, `ivar`, `var`, `err`,
-            `mask`, in tables and HDF5 files that name them unusually.
+            `mask` (non-zero: no data), `good` (zero: no data), in tables, images and HDF5 files
+            that name them unusually.
         flux_unit: of flux and its errors, such as "1e-18 erg/s/cm2/A"; for files that do not name
             it (default 1e-17 erg/s/cm²/Å) or name it wrongly.
         wave_unit: of wavelengths, likewise (default Å).
@@ -83,14 +85,9 @@ def _gathered(parts, labels, wave) -> Spectra:
         more = f" (and {len(parts) - 1} more files)" if len(parts) > 1 else ""
         raise ValueError(f"{parts[0]}{more}") from parts[0]
     wave = common_grid([s.wave for s in good]) if wave is None else to_angstrom(wave)
-    rows = [part if isinstance(part, list) else [_failed(part, wave, label)]
+    rows = [part if isinstance(part, list) else [no_data(wave, label, str(part))]
             for part, label in zip(parts, labels, strict=True)]  # fmt: skip
     return joined([s for row in rows for s in row], wave)
-
-
-def _failed(error, wave, label) -> Spectra:
-    empty = np.zeros((1, len(wave)))
-    return Spectra(wave, empty, empty, names=[label], notes=[str(error)])
 
 
 def _load(path, format, options: Options) -> list[Spectra]:
