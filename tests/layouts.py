@@ -15,11 +15,13 @@ SIGMA = 0.5 + 0.1 * np.cos(PIXEL / 30)
 BAD = (PIXEL >= 100) & (PIXEL < 110)  # flagged pixels, whose flux is nonsense
 SPOILED = np.where(BAD, 3000.0, FLUX)
 JANSKY = WAVE**2 / 2.99792458e18 * 1e-17 / 1e-23  # of 1e-17 erg/s/cm2/A
+VACUUM = "wavelengths in vacuum"
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is in a file: names after the file's, and of row i the flux (i + 1) FLUX."""
+    """What is in a file: names after the file's, and of row i the flux (i + 1) FLUX; and what a
+    reader must assume, as nothing says it."""
 
     names: tuple[str, ...] = ("",)
     wave: np.ndarray = field(default_factory=lambda: WAVE)
@@ -27,6 +29,7 @@ class Known:
     sigma: np.ndarray = field(default_factory=lambda: SIGMA)
     good: np.ndarray = field(default_factory=lambda: ~BAD)
     options: dict = field(default_factory=dict)
+    assumed: str = ""
 
 
 def table(columns: dict, name="", header=(), units=()):
@@ -61,6 +64,7 @@ def check(path, known: Known, format: str):
     for options in ({}, {"format": format}):
         s = io.read(path, **known.options, **options)
         assert s.names == tuple(path.name + name for name in known.names)
+        assert {note.removeprefix("assumed: ") for note in s.notes} == {known.assumed}
         assert s.wave.shape == known.wave.shape
         np.testing.assert_allclose(s.wave, known.wave, rtol=1e-7)
         for i, (flux, ivar) in enumerate(zip(s.flux, s.ivar, strict=True)):

@@ -55,7 +55,7 @@ def test_what_is_said_is_what_the_file_holds(tmp_path, capsys):
     assert one["format"] == "table"
     assert one["objects"] == "2 (#0 ... #1)"
     assert one["wavelengths"] == "4000.0-9000.0 A in vacuum (converted from air), 4001 pixels"
-    assert one["flux"] == "1e-18 W / (um m2)"
+    assert one["flux"] == "1e-18 W / (um m2), as the file says"
     assert one["noise"].startswith("inverse variance") and "S/N 7.5 " in one["noise"]
     assert one["no data"] == "25 % of pixels"
     grid = model_frame(shipped()["sdss"]).wave
@@ -94,7 +94,9 @@ def test_units_and_formats_of_the_user(tmp_path, capsys):
     assert one["unreadable"].startswith("expected")
     assert main(["inspect", str(tmp_path / "t.fits"), *words]) == 0
     text = capsys.readouterr().out
-    assert "flux        1e-18 erg" in text and "noise       standard error" in text
+    assert "flux        1e-18 erg / (s Angstrom cm2), as given" in text
+    assert "noise       standard error; S/N 5 per" in text
+    assert "in vacuum (assumed: the file does not say)" in text
 
 
 def test_lines_of_a_catalogue(tmp_path, capsys):

@@ -82,7 +82,7 @@ def test_sources_in_several_exposures_are_told_apart(tmp_path):
     hdus = [table({"SOURCE_ID": [12, 57]} | jwst(2), "EXTRACT1D", units=units) for _ in range(2)]
     write(tmp_path / "w.fits", *hdus)
     names = io.read(tmp_path / "w.fits").names
-    assert names == tuple(f"w.fits#{name}" for name in ("12,0", "57,0", "12,1", "57,1"))
+    assert names == tuple(f"w.fits#{name}" for name in ("12#0", "57#1", "12#2", "57#3"))
 
 
 def test_spaxels_without_data_are_rows_with_notes(tmp_path):

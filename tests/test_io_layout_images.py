@@ -5,7 +5,7 @@ The sources of the layouts are named beside their readers in `flowspec.io`.
 
 import numpy as np
 import pytest
-from layouts import BAD, FLUX, PIXEL, SIGMA, SPOILED, WAVE, Known, N, check, image, write
+from layouts import BAD, FLUX, PIXEL, SIGMA, SPOILED, VACUUM, WAVE, Known, N, check, image, write
 from numpy.polynomial import chebyshev, legendre
 
 from flowspec import io
@@ -58,17 +58,18 @@ def sixdf(path):
 def manga_cube(path):
     unit = "1E-17 erg/s/cm^2/Ang/spaxel"
     mask = np.where(stacked(BAD) > 0, 1024, 0).astype("i4")
-    flux = image(stacked(SPOILED), "FLUX", {"BUNIT": unit, "INSTRUME": "MaNGA"})
+    flux = image(stacked(SPOILED), "FLUX", {"BUNIT": unit, "CTYPE3": "WAVE-LOG"})
     write(path, flux, image(stacked(SIGMA**-2, np.ones(4)), "IVAR"), image(mask, "MASK"),
-          image(WAVE, "WAVE"), header={"TELESCOP": "SDSS 2.5-M"})  # fmt: skip
-    return Known(SPAXELS)
+          image(WAVE, "WAVE", {"BUNIT": "Angstrom"}), header={"TELESCOP": "SDSS 2.5-M"})
+    return Known(SPAXELS)  # fmt: skip
 
 
 def manga_rss(path):
     unit = "1E-17 erg/s/cm^2/Ang/fiber"
-    flux = image(np.stack([SPOILED, 2 * SPOILED]), "FLUX", {"BUNIT": unit, "INSTRUME": "MaNGA"})
-    write(path, flux, image(np.stack([SIGMA**-2] * 2), "IVAR"), image(WAVE, "WAVE"),
-          image(np.stack([BAD * 4] * 2), "MASK"), header={"TELESCOP": "SDSS 2.5-M"})  # fmt: skip
+    flux = image(np.stack([SPOILED, 2 * SPOILED]), "FLUX", {"BUNIT": unit, "CTYPE1": "WAVE-LOG"})
+    write(path, flux, image(np.stack([SIGMA**-2] * 2), "IVAR"),
+          image(np.stack([BAD * 4] * 2), "MASK"), image(WAVE, "WAVE", {"BUNIT": "Angstrom"}),
+          header={"TELESCOP": "SDSS 2.5-M"})  # fmt: skip
     return Known(("#0", "#1"))
 
 
@@ -137,7 +138,7 @@ def onedspec(log):
                   "WAT0_001": "system=equispec", "WAT1_001": "wtype=linear label=Wavelength "
                   "units=angstroms", "APNUM1": "7 1"}  # fmt: skip
         write(path, data=bands(), header=BANDS | header)
-        return Known(wave=WAVE if log else LINEAR)
+        return Known(wave=WAVE if log else LINEAR, assumed=VACUUM)
     return make
 
 
@@ -158,7 +159,7 @@ def multispec(solution, wave, n=2):
                   "WAT0_001": "system=multispec", "WAT1_001": "wtype=multispec label=Wavelength "
                   "units=angstroms"}  # fmt: skip
         write(path, data=bands(n), header=BANDS | header | cards(specs))
-        return Known(("#7", "#8")[:n], wave)
+        return Known(("#7", "#8")[:n], wave, assumed=VACUUM)
     return make
 
 

@@ -13,6 +13,7 @@ from layouts import (
     PIXEL,
     SIGMA,
     SPOILED,
+    VACUUM,
     WAVE,
     Known,
     N,
@@ -25,6 +26,7 @@ from layouts import (
 from flowspec import io
 
 CGS = "erg / (s cm2 Angstrom)"
+UNSAID = f"flux in 1e-17 erg/s/cm2/A, wavelengths in A, {VACUUM}"
 
 
 def rows(values, n=1):
@@ -54,7 +56,7 @@ def mwm(rows_of, wavelengths):
         empty["pixel_flags"] = np.zeros((0, N), int)
         write(path, table(columns, "BOSS/APO", header), table(empty, "BOSS/LCO", header),
               header={"V_ASTRA": "0.6.0", "SDSS_ID": 42})  # fmt: skip
-        return Known(("#BOSS/APO",) if n == 1 else tuple(f"#BOSS/APO,{i}" for i in range(n)))
+        return Known(("#BOSS/APO",) if n == 1 else tuple(f"#BOSS/APO#{i}" for i in range(n)))
     return make
 
 
@@ -190,7 +192,7 @@ def dja(path):
     columns |= {"err": np.where(BAD, 0, SIGMA * JANSKY * 1e6), "path_corr": np.ones(N)}
     write(path, table(columns, "SPEC1D", units={"wave": "um", "flux": "uJy", "err": "uJy"}),
           image(np.ones((9, N)), "SCI"), image(np.ones((9, N)), "WHT"))  # fmt: skip
-    return Known()
+    return Known(assumed=VACUUM)
 
 
 def hst(instrument, names):
@@ -215,7 +217,7 @@ def gaia(path):
     columns["flux_error"] = SIGMA * 1e-19
     units = {"wavelength": "nm", "flux": "W.m**-2.nm**-1", "flux_error": "W.m**-2.nm**-1"}
     write(path, table(columns, units=units))
-    return Known()
+    return Known(assumed=VACUUM)
 
 
 def gaia_raw(path):
@@ -243,7 +245,7 @@ def universe(path):
         file["spectrum_mask"] = padded(np.tile(BAD, (2, 1)), True)
         file["spectrum_lsf_sigma"] = np.ones((2, N + 4))
         file["Z"] = [0.1, 0.2]
-    return Known(("#a1", "#b2"))
+    return Known(("#a1", "#b2"), assumed=UNSAID)
 
 
 def universe_parquet(path):
@@ -259,7 +261,7 @@ def universe_parquet(path):
     }
     table = arrow.table({"spectrum": spectra, "object_id": ["a1", "b2"], "Z": [0.1, 0.2]})
     parquet.write_table(table, path)
-    return Known(("#a1", "#b2"))
+    return Known(("#a1", "#b2"), assumed=UNSAID)
 
 
 LAYOUTS = {

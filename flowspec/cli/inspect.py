@@ -1,9 +1,8 @@
 """`flowspec inspect`: what is understood of files, and which shipped models fit them."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-import astropy.units as u
 import numpy as np
 
 from flowspec.cli.inputs import expanded, reading
@@ -17,6 +16,8 @@ from flowspec.io.line_table import read_lines
 from flowspec.posterior.headers import model_frame, shipped
 
 _NOISE = {"ivar": "inverse variance", "var": "variance", "err": "standard error"}
+_SAID_BY = {"user": "as given", "file": "as the file says", "format": "as the format has it",
+            "nobody": "assumed: the file does not say"}  # fmt: skip
 
 
 def run(args: Namespace) -> None:
@@ -74,13 +75,12 @@ def described(
     pixels = sorted({len(s.wave) for s in spectra})
     snr = np.median([x for s in spectra for x in s.snr[s.usable]] or [0])
     empty = 1 - sum((s.ivar > 0).sum() for s in spectra) / sum(s.ivar.size for s in spectra)
-    air = "converted from air" if any(t.air for t in taken) else "as they are"
     lines = {
         "objects": f"{len(names)}{_some(names)}",
-        "wavelengths": f"{low:.1f}-{high:.1f} A in vacuum ({air}), "
+        "wavelengths": f"{low:.1f}-{high:.1f} A in vacuum ({_each(map(_medium, taken))}), "
         f"{'-'.join(str(n) for n in pixels[:: max(len(pixels) - 1, 1)])} pixels",
-        "flux": "; ".join(dict.fromkeys(map(_unit, taken))),
-        "noise": f"{_words(t.noise for t in taken)}; S/N {snr:.3g} per pixel (median)",
+        "flux": _each(f"{t.unit.to_string()}, {_SAID_BY[t.unit_of]}" for t in taken),
+        "noise": f"{_each(_NOISE[t.noise] for t in taken)}; S/N {snr:.3g} per pixel (median)",
         "no data": f"{100 * empty:.3g} % of pixels"
         + (f", {(~good).sum()} of {len(good)} objects wholly" if not good.all() else ""),
     }
@@ -125,13 +125,15 @@ def _reach(wave, grid) -> float:
     return np.log(max(high / low, 1)) / np.log(grid[-1] / grid[0])
 
 
-def _unit(taken: Taken) -> str:
-    unit = taken.unit.to_string() if taken.unit != u.dimensionless_unscaled else "none"
-    return unit if taken.named else f"{unit} (the file names none)"
+def _medium(taken: Taken) -> str:
+    if taken.air:
+        return "converted from air"
+    return "as they are" if taken.medium_said else "assumed: the file does not say"
 
 
-def _words(roles) -> str:
-    return ", ".join(dict.fromkeys(_NOISE[role] for role in roles))
+def _each(texts: Iterable[str]) -> str:
+    """Different texts, each once."""
+    return "; ".join(dict.fromkeys(texts))
 
 
 def _some(names: Sequence[str]) -> str:

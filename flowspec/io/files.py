@@ -16,6 +16,7 @@ from flowspec.io.fits import FITS_FORMATS
 from flowspec.io.hdf5 import HDF5_FORMATS
 from flowspec.io.join import common_grid, joined
 from flowspec.io.parquet import PARQUET_FORMATS
+from flowspec.io.rows import no_data
 from flowspec.io.source import blaming, sniff
 
 _OPENERS = {
@@ -41,7 +42,7 @@ def read(
     The content decides of which format a file is, or `format` names one; any may be gzipped. FITS
     of SDSS, DESI, LAMOST, GAMA, VIPERS, Gaia, MUSE, MaNGA, CALIFA, SAMI, PypeIt, PFS, Euclid, HST,
     JWST, IRAF and others by their layouts; any FITS table, HDF5 or Parquet with columns named as in
-    `flowspec.io.columns`. The list is in docs/data-formats.md.
+    `flowspec.io.roles`. The list is in docs/data-formats.md.
 
     Of many files with different grids, the result is on the union of their pixels where these
     coincide (SDSS), else all are resampled to the first grid, extended to cover the others. A
@@ -53,7 +54,8 @@ def read(
         format: name of a format.
         wave: [pixels] Å or a quantity: a grid to resample everything to.
         columns: name of the column for any of `wave`, `loglam`, `flux`, `ivar`, `var`, `err`,
-            `mask`, in tables and HDF5 files that name them unusually.
+            `mask` (non-zero: no data), `good` (zero: no data), in tables, images and HDF5 files
+            that name them unusually.
         flux_unit: of flux and its errors, such as "1e-18 erg/s/cm2/A"; for files that do not name
             it (default 1e-17 erg/s/cm²/Å) or name it wrongly.
         wave_unit: of wavelengths, likewise (default Å).
@@ -88,14 +90,9 @@ def _gathered(parts, labels, wave) -> Spectra:
         more = f" (and {len(parts) - 1} more files)" if len(parts) > 1 else ""
         raise ValueError(f"{parts[0]}{more}") from parts[0]
     wave = common_grid([s.wave for s in good]) if wave is None else to_angstrom(wave)
-    rows = [part if isinstance(part, list) else [_failed(part, wave, label)]
+    rows = [part if isinstance(part, list) else [no_data(wave, label, str(part))]
             for part, label in zip(parts, labels, strict=True)]  # fmt: skip
     return joined([s for row in rows for s in row], wave)
-
-
-def _failed(error, wave, label) -> Spectra:
-    empty = np.zeros((1, len(wave)))
-    return Spectra(wave, empty, empty, names=[label], notes=[str(error)])
 
 
 def load(path, format: str | None, options: Options) -> tuple[str, list[Spectra]]:

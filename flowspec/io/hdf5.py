@@ -13,9 +13,11 @@ import h5py
 import numpy as np
 
 from flowspec.data.spectra import Spectra
-from flowspec.io.columns import Format, Options, build, find, make_options, parse_unit
+from flowspec.io.columns import Format, make_options
+from flowspec.io.datasets import layouts, spectra_of
+from flowspec.io.rows import gathered
 from flowspec.io.source import blaming, one_line, sniff
-from flowspec.io.writing import FORMAT_VERSION, Writer
+from flowspec.io.writing import Writer
 
 
 def write(path, spectra: Spectra, theta=None, param_names=(), attrs: Mapping | None = None):
@@ -67,10 +69,16 @@ def stream(
         if kind != "hdf5":
             raise ValueError("expected an HDF5 file; got FITS: use flowspec.read")
         with opened(source) as file:
-            layout = _layout(file, options)
-            for start in range(0, layout[1], chunk):
-                rows = slice(start, min(start + chunk, layout[1]))
-                spectra = _only(_rows(file, layout, rows, options))
+            layout, *others = layouts(file, options)
+            if others:
+                raise ValueError(f"expected one set of spectra; got {1 + len(others)} groups: "
+                                 "use flowspec.read")  # fmt: skip
+            if theta and len(_theta(file)[0]) != layout.total:
+                got = len(_theta(file)[0])
+                raise ValueError(f"expected theta of {layout.total} rows as of flux; got {got}")
+            for start in range(0, layout.total, chunk):
+                rows = slice(start, min(start + chunk, layout.total))
+                spectra = _only(spectra_of(file, layout, rows, options))
                 yield (spectra, _theta(file)[0][rows]) if theta else spectra
 
 
@@ -135,58 +143,12 @@ def _is_columns(file, options):
 
 
 def _load_columns(file, options):
-    layout = _layout(file, options)
-    return _rows(file, layout, slice(0, layout[1]), options)
+    sets = layouts(file, options)
+    return gathered(lambda i: spectra_of(file, sets[i], slice(0, sets[i].total), options),
+                    [layout.prefix for layout in sets])  # fmt: skip
 
 
 HDF5_FORMATS = [Format("hdf5", _is_columns, _load_columns)]
-
-
-def check_version(file):
-    """Refuse a file that a later flowspec wrote.
-
-    Raises:
-        ValueError: if it is one.
-    """
-    version = file.attrs.get("flowspec_version", FORMAT_VERSION)
-    if version > FORMAT_VERSION:
-        raise ValueError(f"expected a file of version <= {FORMAT_VERSION}; got {version}")
-
-
-def _layout(file, options: Options) -> tuple[dict[str, str], int]:
-    """Role -> dataset, and the number of rows."""
-    check_version(file)
-    paths: list[str] = []
-    file.visititems(lambda name, item: paths.append(name) if _is_array(item) else None)
-    found = find(sorted(paths, key=lambda p: ("/" in p, p)), options.columns)
-    shape = file[found["flux"]].shape
-    return found, 1 if len(shape) == 1 else shape[0]
-
-
-def _is_array(item):
-    return isinstance(item, h5py.Dataset) and item.ndim > 0 and item.dtype.kind in "fiub"
-
-
-def _rows(file, layout, rows: slice, options) -> list[Spectra]:
-    found, total = layout
-    columns = {}
-    for role, name in found.items():
-        data = file[name]
-        unit = None if role == "loglam" else data.attrs.get("units", data.attrs.get("unit"))
-        columns[role] = data[rows] if data.ndim == 2 else data[...], parse_unit(unit)
-    numbers = [f"#{i}" for i in range(rows.start, rows.stop)] if total > 1 else [""]
-    names = text_rows(file, ("names", "name"), rows, total) or [
-        f"#{name}" for name in text_rows(file, ("object_id",), rows, total)
-    ] or numbers
-    return build(columns, options, names=names, notes=text_rows(file, ("notes",), rows, total))
-
-
-def text_rows(file, keys, rows, total) -> list[str]:
-    for key in keys:
-        data = file.get(key)
-        if isinstance(data, h5py.Dataset) and data.shape == (total,):
-            return [x.decode() if isinstance(x, bytes) else str(x) for x in data[rows]]
-    return []
 
 
 def _theta(file):

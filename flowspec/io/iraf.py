@@ -9,9 +9,10 @@ import re
 import numpy as np
 from numpy.polynomial import chebyshev, legendre
 
-from flowspec.io.columns import Format, parse_unit
+from flowspec.io.columns import Format
 from flowspec.io.hdus import image, says_air
 from flowspec.io.known import each
+from flowspec.io.units import parse_unit
 
 _SERIES = {1: chebyshev.chebval, 2: legendre.legval}
 _REFUSED = {3: "a cubic spline", 4: "a linear spline", 5: "pixel coordinates", 6: "sampled ones"}

@@ -4,15 +4,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from astropy.units import UnitBase
+from astropy.units import AA, UnitBase
 
 from flowspec.data.spectra import Spectra
 from flowspec.io.columns import Columns, Options, build
 from flowspec.io.hdus import table_columns
+from flowspec.io.rows import gathered
 
 
 def named_columns(
-    hdu, roles: Mapping[str, str], options: Options, *, bad=None, wave_unit: UnitBase | None = None
+    hdu, roles: Mapping[str, str], options: Options, *, bad=None, wave_unit: UnitBase = AA
 ) -> dict:
     """Role -> values and unit of columns whose names a layout fixes.
 
@@ -63,33 +64,7 @@ def each(
     return gathered(lambda i: [spectrum(columns(i), options, names[i], **kwargs)], names)
 
 
-def gathered(made, names):
-    parts = []
-    for i in range(len(names)):
-        try:
-            parts.append(made(i))
-        except ValueError as error:
-            parts.append(error)
-    good = [spectra for part in parts if isinstance(part, list) for spectra in part]
-    if not good:
-        raise parts[0] if parts else ValueError("expected spectra; got no row")
-    whole = [
-        part if isinstance(part, list) else [no_data(good[0].wave, name, str(part))]
-        for part, name in zip(parts, names, strict=True)
-    ]
-    return [spectra for part in whole for spectra in part]
-
-
-def no_data(wave, name, note):
-    empty = np.zeros((1, len(wave)))
-    return Spectra(wave, empty, empty, names=[name], notes=[note])
-
-
 def distinct(names: Sequence[str]) -> list[str]:
-    """`names`, of which those that repeat get numbers: "#12,0", "#12,1"."""
-    counts, seen = Counter(names), Counter[str]()
-    found = []
-    for name in names:
-        found.append(f"{name},{seen[name]}" if counts[name] > 1 else name)
-        seen[name] += 1
-    return found
+    """`names`, of which those that repeat are followed by their place: "#12#0", "#12#2"."""
+    counts = Counter(names)
+    return [f"{name}#{i}" if counts[name] > 1 else name for i, name in enumerate(names)]

@@ -1,7 +1,7 @@
 """Parquet tables of spectra, such as those of the Multimodal Universe; read by pyarrow.
 
 A row is an object. Columns are lists, or a struct `spectrum` of them: `flux`, `ivar`, `lambda`
-(vacuum Å; -1 is padding), `mask` (true: no data), in 1e-17 erg/s/cm²/Å; `object_id` names the row
+(Å; -1 is padding), `mask` (true: no data), mostly in 1e-17 erg/s/cm²/Å; `object_id` names the row
 (github.com/MultimodalUniverse/MultimodalUniverse, scripts/sdss and scripts/desi).
 """
 
@@ -9,11 +9,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from flowspec.data.spectra import FLUX_UNIT
-from flowspec.io.columns import Format, build, find, listed
+from flowspec.io.columns import Format, build
+from flowspec.io.roles import find, listed
+from flowspec.io.rows import IDENTIFIERS, row_labels
 from flowspec.io.source import one_line
-
-_NAMES = ("object_id", "name", "names")
 
 
 @contextmanager
@@ -51,13 +50,11 @@ def _is_rows(file, options):
 def _load_rows(file, options):
     schema = file.schema_arrow.empty_table().flatten().schema  # "spectrum.flux" of a struct
     found = find([field.name for field in schema if _is_list(field.type)], options.columns)
-    name = next((name for name in _NAMES if name in schema.names), None)
-    table = file.read(columns=[*found.values(), *([name] if name else [])]).flatten()
+    known = [name for name in schema.names if name.lower() in IDENTIFIERS]
+    table = file.read(columns=[*found.values(), *known]).flatten()
     columns = {role: (_padded(table[column]), None) for role, column in found.items()}
-    labels = table[name].to_pylist() if name else range(table.num_rows)
-    texts = [x.decode() if isinstance(x, bytes) else str(x) for x in labels]
-    names = [f"#{text.strip()}" for text in texts]
-    return build(columns, options, names=names, flux_unit=FLUX_UNIT)
+    labels = row_labels([{name: table[name].to_pylist() for name in known}], table.num_rows)
+    return build(columns, options, names=[f"#{x}" for x in labels], air=None)
 
 
 def _is_list(kind) -> bool:

@@ -5,10 +5,11 @@ import re
 import numpy as np
 from astropy.units import Unit
 
-from flowspec.io.columns import Format, find
+from flowspec.io.columns import Format
 from flowspec.io.hdus import all_tables, column_names, has
 from flowspec.io.join import join_arms
 from flowspec.io.known import each, named_columns, row, spectrum
+from flowspec.io.roles import find
 
 CGS = Unit("erg / (s cm2 AA)")
 FLAM = Unit("1e-17 erg / (s cm2 AA)")

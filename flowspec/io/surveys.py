@@ -3,7 +3,7 @@
 import logging
 
 import numpy as np
-from astropy.units import Unit
+from astropy.units import AA, Unit
 
 from flowspec.io.columns import Format, build
 from flowspec.io.hdus import all_tables, has, image, wcs_wave
@@ -67,6 +67,7 @@ def _load_lamost(hdus, options):
              "to be used")  # fmt: skip
     if np.ndim(hdus[0].data) == 2:
         columns = {role: (hdus[0].data[i], None) for i, role in enumerate(_LAMOST_ROWS)}
+        columns["wave"] = columns["wave"][0], AA
         return [spectrum(columns, options, "", flux_unit=FLAM)]
     return [join_arms([_lamost_arm(hdu, options) for hdu in _lamost_arms(hdus)])]
 
@@ -119,7 +120,7 @@ def _load_6dfgs(hdus, options):
     if options.flux_unit is None:
         raise ValueError("expected flux_unit= (its scale is not known); got 6dFGS counts")
     counts, variance, _, wave = image(hdus["SPECTRUM VR"])[0]
-    columns = {"wave": (wave, None), "flux": (counts, None), "var": (variance, None)}
+    columns = {"wave": (wave, AA), "flux": (counts, None), "var": (variance, None)}
     return [spectrum(columns, options, "", air=True)]
 
 
