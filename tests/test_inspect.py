@@ -1,9 +1,11 @@
 """`flowspec inspect`: what it says of files whose content is known."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -53,6 +55,7 @@ def test_what_is_said_is_what_the_file_holds(tmp_path, capsys):
     path = spectra_file(tmp_path / "a.fits", wave, air=True)
     (one,) = said(capsys, path)
     assert one["format"] == "table"
+    assert one["columns"] == "wave = WAVE, flux = FLUX, ivar = IVAR"
     assert one["objects"] == "2 (#0 ... #1)"
     assert one["wavelengths"] == "4000.0-9000.0 A in vacuum (converted from air), 4001 pixels"
     assert one["flux"] == "1e-18 W / (um m2), as the file says"
@@ -94,9 +97,20 @@ def test_units_and_formats_of_the_user(tmp_path, capsys):
     assert one["unreadable"].startswith("expected")
     assert main(["inspect", str(tmp_path / "t.fits"), *words]) == 0
     text = capsys.readouterr().out
-    assert "flux        1e-18 erg / (s Angstrom cm2), as given" in text
+    assert "columns     err = S, wave = WAVE, flux = FLUX\n" in text
+    assert re.search(r"flux        1e-18 erg / \(.*\), as given\n", text)
     assert "noise       standard error; S/N 5 per" in text
     assert "in vacuum (assumed: the file does not say)" in text
+
+
+def test_the_first_rows_of_a_large_file_will_do(tmp_path, capsys):
+    wave = np.linspace(4000.0, 9000.0, 50)
+    with h5py.File(tmp_path / "large.h5", "w") as file:
+        file["wave"] = wave
+        for name in ("flux", "ivar"):  # 8 GB, of which nothing is stored
+            file.create_dataset(name, (20_000_000, 50), "f4", chunks=(1000, 50), fillvalue=1.0)
+    (one,) = said(capsys, tmp_path / "large.h5")
+    assert one["format"] == "hdf5" and one["objects"] == "1024 or more (#0 ... #1023)"
 
 
 def test_lines_of_a_catalogue(tmp_path, capsys):

@@ -1,7 +1,8 @@
 """`flowspec inspect`: what is understood of files, and which shipped models fit them."""
 
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from flowspec.io.files import load
 from flowspec.io.line_table import read_lines
 from flowspec.posterior.headers import model_frame, shipped
 
+_MOST = 1024  # rows of a file that are looked at
 _NOISE = {"ivar": "inverse variance", "var": "variance", "err": "standard error"}
 _SAID_BY = {"user": "as given", "file": "as the file says", "format": "as the format has it",
             "nobody": "assumed: the file does not say"}  # fmt: skip
@@ -44,7 +46,7 @@ def run(args: Namespace) -> None:
 
 def _understood(path: str, args: Namespace, frames: dict[str, Frame]) -> dict[str, str]:
     """Title to text, of spectra or else of lines."""
-    options = make_options(**reading(args))
+    options = replace(make_options(**reading(args)), most=_MOST)
     try:
         format, spectra = load(path, None, options)
     except ValueError:
@@ -76,7 +78,7 @@ def described(
     snr = np.median([x for s in spectra for x in s.snr[s.usable]] or [0])
     empty = 1 - sum((s.ivar > 0).sum() for s in spectra) / sum(s.ivar.size for s in spectra)
     lines = {
-        "objects": f"{len(names)}{_some(names)}",
+        "objects": f"{len(names)}{' or more' if len(names) >= _MOST else ''}{_some(names)}",
         "wavelengths": f"{low:.1f}-{high:.1f} A in vacuum ({_each(map(_medium, taken))}), "
         f"{'-'.join(str(n) for n in pixels[:: max(len(pixels) - 1, 1)])} pixels",
         "flux": _each(f"{t.unit.to_string()}, {_SAID_BY[t.unit_of]}" for t in taken),
@@ -84,6 +86,8 @@ def described(
         "no data": f"{100 * empty:.3g} % of pixels"
         + (f", {(~good).sum()} of {len(good)} objects wholly" if not good.all() else ""),
     }
+    if named := _each(_columns(t.found) for t in taken if t.found):
+        lines = {"columns": named} | lines
     if notes:
         more = f" (and {len(notes) - 1} more)" if len(notes) > 1 else ""
         lines["notes"] = f"{notes[0]}{more}"
@@ -113,7 +117,8 @@ def _fitting(spectra: Sequence[Spectra], frames: dict[str, Frame]) -> str:
             flags = np.concatenate([frame.judged(s)[0][s.usable] for s in spectra])
             reach = max(_reach(s.wave, frame.wave) for s in spectra)
             if len(rows) and reach >= 0.5:
-                shares[name] = np.median(rows), int(np.median(flags))
+                most = [flag for flag in Flag if np.mean(flags & flag > 0) > 0.5]
+                shares[name] = np.median(rows), sum(most)
     texts = [f"{name} {100 * share:.0f} %" + (f" ({Flag.describe(flag)})" if flag else "")
              for name, (share, flag) in sorted(shares.items(), key=lambda x: -x[1][0])]  # fmt: skip
     return ", ".join(texts) or "none fits"
@@ -123,6 +128,10 @@ def _reach(wave, grid) -> float:
     """Share of a grid, in log wavelength, that lies within a range."""
     low, high = max(wave[0], grid[0]), min(wave[-1], grid[-1])
     return np.log(max(high / low, 1)) / np.log(grid[-1] / grid[0])
+
+
+def _columns(found: Mapping[str, str]) -> str:
+    return ", ".join(f"{role} = {name}" for role, name in found.items())
 
 
 def _medium(taken: Taken) -> str:

@@ -115,7 +115,7 @@ def spectra_of(file, layout: Layout, rows: slice, options) -> list[Spectra]:
         columns[new] = entry
     names = _names(file, layout, rows)
     return build(columns, options, names=names, notes=text_rows(file, ("notes",), rows, total),
-                 air=_air(file, found, options),
+                 air=_air(file, found, options), found=found,
                  assumed=assumed(columns, found, list(file), options))  # fmt: skip
 
 

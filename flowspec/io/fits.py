@@ -159,8 +159,9 @@ def _load_images(hdus, options):
     air = options.air if options.air is not None else says_air(first, hdus[0], first.name)
     air = says_air(hdus[found["flux"]]) if air is None else air  # by its WCS
     if np.ndim(columns["flux"][0]) == 3:
-        return spaxels(columns, options, air=air)
-    return build(columns, options, names=row_names(columns, tables=all_tables(hdus)), air=air)
+        return spaxels(columns, options, air=air, found=found)
+    names = row_names(columns, tables=all_tables(hdus))
+    return build(columns, options, names=names, air=air, found=found)
 
 
 # Tried in this order; a format of one's own is one more entry.

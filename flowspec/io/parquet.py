@@ -51,10 +51,19 @@ def _load_rows(file, options):
     schema = file.schema_arrow.empty_table().flatten().schema  # "spectrum.flux" of a struct
     found = find([field.name for field in schema if _is_list(field.type)], options.columns)
     known = [name for name in schema.names if name.lower() in IDENTIFIERS]
-    table = file.read(columns=[*found.values(), *known]).flatten()
+    table = _first(file, [*found.values(), *known], options.most).flatten()
     columns = {role: (_padded(table[column]), None) for role, column in found.items()}
     labels = row_labels([{name: table[name].to_pylist() for name in known}], table.num_rows)
-    return build(columns, options, names=[f"#{x}" for x in labels], air=None)
+    return build(columns, options, names=[f"#{x}" for x in labels], air=None, found=found)
+
+
+def _first(file, columns, most):
+    """All rows of some columns, or `most` of them."""
+    from pyarrow import Table
+
+    if most is None:
+        return file.read(columns=columns)
+    return Table.from_batches([next(file.iter_batches(most, columns=columns))])
 
 
 def _is_list(kind) -> bool:

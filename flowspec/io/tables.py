@@ -47,7 +47,7 @@ def _load(hdu, primary, options, prefix):
     columns = table_columns(hdu, found)
     wave = found.get("wave") or found["loglam"]
     air = options.air if options.air is not None else says_air(hdu, primary, wave)
-    return build(columns, options, names=row_names(columns, prefix, [hdu]), air=air,
+    return build(columns, options, names=row_names(columns, prefix, [hdu]), air=air, found=found,
                  assumed=assumed(columns, found, column_names(hdu), options))  # fmt: skip
 
 
