@@ -220,10 +220,10 @@ def _unsaid(columns: Columns, options: Options, air, flux_unit, sigma_unit) -> l
     said = []
     if options.flux_unit is None and columns["flux"][1] is None and flux_unit is None:
         said.append("flux in " + ("1e-17 erg/s/cm2/A" if sigma_unit is None else str(sigma_unit)))
-    if "wave" in columns and columns["wave"][1] is None and options.wave_unit is None:
-        said.append("wavelengths in A")
-    if air is None and options.air is None:
-        said.append("wavelengths in vacuum")
+    unit = "wave" in columns and columns["wave"][1] is None and options.wave_unit is None
+    medium = air is None and options.air is None
+    if unit or medium:
+        said.append("wavelengths" + " in A" * unit + " in vacuum" * medium)
     return said
 
 
