@@ -129,6 +129,8 @@ def build(
     unit = options.flux_unit or columns["flux"][1] or flux_unit or sigma_unit or FLUX_UNIT
     wave, values = _wave(columns, options, bool(air)), _arrays(columns, options)
     flux, noise, *masks = _fitting(wave, values, role)
+    if wave.ndim == 2 and np.array_equal(wave, np.broadcast_to(wave[0], wave.shape), True):
+        wave = wave[0]
     # of one row where all share the grid
     to_flux, to_sigma = (np.atleast_2d(flux_factor(x, wave)) for x in (unit, sigma_unit or unit))
     flux_out, ivar_out = np.empty(flux.shape, np.float32), np.empty(flux.shape, np.float32)
@@ -165,7 +167,7 @@ def _is_ragged(values) -> bool:
 
 
 def _wave(columns: Columns, options: Options, air: bool) -> np.ndarray:
-    """[pixels], or [batch, pixels] where rows differ."""
+    """[pixels] or [batch, pixels], rising."""
     log = "loglam" in columns
     values, unit = columns["loglam" if log else "wave"]
     unit = None if log else options.wave_unit or unit
@@ -173,8 +175,7 @@ def _wave(columns: Columns, options: Options, air: bool) -> np.ndarray:
     wave = vacuum_wave(_plain(values), unit, log=log, air=air)
     if runs_down(unit):
         wave = wave[..., ::-1]
-    same = wave.ndim == 2 and np.array_equal(wave, np.broadcast_to(wave[:1], wave.shape), True)
-    return wave[0] if same else wave
+    return wave
 
 
 def _arrays(columns: Columns, options: Options) -> dict[str, np.ndarray]:
@@ -188,7 +189,7 @@ def _arrays(columns: Columns, options: Options) -> dict[str, np.ndarray]:
 def _fitting(wave, values, role) -> list[np.ndarray]:
     """Flux, noise, mask and good, which must fit together: nothing is cut or repeated to fit."""
     flux, noise = values["flux"], values[role]
-    of_wave = {flux.shape[-1:], flux.shape}
+    of_wave = {flux.shape[-1:], flux.shape, (1, flux.shape[-1])}
     if flux.ndim != 2 or flux.shape != noise.shape or wave.shape not in of_wave:
         raise ValueError(
             f"expected wave, flux and {role} of one length; "
