@@ -26,7 +26,7 @@ from layouts import (
 from flowspec import io
 
 CGS = "erg / (s cm2 Angstrom)"
-UNSAID = f"flux in 1e-17 erg/s/cm2/A, wavelengths in A, {VACUUM}"
+UNSAID = "flux in 1e-17 erg/s/cm2/A, wavelengths in A in vacuum"
 
 
 def rows(values, n=1):

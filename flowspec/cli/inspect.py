@@ -113,8 +113,9 @@ def _fitting(spectra: Sequence[Spectra], frames: dict[str, Frame]) -> str:
     shares = {}
     for name, frame in frames.items():
         if isinstance(frame, Pixels):
-            rows = np.concatenate([frame.share(s)[s.usable] for s in spectra])
-            flags = np.concatenate([frame.judged(s)[0][s.usable] for s in spectra])
+            judged = [(s.usable, *frame.judged(s)) for s in spectra]
+            rows = np.concatenate([about["coverage"][ok] for ok, _, about in judged])
+            flags = np.concatenate([flags[ok] for ok, flags, _ in judged])
             reach = max(_reach(s.wave, frame.wave) for s in spectra)
             if len(rows) and reach >= 0.5:
                 most = [flag for flag in Flag if np.mean(flags & flag > 0) > 0.5]

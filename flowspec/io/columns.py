@@ -129,8 +129,7 @@ def build(
         air: whether the file gives air wavelengths; None where it does not say.
         flux_unit: what a file of this kind means where it names no unit; None where it may mean
             anything, so that 1e-17 erg/s/cm2/A is assumed, and said in the notes.
-        assumed: what else was, for the notes.
-        found: role to name of a column, where names decided.
+        assumed, found: what else was, for the notes; role to name of column, if names decided.
 
     Returns:
         One Spectra per grid: a single one unless wavelengths differ between rows. A row without
@@ -141,14 +140,15 @@ def build(
     """
     notes = list(notes) or [""] * len(names)
     if any(map(_is_ragged, (values for values, _ in columns.values()))):
-        given = dict(air=air, flux_unit=flux_unit, assumed=assumed, found=found)
-        return _ragged(columns, options, names, notes, given)
+        return _ragged(columns, options, names, notes, air=air, flux_unit=flux_unit,
+                       assumed=assumed, found=found)  # fmt: skip
     role = next(r for r in NOISE if r in columns)
     kind, sigma_unit = noise_kind(role, None if options.flux_unit else columns[role][1])
     unit = options.flux_unit or columns["flux"][1] or flux_unit or sigma_unit or FLUX_UNIT
     options.taken.append(_taken(columns, options, found, unit, kind, air, flux_unit))
     wave, values = _wave(columns, options, bool(air)), _arrays(columns, options)
     flux, noise, *masks = _fitting(wave, values, role)
+    wave = _shared(wave)
     to_flux, to_sigma = (np.atleast_2d(flux_factor(x, wave)) for x in (unit, sigma_unit or unit))
     flux_out, ivar_out = np.empty(flux.shape, np.float32), np.empty(flux.shape, np.float32)
     said = ", ".join([*_unsaid(columns, options, air, flux_unit, sigma_unit), *assumed])
@@ -173,7 +173,7 @@ def _taken(columns, options, found, unit, kind, air, flux_unit) -> Taken:
     return Taken(found or {}, unit, unit_of, kind, bool(air), air is not None)
 
 
-def _ragged(columns, options, names, notes, given) -> list[Spectra]:
+def _ragged(columns, options, names, notes, **given) -> list[Spectra]:
     """Rows of different lengths: each alone."""
 
     def row(i):
@@ -191,7 +191,7 @@ def _is_ragged(values) -> bool:
 
 
 def _wave(columns: Columns, options: Options, air: bool) -> np.ndarray:
-    """[pixels], or [batch, pixels] where rows differ."""
+    """[pixels] or [batch, pixels], rising."""
     log = "loglam" in columns
     values, unit = columns["loglam" if log else "wave"]
     unit = None if log else options.wave_unit or unit
@@ -199,8 +199,14 @@ def _wave(columns: Columns, options: Options, air: bool) -> np.ndarray:
     wave = vacuum_wave(_plain(values), unit, log=log, air=air)
     if runs_down(unit):
         wave = wave[..., ::-1]
-    same = wave.ndim == 2 and np.array_equal(wave, np.broadcast_to(wave[:1], wave.shape), True)
-    return wave[0] if same else wave
+    return wave
+
+
+def _shared(wave: np.ndarray) -> np.ndarray:
+    """[pixels] where all rows share the grid."""
+    if wave.ndim == 2 and np.array_equal(wave, np.broadcast_to(wave[0], wave.shape), True):
+        return wave[0]
+    return wave
 
 
 def _arrays(columns: Columns, options: Options) -> dict[str, np.ndarray]:
@@ -214,7 +220,7 @@ def _arrays(columns: Columns, options: Options) -> dict[str, np.ndarray]:
 def _fitting(wave, values, role) -> list[np.ndarray]:
     """Flux, noise, mask and good, which must fit together: nothing is cut or repeated to fit."""
     flux, noise = values["flux"], values[role]
-    of_wave = {flux.shape[-1:], flux.shape}
+    of_wave = {flux.shape[-1:], flux.shape, (1, flux.shape[-1])}
     if flux.ndim != 2 or flux.shape != noise.shape or wave.shape not in of_wave:
         raise ValueError(
             f"expected wave, flux and {role} of one length; "
@@ -246,10 +252,10 @@ def _unsaid(columns: Columns, options: Options, air, flux_unit, sigma_unit) -> l
     said = []
     if options.flux_unit is None and columns["flux"][1] is None and flux_unit is None:
         said.append("flux in " + ("1e-17 erg/s/cm2/A" if sigma_unit is None else str(sigma_unit)))
-    if "wave" in columns and columns["wave"][1] is None and options.wave_unit is None:
-        said.append("wavelengths in A")
-    if air is None and options.air is None:
-        said.append("wavelengths in vacuum")
+    unit = "wave" in columns and columns["wave"][1] is None and options.wave_unit is None
+    medium = air is None and options.air is None
+    if unit or medium:
+        said.append("wavelengths" + " in A" * unit + " in vacuum" * medium)
     return said
 
 

@@ -71,9 +71,7 @@ def _load_desi(hdus, options):
     arms = []
     for arm in _desi_arms(hdus):
         if missing := [f"{arm}_{what}" for what in _DESI.values() if f"{arm}_{what}" not in hdus]:
-            raise ValueError(
-                f"expected wavelength, flux and ivar of arm {arm}; got no {missing[0]}"
-            )
+            raise ValueError(f"expected all of arm {arm}; got no {', '.join(missing)}")
         columns = {role: image(hdus[f"{arm}_{what}"]) for role, what in _DESI.items()}
         columns["wave"] = columns["wave"][0], columns["wave"][1] or AA
         if f"{arm}_MASK" in hdus:

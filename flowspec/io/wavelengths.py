@@ -66,10 +66,9 @@ def sampled(wave) -> bool:
     it is within 3.
     """
     wave = np.asarray(wave, np.float64)
-    step = np.abs(np.diff(wave[np.isfinite(wave)]))
-    if len(step) < 2 or not step.all():
-        return False
-    return bool(np.median(np.abs(np.diff(np.log(step)))) < np.log(2.5))
+    step = np.abs(np.diff(wave[np.isfinite(wave) & (wave > 0)]))
+    step = step[step > 0]
+    return len(step) > 1 and bool(np.median(np.abs(np.diff(np.log(step)))) < np.log(2.5))
 
 
 def _from_log(values: np.ndarray) -> np.ndarray:
