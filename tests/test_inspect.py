@@ -11,10 +11,11 @@ import pytest
 from astropy.table import Table
 from layouts import image, table, write
 
-import flowspec as fs
 from flowspec.cli import main
 from flowspec.io import vacuum_to_air
+from flowspec.posterior.files import read_model
 from flowspec.posterior.headers import model_frame, shipped
+from flowspec.posterior.legacy import upgraded
 
 LOADED = """
 import sys
@@ -142,9 +143,15 @@ def test_networks_are_not_loaded(tmp_path):
     assert done.stdout.splitlines()[-1] == "0", done.stderr
 
 
-@pytest.mark.parametrize("name", ["sdss", "nebula"])
+@pytest.mark.parametrize("name", shipped())
 def test_frames_of_model_files_are_those_of_the_models(name):
-    assert model_frame(shipped()[name]) == fs.load(name).model.frame
+    config, arrays = upgraded(*read_model(shipped()[name]))
+    frame = model_frame(shipped()[name])
+    assert frame.kind == config["frame"]["kind"]
+    if frame.kind == "pixels":
+        np.testing.assert_array_equal(frame.wave, arrays["wave"])
+    else:
+        assert list(frame.lines) == list(config["frame"]["names"])
 
 
 def test_a_file_that_is_no_model_is_one_line(tmp_path):

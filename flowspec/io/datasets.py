@@ -133,6 +133,8 @@ def _names(file, layout: Layout, rows: slice) -> list[str]:
         return [layout.prefix]
     single = [key for key in file if getattr(file[key], "shape", None) == (layout.total,)]
     ids = {key: file[key][...] for key in single if key.lower() in IDENTIFIERS}
+    if not ids:
+        return [f"{layout.prefix}#{i}" for i in range(rows.start, rows.stop)]
     return [f"{layout.prefix}#{label}" for label in row_labels([ids], layout.total)[rows]]
 
 

@@ -1,5 +1,6 @@
 """Pieces that FITS formats are made of: HDUs to named arrays with units."""
 
+import logging
 import warnings
 from contextlib import contextmanager
 from io import BytesIO
@@ -15,6 +16,8 @@ from flowspec.io.roles import unit_in
 from flowspec.io.rows import IDENTIFIERS, row_labels
 from flowspec.io.source import one_line
 from flowspec.io.units import parse_unit
+
+log = logging.getLogger("flowspec")
 
 
 @contextmanager
@@ -147,4 +150,7 @@ def spaxels(columns, options, **kwargs):
         for role, (values, unit) in columns.items()
     }
     names = [f"#{y},{x}" for y, x in np.argwhere(keep)]
-    return build(flat, options, names=names, **kwargs)
+    rows = build(flat, options, names=names, **kwargs)
+    if empty := sum((~spectra.usable).sum() for spectra in rows):
+        log.info("%d of %d spaxels have no data", empty, len(names))
+    return rows

@@ -1,7 +1,5 @@
 """Layouts of pipelines of instruments: PypeIt, PFS, Euclid, HST, JWST."""
 
-import re
-
 import numpy as np
 from astropy.units import Unit
 
@@ -66,12 +64,13 @@ def _load_pfs(hdus, options):
 
 
 def _is_euclid(hdus, options):
-    return any(hdu.name.endswith("COMBINED1D_SIGNAL") for hdu in all_tables(hdus))
+    return any(hdu.name.endswith("_COMBINED1D_SIGNAL") for hdu in all_tables(hdus))
 
 
 def _load_euclid(hdus, options):
-    tables = [hdu for hdu in all_tables(hdus) if hdu.name.endswith("COMBINED1D_SIGNAL")]
-    names = [f"#{_euclid_id(hdus, hdu)}" for hdu in tables]
+    tables = [hdu for hdu in all_tables(hdus) if hdu.name.endswith("_COMBINED1D_SIGNAL")]
+    ids = _euclid_ids(hdus)
+    names = [f"#{ids[hdu.name]}" for hdu in tables]
     return each(names, lambda i: _euclid_columns(tables[i], options), options)
 
 
@@ -90,10 +89,17 @@ def _euclid_unit(header, named):
     return Unit(header.get("FSCALE", 1.0) * CGS)
 
 
-def _euclid_id(hdus, hdu):
-    meta = hdu.name.removesuffix("COMBINED1D_SIGNAL") + "META"
-    own = hdus[meta].header.get("OBJ_ID") if meta in hdus else None
-    return own or hdu.header.get("OBJ_ID") or re.match(r"\d*", hdu.name)[0]
+def _euclid_ids(hdus) -> dict[str, str]:
+    """Name of each table of combined spectra -> OBJ_ID, which its META has, or else the number in
+    its name. By one pass: to look HDUs up by name in files of thousands takes minutes."""
+    headers = {hdu.name: hdu.header for hdu in hdus}
+    found = {}
+    for name in headers:
+        number, table, _ = name.partition("_COMBINED1D_SIGNAL")
+        if table:
+            meta = headers.get(f"{number}_META", {})
+            found[name] = str(meta.get("OBJ_ID") or headers[name].get("OBJ_ID") or number)
+    return found
 
 
 # --- HST x1d of STIS and COS (their data handbooks at hst-docs.stsci.edu): rows are orders, or
