@@ -5,8 +5,6 @@ import os
 from collections.abc import Iterable, Mapping
 
 import astropy.units as u
-import numpy as np
-from jaxtyping import Bool, Float
 
 from flowspec.data.spectra import Spectra, to_angstrom
 from flowspec.io import hdf5, hdus
@@ -14,7 +12,7 @@ from flowspec.io.columns import Options, make_options
 from flowspec.io.fits import FITS_FORMATS
 from flowspec.io.hdf5 import HDF5_FORMATS
 from flowspec.io.join import common_grid, joined
-from flowspec.io.rows import no_data
+from flowspec.io.rows import no_data, without_padding
 from flowspec.io.source import blaming, sniff
 
 _OPENERS = {"fits": (hdus, FITS_FORMATS), "hdf5": (hdf5, HDF5_FORMATS)}
@@ -104,26 +102,8 @@ def _load(path, format, options: Options) -> list[Spectra]:
 
 def _labelled(spectra: Spectra, label) -> Spectra:
     names = [label + n if n.startswith("#") or not n else n for n in spectra.names]
-    ivar = np.where(padded_ends(spectra.flux), 0, spectra.ivar)
-    return Spectra(spectra.wave, spectra.flux, ivar, names=names, notes=spectra.notes)
-
-
-def padded_ends(
-    flux: Float[np.ndarray, "batch pixels"], least: int = 10
-) -> Bool[np.ndarray, "batch pixels"]:
-    """Pixels at either end that repeat one value at least `least` times: padding, not data.
-
-    A spectrum that is the same over half of its length is left alone.
-    """
-    same = flux[:, 1:] == flux[:, :-1]
-    masks = []
-    for steps in (same, same[:, ::-1]):
-        run = np.logical_and.accumulate(steps, axis=1)
-        count = run.sum(axis=1, keepdims=True)
-        padded = (count + 1 >= least) & (count < run.shape[1] // 2)
-        first = np.ones((len(flux), 1), bool)
-        masks.append(np.concatenate([first, run], axis=1) & padded)
-    return masks[0] | masks[1][:, ::-1]
+    spectra = without_padding(spectra)
+    return Spectra(spectra.wave, spectra.flux, spectra.ivar, names=names, notes=spectra.notes)
 
 
 def _expanded(path) -> list[str]:
