@@ -66,6 +66,12 @@ def test_lists_of_lines_are_no_spectra(tmp_path):
     path = hdus(tmp_path / "t.fits", ("LINES", lines), ("SPECTRUM", spectrum(2)))
     s = io.read(path)
     assert s.names == ("t.fits",) and levels(s) == [(2, N)]
+    assert "LINES is no spectrum of the object" in s.notes[0]
+    sky = hdus(tmp_path / "sky.fits", ("SKY", spectrum(9)), ("MODEL", spectrum(3)))
+    assert io.read(sky).names == ("sky.fits#SKY", "sky.fits#MODEL")
+    hdus(sky, ("SKY", spectrum(9)), ("TARGET", spectrum(2)))
+    s = io.read(sky)
+    assert levels(s) == [(2, N)] and "SKY is no spectrum" in s.notes[0]
     hdus(path, ("LINES", lines))
     with pytest.raises(ValueError, match="got table LINES with wavelengths of irregular steps"):
         io.read(path)
