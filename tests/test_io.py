@@ -13,7 +13,7 @@ from astropy.table import Table
 
 from flowspec import io
 from flowspec.data.spectra import Spectra
-from flowspec.io.files import padded_ends
+from flowspec.io.rows import padded_ends
 
 WAVE = 10 ** (1e-4 * np.arange(35900, 36400))
 N = len(WAVE)

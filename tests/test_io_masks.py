@@ -105,6 +105,9 @@ def test_accidents_of_precision_do_not_mask_the_rest(tmp_path):
     tiny = np.where(np.arange(N) == 50, 1e-12, ERR)
     Table({"wave": WAVE, "flux": FLUX, "err": tiny}).write(tmp_path / "t.fits")
     assert masked(io.read(tmp_path / "t.fits")) == []
+    mixed = np.select([BAD, np.arange(N) == 50], [1e10, np.nan], ERR)
+    Table({"wave": WAVE, "flux": FLUX, "ivar": mixed**-2.0}).write(tmp_path / "u.fits")
+    assert masked(io.read(tmp_path / "u.fits")) == [50, *np.flatnonzero(BAD)]
 
 
 @pytest.mark.parametrize("filler", [np.nan, 0.0, -1.0, np.inf])

@@ -40,7 +40,7 @@ def ragged(path, rows, **more):
 
 
 def levels(spectra):
-    """Median flux and good pixels of each row."""
+    """Median flux and number of good pixels of each row."""
     return [(float(np.median(f[v > 0])) if v.any() else 0.0, int((v > 0).sum()))
             for f, v in zip(spectra.flux, spectra.ivar, strict=True)]  # fmt: skip
 
@@ -66,6 +66,12 @@ def test_lists_of_lines_are_no_spectra(tmp_path):
     path = hdus(tmp_path / "t.fits", ("LINES", lines), ("SPECTRUM", spectrum(2)))
     s = io.read(path)
     assert s.names == ("t.fits",) and levels(s) == [(2, N)]
+    assert "LINES is no spectrum of the object" in s.notes[0]
+    sky = hdus(tmp_path / "sky.fits", ("SKY", spectrum(9)), ("MODEL", spectrum(3)))
+    assert io.read(sky).names == ("sky.fits#SKY", "sky.fits#MODEL")
+    hdus(sky, ("SKY", spectrum(9)), ("TARGET", spectrum(2)))
+    s = io.read(sky)
+    assert levels(s) == [(2, N)] and "SKY is no spectrum" in s.notes[0]
     hdus(path, ("LINES", lines))
     with pytest.raises(ValueError, match="got table LINES with wavelengths of irregular steps"):
         io.read(path)
@@ -114,6 +120,7 @@ def test_rows_of_different_lengths(tmp_path):
             for j in range(2):
                 data[j] = rows[j][i]
     assert levels(io.read(tmp_path / "t.h5")) == [(1, N), (2, 200)]
+    assert [len(piece.wave) for piece in io.stream(tmp_path / "t.h5")] == [N, 200]
 
 
 def test_rows_without_wavelengths_or_whose_lengths_differ_are_flagged(tmp_path):
@@ -138,8 +145,7 @@ def test_groups_of_an_hdf5_file_are_objects(tmp_path):
         f["catalogue/flux"] = [1.0, 2.0]
     s = io.read(tmp_path / "t.h5")
     assert s.names == ("t.h5#obj1", "t.h5#obj2") and levels(s) == [(1, N), (2, N)]
-    with pytest.raises(ValueError, match="expected one set of spectra; got 2 groups"):
-        next(io.stream(tmp_path / "t.h5"))
+    assert [piece.names for piece in io.stream(tmp_path / "t.h5")] == [("#obj1",), ("#obj2",)]
 
 
 @pytest.mark.parametrize(

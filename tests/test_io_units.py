@@ -133,6 +133,16 @@ def test_what_a_file_does_not_say_is_in_the_notes(tmp_path):
     assert io.read(tmp_path / "own.h5").notes == ("",)
 
 
+def test_the_unit_of_a_header(tmp_path):
+    path = table(tmp_path / "t.fits", ("A",), wave=WAVE, flux=FLUX, err=ERR)
+    for ext, unit, factor in ((0, "1E-16 erg/cm^2/s/Ang", 10), (1, "1E-18 erg/cm^2/s/Ang", 0.1)):
+        fits.setval(path, "BUNIT", value=unit, ext=ext)
+        s = io.read(path)
+        np.testing.assert_allclose(s.flux[0], FLUX * factor, rtol=1e-6)
+        np.testing.assert_allclose(s.ivar[0] ** -0.5, ERR * factor, rtol=1e-5)
+        assert s.notes == ("assumed: wavelengths in vacuum",)
+
+
 def test_flux_without_a_unit_takes_that_of_its_error(tmp_path):
     path = table(tmp_path / "t.fits", ("A", "", "erg/s/cm2/A"), wave=WAVE, flux=FLUX, err=ERR)
     s = io.read(path)

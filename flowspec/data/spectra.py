@@ -28,8 +28,8 @@ class Spectra(eqx.Module):
         ivar: inverse variance of `flux`, same shape; 0 means "no data". A quantity exactly where
             `flux` is one. Pixels whose flux or ivar is NaN or infinite become "no data".
         names: one label per row (default "0", "1", ...).
-        notes: one per row: "" or why the row carries no usable data. A row without any good
-            pixel always gets a note.
+        notes: one per row: "" or why it carries no usable data, or what was assumed of it. A row
+            without any good pixel always gets a note.
 
     Raises:
         ValueError: on wrong shapes or units, wavelengths that are not finite, positive and

@@ -124,8 +124,7 @@ def build(
             wavelengths that are not, and errors 10^4 times those of the best pixels. Rows of
             different lengths are arrays of arrays.
         options: of the user; they win over what the file says.
-        names: one per row.
-        notes: one per row, if any.
+        names, notes: one per row; notes if any.
         air: whether the file gives air wavelengths; None where it does not say.
         flux_unit: what a file of this kind means where it names no unit; None where it may mean
             anything, so that 1e-17 erg/s/cm2/A is assumed, and said in the notes.
@@ -142,12 +141,10 @@ def build(
     if any(map(_is_ragged, (values for values, _ in columns.values()))):
         return _ragged(columns, options, names, notes, air=air, flux_unit=flux_unit,
                        assumed=assumed, found=found)  # fmt: skip
-    role = next(r for r in NOISE if r in columns)
-    kind, sigma_unit = noise_kind(role, None if options.flux_unit else columns[role][1])
-    unit = options.flux_unit or columns["flux"][1] or flux_unit or sigma_unit or FLUX_UNIT
+    role, kind, sigma_unit, unit = _noise_and_unit(columns, options, flux_unit)
     options.taken.append(_taken(columns, options, found, unit, kind, air, flux_unit))
     wave, values = _wave(columns, options, bool(air)), _arrays(columns, options)
-    flux, noise, *masks = _fitting(wave, values, role)
+    flux, noise, bad = _fitting(wave, values, role)
     wave = _shared(wave)
     to_flux, to_sigma = (np.atleast_2d(flux_factor(x, wave)) for x in (unit, sigma_unit or unit))
     flux_out, ivar_out = np.empty(flux.shape, np.float32), np.empty(flux.shape, np.float32)
@@ -158,12 +155,23 @@ def build(
         with np.errstate(over="ignore", invalid="ignore"):
             flux_out[rows] = _plain(flux[rows]) * to_flux[own]
             ivar = inverse_variance(kind, _plain(noise[rows]), to_sigma[own])
-            ivar_out[rows], left = _masked(without_fillers(ivar), flux_out[rows], masks, rows)
+        ivar, left = without_fillers(ivar), [""] * len(ivar)
+        if bad is not None:
+            ivar, left = _masked(ivar, flux_out[rows], bad[rows])
+        ivar_out[rows] = ivar
         for j, note in enumerate(left, i):
             notes[j] = joint(notes[j], note, said and f"assumed: {said}")
     if wave.ndim == 1:
         return [of_one_grid(wave, flux_out, ivar_out, names, notes)]
     return of_own_grids(wave, flux_out, ivar_out, names, notes)
+
+
+def _noise_and_unit(columns, options, flux_unit):
+    """Role of the noise, what it is, the unit of its standard error if any, the unit of flux."""
+    role = next(r for r in NOISE if r in columns)
+    kind, sigma_unit = noise_kind(role, None if options.flux_unit else columns[role][1])
+    unit = options.flux_unit or columns["flux"][1] or flux_unit or sigma_unit or FLUX_UNIT
+    return role, kind, sigma_unit, unit
 
 
 def _taken(columns, options, found, unit, kind, air, flux_unit) -> Taken:
@@ -217,8 +225,8 @@ def _arrays(columns: Columns, options: Options) -> dict[str, np.ndarray]:
     return {role: np.atleast_2d(np.asanyarray(v))[..., ::step] for role, v in rest.items()}
 
 
-def _fitting(wave, values, role) -> list[np.ndarray]:
-    """Flux, noise, mask and good, which must fit together: nothing is cut or repeated to fit."""
+def _fitting(wave, values, role) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Flux, noise and flagged pixels, which must fit together: nothing is cut to fit."""
     flux, noise = values["flux"], values[role]
     of_wave = {flux.shape[-1:], flux.shape, (1, flux.shape[-1])}
     if flux.ndim != 2 or flux.shape != noise.shape or wave.shape not in of_wave:
@@ -226,18 +234,23 @@ def _fitting(wave, values, role) -> list[np.ndarray]:
             f"expected wave, flux and {role} of one length; "
             f"got {wave.shape}, {flux.shape}, {noise.shape}"
         )
-    masks = [values.get("mask", np.zeros((1, 1), bool)), values.get("good", np.ones((1, 1), bool))]
-    for name, mask in zip(("mask", "good"), masks, strict=True):
-        if name in values and mask.shape not in {flux.shape, (1, flux.shape[1])}:
-            raise ValueError(f"expected {name} of shape {flux.shape}; got {mask.shape}")
-    return [flux, noise, *(np.broadcast_to(mask, flux.shape) for mask in masks)]
+    for name in {"mask", "good"} & set(values):
+        if values[name].shape not in {flux.shape, (1, flux.shape[1])}:
+            raise ValueError(f"expected {name} of shape {flux.shape}; got {values[name].shape}")
+    return flux, noise, _bad(values, flux.shape)
 
 
-def _masked(ivar, flux, masks, rows) -> tuple[np.ndarray, list[str]]:
-    """`ivar` with 0 where masked, and a note on each row that loses most of its pixels: its mask
-    may mean the opposite."""
-    mask, good = (m[rows] for m in masks)
-    left = np.where((mask == 0) & (np.abs(good) > 0), ivar, 0)
+def _bad(values, shape) -> np.ndarray | None:
+    """[rows, pixels] which pixels are flagged; None where there is no flag."""
+    bad = [values["mask"] != 0] if "mask" in values else []
+    bad += [~(np.abs(values["good"]) > 0)] if "good" in values else []  # NaN is not good
+    return np.broadcast_to(np.logical_or.reduce(bad), shape) if bad else None
+
+
+def _masked(ivar, flux, bad) -> tuple[np.ndarray, list[str]]:
+    """`ivar` with 0 where pixels are `bad`, and a note on each row that loses most of its pixels:
+    its mask may mean the opposite."""
+    left = np.where(bad, 0, ivar)
     before, after = ((np.isfinite(flux) & (x > 0)).sum(axis=1) for x in (ivar, left))
     notes = [
         f"the mask leaves {few} of {all_} pixels: is it the other way round (columns=)?"

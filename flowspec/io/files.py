@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import astropy.units as u
-import numpy as np
-from jaxtyping import Bool, Float
 
 from flowspec.data.spectra import Spectra, to_angstrom
 from flowspec.io import hdf5, hdus, parquet
@@ -16,7 +14,7 @@ from flowspec.io.fits import FITS_FORMATS
 from flowspec.io.hdf5 import HDF5_FORMATS
 from flowspec.io.join import common_grid, joined
 from flowspec.io.parquet import PARQUET_FORMATS
-from flowspec.io.rows import no_data
+from flowspec.io.rows import no_data, without_padding
 from flowspec.io.source import blaming, sniff
 
 _OPENERS = {
@@ -103,7 +101,7 @@ def load(path, format: str | None, options: Options) -> tuple[str, list[Spectra]
         with module.opened(source) as handle:
             for entry in formats:
                 if entry.name == format or (format is None and entry.identify(handle, options)):
-                    return entry.name, [_without_ends(s) for s in entry.load(handle, options)]
+                    return entry.name, [without_padding(s) for s in entry.load(handle, options)]
             known = format or ", ".join(entry.name for entry in formats)
             raise ValueError(f"expected spectra ({known}); got {module.describe(handle)}")
 
@@ -111,28 +109,6 @@ def load(path, format: str | None, options: Options) -> tuple[str, list[Spectra]
 def _labelled(spectra: Spectra, label) -> Spectra:
     names = [label + n if n.startswith("#") or not n else n for n in spectra.names]
     return replace(spectra, names=names)
-
-
-def _without_ends(spectra: Spectra) -> Spectra:
-    return replace(spectra, ivar=np.where(padded_ends(spectra.flux), 0, spectra.ivar))
-
-
-def padded_ends(
-    flux: Float[np.ndarray, "batch pixels"], least: int = 10
-) -> Bool[np.ndarray, "batch pixels"]:
-    """Pixels at either end that repeat one value at least `least` times: padding, not data.
-
-    A spectrum that is the same over half of its length is left alone.
-    """
-    same = flux[:, 1:] == flux[:, :-1]
-    masks = []
-    for steps in (same, same[:, ::-1]):
-        run = np.logical_and.accumulate(steps, axis=1)
-        count = run.sum(axis=1, keepdims=True)
-        padded = (count + 1 >= least) & (count < run.shape[1] // 2)
-        first = np.ones((len(flux), 1), bool)
-        masks.append(np.concatenate([first, run], axis=1) & padded)
-    return masks[0] | masks[1][:, ::-1]
 
 
 def _expanded(path) -> list[str]:

@@ -15,7 +15,7 @@ import numpy as np
 from flowspec.data.spectra import Spectra
 from flowspec.io.columns import Format, make_options
 from flowspec.io.datasets import layouts, spectra_of
-from flowspec.io.rows import gathered
+from flowspec.io.rows import gathered, without_padding
 from flowspec.io.source import blaming, one_line, sniff
 from flowspec.io.writing import Writer
 
@@ -51,8 +51,9 @@ def stream(
 
     Args:
         path: of an HDF5 file with named columns, flowspec's own or any other.
-        chunk: rows per step.
-        theta: whether to give parameters as well.
+        chunk: rows per step; fewer where wavelengths differ between rows.
+        theta: whether to give parameters as well, of simulations. Of observations, ends padded
+            with a constant are no data, as for `flowspec.read`.
         columns, flux_unit, wave_unit, air: as for `flowspec.read`.
 
     Yields:
@@ -69,17 +70,26 @@ def stream(
         if kind != "hdf5":
             raise ValueError("expected an HDF5 file; got FITS: use flowspec.read")
         with opened(source) as file:
-            layout, *others = layouts(file, options)
-            if others:
-                raise ValueError(f"expected one set of spectra; got {1 + len(others)} groups: "
-                                 "use flowspec.read")  # fmt: skip
-            if theta and len(_theta(file)[0]) != layout.total:
+            sets = layouts(file, options)
+            total = sum(layout.total for layout in sets)
+            if theta and len(_theta(file)[0]) != total:
                 got = len(_theta(file)[0])
-                raise ValueError(f"expected theta of {layout.total} rows as of flux; got {got}")
-            for start in range(0, layout.total, chunk):
-                rows = slice(start, min(start + chunk, layout.total))
-                spectra = _only(spectra_of(file, layout, rows, options))
-                yield (spectra, _theta(file)[0][rows]) if theta else spectra
+                raise ValueError(f"expected theta of {total} rows as of flux; got {got}")
+            done = 0
+            for spectra in _chunks(file, sets, chunk, options):
+                if theta:
+                    yield spectra, _theta(file)[0][done : done + len(spectra)]
+                else:
+                    yield without_padding(spectra)
+                done += len(spectra)
+
+
+def _chunks(file, sets, chunk, options) -> Iterator[Spectra]:
+    """Rows of a file in pieces of one wavelength grid."""
+    for layout in sets:
+        for start in range(0, layout.total, chunk):
+            rows = slice(start, min(start + chunk, layout.total))
+            yield from spectra_of(file, layout, rows, options)
 
 
 def read_simulations(path, param_names=(), **kwargs) -> tuple[np.ndarray, tuple[str, ...], Spectra]:
@@ -162,9 +172,3 @@ def _theta(file):
         raise ValueError(f"expected simulations with theta [batch, params]; got {describe(file)}")
     names = data.attrs.get("param_names", file.attrs.get("param_names", ()))
     return data, tuple(x.decode() if isinstance(x, bytes) else str(x) for x in names)
-
-
-def _only(spectra: list[Spectra]) -> Spectra:
-    if len(spectra) != 1:
-        raise ValueError("expected one wavelength grid for all rows; got one per row")
-    return spectra[0]

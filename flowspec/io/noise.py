@@ -59,11 +59,10 @@ def inverse_variance(role: str, noise: np.ndarray, to_sigma: np.ndarray) -> np.n
 def without_fillers(ivar: np.ndarray) -> np.ndarray:
     """`ivar` [rows, pixels] with 0 where it is next to nothing: errors such as 1e10 or 99999 mark
     pixels without data."""
-    positive = np.where(ivar > 0, ivar, np.nan)
-    with np.errstate(invalid="ignore"):
-        wide = np.fmin.reduce(positive, axis=1) < _WEIGHTLESS * np.fmax.reduce(positive, axis=1)
-    for i in np.flatnonzero(wide):
+    low = np.min(ivar, axis=1, where=ivar > 0, initial=np.inf)
+    for i in np.flatnonzero(low < _WEIGHTLESS * np.fmax.reduce(ivar, axis=1, initial=0)):
+        row = ivar[i]
         # not the largest: single pixels of impossible precision are accidents of reductions
-        best = np.nanquantile(np.where(np.isfinite(positive[i]), positive[i], np.nan), 0.99)
-        ivar[i] = np.where((ivar[i] > 0) & (ivar[i] < _WEIGHTLESS * best), 0, ivar[i])
+        best = np.quantile(row[(row > 0) & np.isfinite(row)], 0.99)
+        ivar[i] = np.where((row > 0) & (row < _WEIGHTLESS * best), 0, row)
     return ivar

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from flowspec.data.spectra import Spectra
 
@@ -103,3 +104,27 @@ def of_own_grids(wave, flux, ivar, names, notes) -> list[Spectra]:
         return [of_one_grid(wave[i], flux[one], ivar[one], names[one], notes[one])]
 
     return gathered(row, names)
+
+
+def without_padding(spectra: Spectra) -> Spectra:
+    """Spectra whose `padded_ends` are no data."""
+    ivar = np.where(padded_ends(spectra.flux), 0, spectra.ivar)
+    return Spectra(spectra.wave, spectra.flux, ivar, names=spectra.names, notes=spectra.notes)
+
+
+def padded_ends(
+    flux: Float[np.ndarray, "batch pixels"], least: int = 10
+) -> Bool[np.ndarray, "batch pixels"]:
+    """Pixels at either end that repeat one value at least `least` times: padding, not data.
+
+    A spectrum that is the same over half of its length is left alone.
+    """
+    same = flux[:, 1:] == flux[:, :-1]
+    masks = []
+    for steps in (same, same[:, ::-1]):
+        run = np.logical_and.accumulate(steps, axis=1)
+        count = run.sum(axis=1, keepdims=True)
+        padded = (count + 1 >= least) & (count < run.shape[1] // 2)
+        first = np.ones((len(flux), 1), bool)
+        masks.append(np.concatenate([first, run], axis=1) & padded)
+    return masks[0] | masks[1][:, ::-1]

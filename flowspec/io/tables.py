@@ -1,5 +1,6 @@
 """FITS tables with named columns: a pixel or a spectrum per row, an object or more per file."""
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -8,7 +9,10 @@ from flowspec.io.columns import assumed, build
 from flowspec.io.hdus import all_tables, column_names, row_names, says_air, table_columns, ucds
 from flowspec.io.roles import find
 from flowspec.io.rows import gathered
+from flowspec.io.units import parse_unit
 from flowspec.io.wavelengths import sampled
+
+_OTHER = r"(?i)(sky|tellur|model|best_?fit|template|background|bkg|lamp|flat|sens|response)"
 
 
 def is_table_of_spectra(hdus, options) -> bool:
@@ -20,8 +24,8 @@ def is_table_of_spectra(hdus, options) -> bool:
 
 def load_tables(hdus, options) -> list:
     """Every table with columns of wavelength, flux and noise (`ALIASES`), named by its EXTNAME
-    where there are several. Lists of lines, whose wavelengths have no regular steps, are passed
-    over.
+    where there are several. Lists of lines, whose wavelengths have no regular steps, and spectra
+    of the sky, a lamp or a model beside others are passed over, and the notes say so.
 
     Raises:
         ValueError: where no table is a spectrum.
@@ -37,18 +41,31 @@ def load_tables(hdus, options) -> list:
             f"expected a spectrum; got table {hdu.name or '-'} with wavelengths of irregular "
             "steps: a list of lines? (columns= reads it all the same)"
         )
-    spectra = spectra or fitting[:1]
+    spectra = [hdu for hdu in spectra if not re.match(_OTHER, hdu.name)] or spectra or fitting[:1]
+    others = [f"{hdu.name or '-'} is no spectrum of the object" for hdu in fitting
+              if hdu not in spectra]  # fmt: skip
     prefixes = _prefixes(spectra)
-    return gathered(lambda i: _load(spectra[i], hdus[0], options, prefixes[i]), prefixes)
+    return gathered(lambda i: _load(spectra[i], hdus[0], options, prefixes[i], others), prefixes)
 
 
-def _load(hdu, primary, options, prefix):
+def _load(hdu, primary, options, prefix, others):
     found = _found(hdu, options, primary)
     columns = table_columns(hdu, found)
+    if columns["flux"][1] is None:
+        columns["flux"] = columns["flux"][0], _unit_of_header(hdu, primary)
     wave = found.get("wave") or found["loglam"]
     air = options.air if options.air is not None else says_air(hdu, primary, wave)
-    return build(columns, options, names=row_names(columns, prefix, [hdu]), air=air, found=found,
-                 assumed=assumed(columns, found, column_names(hdu), options))  # fmt: skip
+    said = assumed(columns, found, column_names(hdu), options)
+    names = row_names(columns, prefix, [hdu])
+    return build(columns, options, names=names, air=air, found=found,
+                 assumed=[*said, *others])  # fmt: skip
+
+
+def _unit_of_header(hdu, primary):
+    """The unit that a header gives for want of one of the column: BUNIT, as SDSS does."""
+    headers = [hdu.header] + ([] if primary.shape else [primary.header])
+    units = (parse_unit(header.get("BUNIT")) for header in headers)
+    return next((unit for unit in units if unit is not None), None)
 
 
 def _found(hdu, options, primary=None):

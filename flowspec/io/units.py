@@ -77,7 +77,7 @@ def flux_power(unit: u.UnitBase) -> tuple[int, u.UnitBase] | None:
 def _plain(text: str) -> str:
     """In the words and the notation of astropy."""
     text = re.sub(_PER_APERTURE, "", text, flags=re.I)
-    text = re.sub(r"\\(AA|mathrm|rm|[,;! ])|[${}]|\^(?=\{)", lambda m: _latex(m[0]), text)
+    text = re.sub(r"\\(AA|mathrm|rm|[,;! ])|[][${}]|\^(?=\{)", lambda m: _latex(m[0]), text)
     text = re.sub(r"\s+(?=\*\*)", "", text)
     text = text.replace("Å", "Angstrom").replace("Å", "Angstrom").replace("μ", "u")
     text = text.replace("µ", "u").replace("×", "*").replace("·", " ").replace("−", "-")
