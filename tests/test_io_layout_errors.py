@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from layouts import BAD, FLUX, SIGMA, SPOILED, WAVE, N, image, table, write
-from test_io_layout_images import BANDS, bands, califa, multispec, sixdf, wcs
+from test_io_layout_images import BANDS, bands, califa, gama, multispec, sixdf, wcs
 from test_io_layouts import CGS, jwst, pypeit
 
 from flowspec import io
@@ -92,6 +92,13 @@ def test_spaxels_without_data_are_rows_with_notes(tmp_path):
     s = io.read(tmp_path / "cube.fits")
     np.testing.assert_array_equal(s.usable, [True, True, False, True])
     assert "no good pixels" in s.notes[2]
+
+
+@pytest.mark.parametrize(("says", "first"), [("T", 4000.0), ("F", io.air_to_vacuum(4000.0))])
+def test_what_a_header_says_of_air_wins_over_the_survey(says, first, tmp_path):
+    gama(tmp_path / "g.fits")
+    fits.setval(tmp_path / "g.fits", "VACUUM", value=says)
+    np.testing.assert_allclose(io.read(tmp_path / "g.fits").wave[0], first, atol=1e-6)
 
 
 def test_wavelengths_in_any_order(tmp_path):

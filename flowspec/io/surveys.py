@@ -6,7 +6,7 @@ import numpy as np
 from astropy.units import AA, Unit
 
 from flowspec.io.columns import Format, build
-from flowspec.io.hdus import all_tables, has, image, wcs_wave
+from flowspec.io.hdus import all_tables, has, image, says_air, wcs_wave
 from flowspec.io.join import join_arms
 from flowspec.io.known import each, named_columns, row, spectrum
 
@@ -94,8 +94,13 @@ def _load_vipers(hdus, options):
     return [spectrum(columns, options, "", air=True, flux_unit=CGS)]
 
 
-# --- AAOmega and 6dF images (docs.datacentral.org.au; specutils, gama.py). 2dfdr calibrates
-# wavelengths in air (Hinton et al. 2016, Marz).
+# --- AAOmega and 6dF images (docs.datacentral.org.au; specutils, gama.py). Wavelengths of 2dfdr are
+# in air unless the header says otherwise (so too Marz, Hinton et al. 2016).
+
+
+def _in_air(hdu):
+    said = says_air(hdu)
+    return True if said is None else said
 
 
 def _is_gama(hdus, options):
@@ -108,7 +113,7 @@ def _load_gama(hdus, options):
     wave, unit, _ = wcs_wave(hdus[0].header, axis=1)
     flux, error = hdus[0].data[:2]
     columns = {"wave": (wave, unit), "flux": (flux, FLAM), "err": (error, None)}
-    return build(columns, options, names=[""], air=True)
+    return build(columns, options, names=[""], air=_in_air(hdus[0]))
 
 
 def _is_6dfgs(hdus, options):
@@ -121,7 +126,7 @@ def _load_6dfgs(hdus, options):
         raise ValueError("expected flux_unit= (its scale is not known); got 6dFGS counts")
     counts, variance, _, wave = image(hdus["SPECTRUM VR"])[0]
     columns = {"wave": (wave, AA), "flux": (counts, None), "var": (variance, None)}
-    return [spectrum(columns, options, "", air=True)]
+    return [spectrum(columns, options, "", air=_in_air(hdus["SPECTRUM VR"]))]
 
 
 # --- Gaia DR3 XP sampled mean spectra, a row per source (gea.esac.esa.int/archive/documentation/

@@ -4,7 +4,7 @@ import numpy as np
 from astropy.units import Unit
 
 from flowspec.io.columns import Format, build
-from flowspec.io.hdus import image, is_table, row_names, spaxels, wcs_wave
+from flowspec.io.hdus import image, is_table, row_names, says_air, spaxels, wcs_wave
 
 _NOISE = {"ivar": ("IVAR", "INVVAR"), "var": ("VARIANCE", "VAR", "STAT"),
           "err": ("ERROR", "ERR", "STDDEV", "STD", "SIGMA", "NOISE", "UNCERT")}  # fmt: skip
@@ -35,8 +35,10 @@ def _load_wcs(hdus, options):
     flux, role, noise = _parts(hdus)
     instrument = str(hdus[0].header.get("INSTRUME", ""))
     known = (rule for name, rule in _CONVENTIONS.items() if name in instrument)
-    flux_unit, in_air = next(known, (None, False))
-    wave, wave_unit, air = wcs_wave(flux.header, axis=3 if len(flux.shape) == 3 else 1)
+    flux_unit, in_air = next(known, (None, None))
+    wave, wave_unit, _ = wcs_wave(flux.header, axis=3 if len(flux.shape) == 3 else 1)
+    said = says_air(flux, hdus[0])
+    air = in_air if said is None else said
     values, unit = image(flux)
     if not (unit or flux_unit or options.flux_unit):
         raise ValueError("expected a unit of flux in BUNIT, or flux_unit=; got none")
@@ -45,8 +47,8 @@ def _load_wcs(hdus, options):
     if mask is not None and mask.shape == flux.shape:
         columns["mask"] = mask.data, None
     if np.ndim(values) == 3:
-        return spaxels(columns, options, air=air or in_air)
-    return build(columns, options, names=row_names(columns), air=air or in_air)
+        return spaxels(columns, options, air=air)
+    return build(columns, options, names=row_names(columns), air=air)
 
 
 WCS_FORMATS = [Format("wcs", _is_wcs, _load_wcs)]
