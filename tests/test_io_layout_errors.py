@@ -85,13 +85,15 @@ def test_sources_in_several_exposures_are_told_apart(tmp_path):
     assert names == tuple(f"w.fits#{name}" for name in ("12#0", "57#1", "12#2", "57#3"))
 
 
-def test_spaxels_without_data_are_rows_with_notes(tmp_path):
+def test_spaxels_without_data_are_rows_with_notes(tmp_path, caplog):
+    caplog.set_level("INFO", logger="flowspec")
     califa(tmp_path / "cube.fits")
     with fits.open(tmp_path / "cube.fits", mode="update") as hdus:
         hdus[0].data[:, 1, 0] = np.nan
     s = io.read(tmp_path / "cube.fits")
     np.testing.assert_array_equal(s.usable, [True, True, False, True])
     assert "no good pixels" in s.notes[2]
+    assert caplog.messages == ["1 of 4 spaxels have no data"]
 
 
 @pytest.mark.parametrize(("says", "first"), [("T", 4000.0), ("F", io.air_to_vacuum(4000.0))])
@@ -99,6 +101,14 @@ def test_what_a_header_says_of_air_wins_over_the_survey(says, first, tmp_path):
     gama(tmp_path / "g.fits")
     fits.setval(tmp_path / "g.fits", "VACUUM", value=says)
     np.testing.assert_allclose(io.read(tmp_path / "g.fits").wave[0], first, atol=1e-6)
+
+
+def test_columns_of_the_user_win_over_the_layout(tmp_path):
+    pypeit(tmp_path / "p.fits")
+    twice = io.read(tmp_path / "p.fits", columns={"err": "OPT_FLAM_SIG"})
+    np.testing.assert_allclose(twice.ivar[0, ~BAD] ** -0.5, SIGMA[~BAD], rtol=1e-5)
+    raw = io.read(tmp_path / "p.fits", columns={"flux": "OPT_COUNTS"})
+    np.testing.assert_array_equal(raw.flux[0, ~BAD], 1)
 
 
 def test_wavelengths_in_any_order(tmp_path):

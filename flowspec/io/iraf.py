@@ -22,7 +22,7 @@ def _is_iraf(hdus, options):
     header = hdus[0].header
     system = re.search(r"system=(equispec|multispec)", str(header.get("WAT0_001", "")))
     ours = system or str(header.get("CTYPE1", "")).startswith("MULTISPE")
-    return bool(ours) and hdus[0].data is not None
+    return bool(ours and hdus[0].shape)
 
 
 def _load_iraf(hdus, options):

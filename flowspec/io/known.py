@@ -4,12 +4,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from astropy.units import AA, UnitBase
+from astropy.units import AA, Unit, UnitBase
 
 from flowspec.data.spectra import Spectra
 from flowspec.io.columns import Columns, Options, build
 from flowspec.io.hdus import table_columns
+from flowspec.io.roles import NOISE
 from flowspec.io.rows import gathered
+
+CGS = Unit("erg / (s cm2 AA)")
+_ONE_OF = (("wave", "loglam"), ("flux",), NOISE, ("mask",))
 
 
 def named_columns(
@@ -19,16 +23,19 @@ def named_columns(
 
     Args:
         hdu: a table.
-        roles: role -> name of a column; those that the user named win.
+        roles: role -> name of a column; where the user named another, that one is taken.
         options: of the user.
         bad: pixels without data, in the shape of the flux.
         wave_unit: of wavelengths, where the file names none.
     """
-    columns = table_columns(hdu, {**roles, **options.columns})
+    given = set(options.columns)
+    replaced = {role for rivals in _ONE_OF if given & set(rivals) for role in rivals}
+    kept = {role: name for role, name in roles.items() if role not in replaced}
+    columns = table_columns(hdu, kept | dict(options.columns))
     if "wave" in columns:
         wave, unit = columns["wave"]
         columns["wave"] = wave, unit or wave_unit
-    if bad is not None:
+    if bad is not None and "mask" not in given:
         columns["mask"] = np.squeeze(bad), None
     return columns
 

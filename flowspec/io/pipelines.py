@@ -3,15 +3,12 @@
 import numpy as np
 from astropy.units import Unit
 
+from flowspec.data.spectra import FLUX_UNIT
 from flowspec.io.columns import Format
 from flowspec.io.hdus import all_tables, column_names, has
 from flowspec.io.join import join_arms
-from flowspec.io.known import each, named_columns, row, spectrum
+from flowspec.io.known import CGS, each, named_columns, row, spectrum
 from flowspec.io.roles import find
-
-CGS = Unit("erg / (s cm2 AA)")
-FLAM = Unit("1e-17 erg / (s cm2 AA)")
-
 
 # --- PypeIt spec1d (pypeit.readthedocs.io, specobj): a table per object, named by its place on the
 # detector; vacuum, 1e-17 erg/s/cm²/Å once flux-calibrated; True in the mask is good
@@ -24,7 +21,7 @@ def _is_pypeit(hdus, options):
 def _load_pypeit(hdus, options):
     tables = [hdu for hdu in all_tables(hdus) if has(hdu, "opt_wave") or has(hdu, "box_wave")]
     names = [f"#{hdu.name}" for hdu in tables]
-    return each(names, lambda i: _pypeit_columns(tables[i], options), options, flux_unit=FLAM)
+    return each(names, lambda i: _pypeit_columns(tables[i], options), options, flux_unit=FLUX_UNIT)
 
 
 def _pypeit_columns(hdu, options):

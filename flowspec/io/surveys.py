@@ -5,14 +5,13 @@ import logging
 import numpy as np
 from astropy.units import AA, Unit
 
+from flowspec.data.spectra import FLUX_UNIT
 from flowspec.io.columns import Format, build
 from flowspec.io.hdus import all_tables, has, image, says_air, wcs_wave
 from flowspec.io.join import join_arms
-from flowspec.io.known import each, named_columns, row, spectrum
+from flowspec.io.known import CGS, each, named_columns, row, spectrum
 
 log = logging.getLogger("flowspec")
-CGS = Unit("erg / (s cm2 AA)")
-FLAM = Unit("1e-17 erg / (s cm2 AA)")
 
 
 # --- SDSS-V Milky Way Mapper: mwmStar and mwmVisit, a table per instrument and observatory, a row
@@ -34,7 +33,7 @@ def _load_mwm(hdus, options):
             rows += [row(columns, i) for i in range(len(hdu.data))]
     if not rows:
         raise ValueError("expected observed spectra (flux, ivar); got models or empty tables only")
-    return each(names, rows.__getitem__, options, flux_unit=FLAM)
+    return each(names, rows.__getitem__, options, flux_unit=FLUX_UNIT)
 
 
 def _mwm_columns(hdu, options):
@@ -48,14 +47,14 @@ def _mwm_columns(hdu, options):
 
 # --- LAMOST (www.lamost.org, "Data products" of each release): low resolution in an image of five
 # rows (to DR7) or a table COADD of one row; medium resolution in arms. Vacuum; relative flux.
-# Any bit of ANDMASK (ORMASK of medium resolution) marks a pixel that is bad in all exposures.
+# ANDMASK marks pixels that are bad in all exposures; medium resolution has but ORMASK, of any.
 
 _LAMOST_ROWS = ("flux", "ivar", "wave", "mask")
 
 
 def _is_lamost(hdus, options):
     ours = str(hdus[0].header.get("TELESCOP", "")).strip() == "LAMOST"
-    return ours and (np.ndim(hdus[0].data) == 2 or bool(_lamost_arms(hdus)))
+    return ours and (len(hdus[0].shape) == 2 or bool(_lamost_arms(hdus)))
 
 
 def _lamost_arms(hdus):
@@ -65,10 +64,10 @@ def _lamost_arms(hdus):
 def _load_lamost(hdus, options):
     log.info("fluxes of LAMOST are relative: what depends on their scale, such as mass, is not "
              "to be used")  # fmt: skip
-    if np.ndim(hdus[0].data) == 2:
+    if len(hdus[0].shape) == 2:
         columns = {role: (hdus[0].data[i], None) for i, role in enumerate(_LAMOST_ROWS)}
         columns["wave"] = columns["wave"][0], AA
-        return [spectrum(columns, options, "", flux_unit=FLAM)]
+        return [spectrum(columns, options, "", flux_unit=FLUX_UNIT)]
     return [join_arms([_lamost_arm(hdu, options) for hdu in _lamost_arms(hdus)])]
 
 
@@ -76,7 +75,7 @@ def _lamost_arm(hdu, options):
     axis = {"wave": "WAVELENGTH"} if has(hdu, "wavelength") else {"loglam": "LOGLAM"}
     mask = "ANDMASK" if has(hdu, "andmask") else "ORMASK"
     roles = axis | {"flux": "FLUX", "ivar": "IVAR", "mask": mask}
-    return spectrum(named_columns(hdu, roles, options), options, "", flux_unit=FLAM)
+    return spectrum(named_columns(hdu, roles, options), options, "", flux_unit=FLUX_UNIT)
 
 
 # --- VIPERS PDR-2 (vipers.inaf.it; Scodeggio et al. 2018): air; MASK is 0 for pixels left alone
@@ -104,15 +103,15 @@ def _in_air(hdu):
 
 
 def _is_gama(hdus, options):
-    header, data = hdus[0].header, hdus[0].data
-    return "GAMANAME" in header and "GAMA" in str(header.get("ORIGIN")) and np.ndim(data) == 2
+    header, shape = hdus[0].header, hdus[0].shape
+    return "GAMANAME" in header and "GAMA" in str(header.get("ORIGIN")) and len(shape) == 2
 
 
 def _load_gama(hdus, options):
     """Rows: spectrum in 1e-17 erg/s/cm²/Å, its standard error, the same uncalibrated, sky."""
     wave, unit, _ = wcs_wave(hdus[0].header, axis=1)
     flux, error = hdus[0].data[:2]
-    columns = {"wave": (wave, unit), "flux": (flux, FLAM), "err": (error, None)}
+    columns = {"wave": (wave, unit), "flux": (flux, FLUX_UNIT), "err": (error, None)}
     return build(columns, options, names=[""], air=_in_air(hdus[0]))
 
 
@@ -141,7 +140,7 @@ def _is_gaia(hdus, options):
 
 def _is_gaia_table(hdu):
     plain = has(hdu, "source_id", "flux", "flux_error") and not has(hdu, "wavelength")
-    return plain and hdu.data["flux"].shape[1:] == _GAIA_WAVE.shape
+    return plain and len(hdu.data) and hdu.data["flux"].shape[1:] == _GAIA_WAVE.shape
 
 
 def _load_gaia(hdus, options):
