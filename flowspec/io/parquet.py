@@ -53,7 +53,8 @@ def _load_rows(file, options):
     known = [name for name in schema.names if name.lower() in IDENTIFIERS]
     table = _first(file, [*found.values(), *known], options.most).flatten()
     columns = {role: (_padded(table[column]), None) for role, column in found.items()}
-    labels = row_labels([{name: table[name].to_pylist() for name in known}], table.num_rows)
+    rows = {name: np.array(table[name].to_pylist()) for name in known}
+    labels = row_labels([rows], table.num_rows)
     return build(columns, options, names=[f"#{x}" for x in labels], air=None, found=found)
 
 
