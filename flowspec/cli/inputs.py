@@ -4,6 +4,7 @@ import glob
 import os
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -94,7 +95,7 @@ def _labelled(spectra: Spectra, path: str, label: str) -> Spectra:
     """Rows without a name of their own are `label`, with "#row" where there are more."""
     own = [name.removeprefix(os.path.basename(path)) for name in spectra.names]
     names = [label + name if name[:1] in ("", "#") else name for name in own]
-    return Spectra(spectra.wave, spectra.flux, spectra.ivar, names=names, notes=spectra.notes)
+    return replace(spectra, names=names)
 
 
 def expanded(patterns: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 import glob
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import astropy.units as u
 import numpy as np
@@ -108,7 +109,7 @@ def _load(path, format, options: Options) -> list[Spectra]:
 def _labelled(spectra: Spectra, label) -> Spectra:
     names = [label + n if n.startswith("#") or not n else n for n in spectra.names]
     ivar = np.where(padded_ends(spectra.flux), 0, spectra.ivar)
-    return Spectra(spectra.wave, spectra.flux, ivar, names=names, notes=spectra.notes)
+    return replace(spectra, ivar=ivar, names=names)
 
 
 def padded_ends(
