@@ -15,6 +15,7 @@ from flowspec.io.columns import Options, make_options
 from flowspec.io.fits import FITS_FORMATS
 from flowspec.io.hdf5 import HDF5_FORMATS
 from flowspec.io.join import common_grid, joined
+from flowspec.io.labels import fits_labels
 from flowspec.io.source import blaming, sniff
 
 _OPENERS = {"fits": (hdus, FITS_FORMATS), "hdf5": (hdf5, HDF5_FORMATS)}
@@ -57,7 +58,9 @@ def read(
         mask: [y, x] the spaxels of a cube to read (True or non-zero: read).
 
     Returns:
-        Spectra with vacuum wavelengths. Names are file names, with "#row" where there are more.
+        Spectra with vacuum wavelengths. Names are file names, with "#row" where there are more;
+        `extra` has coordinates, identifiers, and the archive's own redshift and class, where the
+        file has them.
 
     Raises:
         ValueError: in one line naming file and cause, where no file can be read.
@@ -101,9 +104,17 @@ def _load(path, format, options: Options) -> list[Spectra]:
         with module.opened(source) as handle:
             for entry in formats:
                 if entry.name == format or (format is None and entry.identify(handle, options)):
-                    return entry.load(handle, options)
+                    spectra = entry.load(handle, options)
+                    return _with_labels(spectra, handle) if kind == "fits" else spectra
             known = format or ", ".join(entry.name for entry in formats)
             raise ValueError(f"expected spectra ({known}); got {module.describe(handle)}")
+
+
+def _with_labels(spectra: list[Spectra], hdus) -> list[Spectra]:
+    """With what the file says of its objects, where the format has not said it."""
+    extra, stops = fits_labels(hdus, sum(map(len, spectra))), np.cumsum([len(s) for s in spectra])
+    return [s if s.extra else replace(s, extra=extra.of_rows(slice(stop - len(s), stop)))
+            for s, stop in zip(spectra, stops, strict=True)]  # fmt: skip
 
 
 def _labelled(spectra: Spectra, label) -> Spectra:

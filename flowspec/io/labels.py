@@ -5,7 +5,7 @@ single object from any header, else, where it may hold of all objects of an expo
 first header.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import astropy.units as u
 import numpy as np
@@ -22,16 +22,16 @@ def fits_labels(hdus, rows: int) -> Extra:
         hdus: Of the file.
         rows: How many objects it holds, in the order of its tables.
     """
-    tables = [hdu for hdu in hdus if is_table(hdu) and len(hdu.data) == rows]
+    tables = [hdu for hdu in hdus if is_table(hdu) and hdu.header["NAXIS2"] == rows]
     columns = [{name.upper(): (hdu, name) for name in column_names(hdu)} for hdu in tables]
-    headers = [hdu.header for hdu in hdus]
 
     def found(label: Label):
         for key in label.spellings:
             for named in columns:
-                if key in named and np.ndim(values := named[key][0].data[named[key][1]]) == 1:
-                    return values
-        return _of_headers(headers, label, rows)
+                if key in named:
+                    hdu, name = named[key]
+                    return hdu.data[name]
+        return _of_headers(hdus, label, rows)
 
     return _extra(found, rows)
 
@@ -52,75 +52,70 @@ def is_label(name: str) -> bool:
     return any(own in label.spellings for label in LABELS.values())
 
 
-def _of_headers(headers, label: Label, rows: int):
-    """The values of the first of the spellings that there are: one, or one of each row."""
+def _of_headers(hdus, label: Label, rows: int):
+    """The values of the first of the spellings that there are: one for all, or one of each row."""
     for key in label.spellings:
-        values = [header[key] for header in headers if key in header]
+        # no empty cards
+        having = [hdu for hdu in hdus if isinstance(hdu.header.get(key), str | float | int)]
+        values = [hdu.header[key] for hdu in having]
         if values and (rows == 1 or (label.shared and len(set(map(str, values))) == 1)):
             return [values[0]] * rows
-        if values and len(values) == rows:  # a header per object
-            return values
+        own = [value for value, hdu in zip(values, having, strict=True) if is_table(hdu)]
+        if own and len(own) == rows:  # a table per object
+            return own
     return None
 
 
 def _extra(found, rows: int) -> Extra:
     columns = {}
     for name, label in LABELS.items():
-        values = found(label)
-        if values is not None and len(values) == rows:
-            column = _cleaned(name, label, values)
-            if not column.mask.all():
-                columns[name] = column
+        try:
+            values = found(label)
+            column = None if values is None else _cleaned(label, values)
+        except (ValueError, TypeError, LookupError, OSError):
+            continue  # damage to a label is none to the spectrum
+        if column is not None and column.shape == (rows,) and not column.mask.all():
+            columns[name] = column
     return Extra(columns, rows)
 
 
-def _cleaned(name: str, label: Label, values: Iterable) -> np.ma.MaskedArray:
+def _cleaned(label: Label, values) -> np.ma.MaskedArray:
     """In the label's kind; what is not of it, or a placeholder, is masked."""
-    masked = np.ma.getmaskarray(np.ma.asarray(values))
-    data = np.ma.getdata(values)
-    read = {"U": _text, "i8": _whole, "f8": _degrees if name in ("ra", "dec") else _number}
-    cells = [None if m else read[label.kind](x) for x, m in zip(data, masked, strict=True)]
-    if name == "ra":  # sexagesimal right ascension is in hours
-        cells = [x if x is None or not _sexagesimal(t) else 15 * x
-                 for x, t in zip(cells, data, strict=True)]  # fmt: skip
-    if label.kind != "U":
-        cells = [x if x is not None and label.low <= x <= label.high else None for x in cells]
-    mask = [x is None or x == "" for x in cells]
-    blank = "" if label.kind == "U" else 0
-    plain = [blank if m else x for x, m in zip(cells, mask, strict=True)]
-    return np.ma.array(np.array(plain, str if label.kind == "U" else label.kind), mask=mask)
+    data, mask = np.asarray(np.ma.getdata(values)), np.ma.getmaskarray(np.ma.asarray(values))
+    if label.kind == "U":
+        text = np.array([_text(x) for x in data], str)
+        return np.ma.array(text, mask=mask | (text == ""))
+    if data.dtype.kind not in "fiu":
+        data, unread = _parsed(data, label)
+        mask = mask | unread
+    good = np.isfinite(data) & (data >= label.low) & (data <= label.high) & ~mask
+    if label.kind == "i8":
+        good &= (data == np.rint(data)) & (np.abs(data) < 2.0**53) if data.dtype.kind == "f" else (
+            data <= np.iinfo(np.int64).max)
+    return np.ma.array(np.where(good, data, 0).astype(label.kind), mask=~good)
+
+
+def _parsed(data, label: Label) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers that are written as text, and which are none."""
+    texts = [_text(x) for x in data]
+    if label.kind == "f8":
+        numbers = np.array([_number(text, label) for text in texts], float)
+        return numbers, np.isnan(numbers)
+    # by way of no float, which would not hold them whole
+    good = np.array([t.removeprefix("-").isdecimal() and abs(int(t)) < 2**63 for t in texts], bool)
+    return np.array([int(t) if ok else 0 for t, ok in zip(texts, good, strict=True)], "i8"), ~good
+
+
+def _number(text: str, label: Label) -> float:
+    """NaN of none; sexagesimal text is in hours of a right ascension, else in degrees."""
+    try:
+        if len(text.replace(":", " ").split()) != 3:
+            return float(text)
+        hours = label is LABELS["ra"]
+        return float(Angle(text.replace(":", " "), u.hourangle if hours else u.deg).deg)
+    except (ValueError, u.UnitsError):
+        return np.nan
 
 
 def _text(value) -> str:
     return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
-
-
-def _number(value) -> float | None:
-    try:
-        return float(_text(value))
-    except ValueError:
-        return None
-
-
-def _whole(value) -> int | None:
-    """A whole number that 64 bits hold; a float only where it is surely the number meant."""
-    if isinstance(value, float | np.floating):
-        value = int(value) if abs(value) < 2**53 and value == int(value) else ""
-    try:
-        number = int(_text(value))
-    except ValueError:
-        return None
-    return number if abs(number) < 2**63 else None
-
-
-def _sexagesimal(value) -> bool:
-    return len(_text(value).replace(":", " ").split()) == 3
-
-
-def _degrees(value) -> float | None:
-    if not _sexagesimal(value):
-        return _number(value)
-    try:
-        return float(Angle(_text(value).replace(":", " "), u.deg).deg)
-    except (ValueError, u.UnitsError):
-        return None
