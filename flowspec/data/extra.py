@@ -10,6 +10,8 @@ from typing import NamedTuple
 import astropy.units as u
 import numpy as np
 
+MISSING = np.iinfo(np.int64).min  # a whole number that is not known, in files without masks
+
 
 class Label(NamedTuple):
     """A kind of label that files are searched for.
@@ -52,8 +54,10 @@ LABELS: dict[str, Label] = {
     "exptime": Label("exposure time of the input", "s", "f8",
                      ("COADD_EXPTIME", "EXPTIME", "TEXPTIME", "EFFEXPTM"), shared=True, low=1e-6),
     "z_archive": Label("redshift that the archive gives", "", "f8",
-                       ("Z", "ZBEST", "Z_BEST", "REDSHIFT", "Z_SPEC", "ZSPEC"), low=-0.9),
-    "class_archive": Label("class that the archive gives", "", "U", ("CLASS", "SPECTYPE")),
+                       ("Z_ARCHIVE", "Z", "ZBEST", "Z_BEST", "REDSHIFT", "Z_SPEC", "ZSPEC"),
+                       low=-0.9),
+    "class_archive": Label("class that the archive gives", "", "U",
+                           ("CLASS_ARCHIVE", "CLASS", "SPECTYPE")),
 }  # fmt: skip
 
 
@@ -95,6 +99,13 @@ class Extra(Mapping):
     def of_rows(self, rows) -> "Extra":
         """Those of some rows, by their numbers."""
         return Extra({name: x[rows] for name, x in self.items()})
+
+
+def filled(values) -> np.ndarray:
+    """An array with NaN, "" or `MISSING` where it is masked: for files without masks."""
+    kind = values.dtype.kind
+    blank = {"f": np.nan, "U": "", "S": b""}.get(kind, MISSING if values.dtype == np.int64 else 0)
+    return np.asarray(np.ma.filled(values, blank))
 
 
 def joined_extra(pieces: Sequence[Mapping], counts: Sequence[int]) -> Extra:

@@ -181,14 +181,14 @@ def _rows(file, layout, rows: slice, options) -> list[Spectra]:
     names = text_rows(file, ("names", "name"), rows, total) or numbers
     notes = text_rows(file, ("notes",), rows, total)
     spectra, at = build(columns, options, names=names, notes=notes), 0
-    extra = _labels(file, rows, total)
+    extra = labels(file, rows, total)
     for i, piece in enumerate(spectra):
         spectra[i] = replace(piece, extra=extra.of_rows(slice(at, at + len(piece))))
         at += len(piece)
     return spectra
 
 
-def _labels(file, rows: slice, total: int) -> Extra:
+def labels(file, rows: slice, total: int) -> Extra:
     """Labels of some rows: datasets [rows] of their names, of a single row attributes too."""
     named = {key: [value] for key, value in file.attrs.items() if total == 1 and is_label(key)}
 

@@ -11,7 +11,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle
 
-from flowspec.data.extra import LABELS, Extra, Label
+from flowspec.data.extra import LABELS, MISSING, Extra, Label
 from flowspec.io.hdus import column_names, is_table
 
 
@@ -90,8 +90,10 @@ def _cleaned(label: Label, values) -> np.ma.MaskedArray:
         mask = mask | unread
     good = np.isfinite(data) & (data >= label.low) & (data <= label.high) & ~mask
     if label.kind == "i8":
-        good &= (data == np.rint(data)) & (np.abs(data) < 2.0**53) if data.dtype.kind == "f" else (
-            data <= np.iinfo(np.int64).max)
+        if data.dtype.kind == "f":
+            good &= (data == np.rint(data)) & (np.abs(data) < 2.0**53)
+        else:
+            good &= (data <= np.iinfo(np.int64).max) & (data != MISSING)
     return np.ma.array(np.where(good, data, 0).astype(label.kind), mask=~good)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import equinox as eqx
 import numpy as np
-from astropy.table import QTable
+from astropy.table import Table
 from jaxtyping import Float, Int
 
 from flowspec.data.observation import Observation
@@ -179,7 +179,7 @@ class Posterior(eqx.Module):
         self, obs: Observation, *, n: int = 500, seed: int = 0, first: int = 0,
         dereddened: bool = False, progress: bool = False, with_samples: bool = False,
         population=None,
-    ) -> QTable | tuple[QTable, Float[np.ndarray, "n batch params"]]:  # fmt: skip
+    ) -> Table | tuple[Table, Float[np.ndarray, "n batch params"]]:  # fmt: skip
         """Percentiles, best redshift and source with their probabilities, and quality flags.
 
         See `flowspec.posterior.table.summary_table` for the columns and `flowspec.Flag` for the
@@ -205,10 +205,10 @@ class Posterior(eqx.Module):
             features.append(described(self.model, chunk))
         samples, source = (np.concatenate([p[i] for p in parts], axis=1) for i in (0, 1))
         p_value = self.screen.p_value(np.concatenate(features))
-        answers = Answers(samples, source, np.concatenate([p.share for p in parts]), p_value)
+        share = np.concatenate([p.share for p in parts])
+        ess = None if parts[0].ess is None else np.concatenate([p.ess for p in parts])
+        answers = Answers(samples, source, share, p_value, ess)
         table = summary_table(self.model.space, self.model.frame, obs, answers, self.recalibration)
-        if parts[0].ess is not None:
-            table["ess"] = np.concatenate([p.ess for p in parts])
         return (table, samples) if with_samples else table
 
     def refine(

@@ -3,16 +3,16 @@
 from typing import NamedTuple
 
 import numpy as np
-from astropy.table import QTable
+from astropy.table import Table
 from jaxtyping import Float, Int
 
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Frame
 from flowspec.model.space import Space, class_of
+from flowspec.posterior.candidates import candidate_columns, candidates
+from flowspec.posterior.columns import PERCENTILES, described
 from flowspec.posterior.redshift import LIMIT, Recalibration, peaks
 from flowspec.prior.prior import Prior
-
-PERCENTILES = (16, 50, 84)
 
 
 class Answers(NamedTuple):
@@ -23,26 +23,31 @@ class Answers(NamedTuple):
         source: Number of the source of each [n, batch].
         share: Probability of each class [batch, classes].
         p_value: Share of simulations at least as far out, in summary space [batch].
+        ess: Effective number of draws [batch], where they are weighted.
     """
 
     samples: Float[np.ndarray, "n batch params"]
     source: Int[np.ndarray, "n batch"]
     share: Float[np.ndarray, "batch classes"]
     p_value: Float[np.ndarray, " batch"]
+    ess: Float[np.ndarray, " batch"] | None = None
 
 
 def summary_table(
     space: Space, frame: Frame, obs, answers: Answers, recalibration: Recalibration
-) -> QTable:
-    """One row per object.
+) -> Table:
+    """One row per object, with units and descriptions (`flowspec.posterior.columns`).
 
-    Columns: ``name``; of models with a redshift ``z_best`` (best redshift) and ``z_prob``
-    (calibrated probability that it is right, ``|z_best - z| < 0.01``); of several sources the most
+    Columns: ``name``; what the rows carry along (`flowspec.data.extra`); of models with a redshift
+    ``z_best`` (best redshift) and ``z_prob`` (calibrated probability that it is right,
+    ``|z_best - z| < 0.01``), and up to five peaks of the posterior [batch, 5], ``z_peaks``,
+    ``z_peak_sigmas``, ``z_peak_probs``; of several sources the most
     probable ``source``, every ``p_<class>`` and ``p_<source>``; ``<parameter>_p16``, ``_p50``,
     ``_p84``; what the data alone decide: ``snr`` (median per good pixel or measured line), of lines
     ``lines`` used and ``limits`` among them; ``p_value`` (share of simulations at least as far from
     the middle of the simulations, in summary space); ``flags`` (bits of `flowspec.Flag`),
-    ``flag_names``, ``notes``.
+    ``flag_names``, ``notes``; of weighted draws
+    ``ess``, their effective number.
 
     Args:
         space: Classes and parameters of the model.
@@ -51,14 +56,17 @@ def summary_table(
         answers: What the posterior says of them.
         recalibration: Of the probability that the best redshift is right.
     """
-    samples, table = answers.samples, QTable({"name": list(obs.names)})
+    samples, table = answers.samples, Table({"name": list(obs.names)})
     flags, judged = frame.judged(obs)
     shares = answers.share.reshape(len(obs), len(space.sources), space.bins)
     if space.redshift is not None:
         edges = space.redshift.all_edges()
-        found = peaks(edges, shares.sum(1) / np.diff(edges))
-        table["z_best"] = best_redshift(samples[..., space.names.index("z")], found.z)
+        density, z = shares.sum(1) / np.diff(edges), samples[..., space.names.index("z")]
+        found = peaks(edges, density)
+        table["z_best"] = best_redshift(z, found.z)
         table["z_prob"] = recalibration(found.share)
+        several = candidates(edges, density)
+        table.update(candidate_columns(several, z, table["z_best"], table["z_prob"]))
         flags = flags | np.where(found.second > 0.1, Flag.MULTIMODAL_REDSHIFT, 0)
         flags |= np.where(table["z_prob"] < 0.9, Flag.UNSURE_REDSHIFT, 0)
     for name, column in source_columns(space.sources, shares.sum(2)).items():
@@ -77,7 +85,12 @@ def summary_table(
     table["flags"] = flags
     table["flag_names"] = Flag.describe_all(flags)
     table["notes"] = list(obs.notes)
-    return table
+    if answers.ess is not None:
+        table["ess"] = answers.ess
+    if obs.extra:  # a name that is taken gets a number
+        carried = list(obs.extra.values()), [1] * len(obs.extra), list(obs.extra)
+        table.add_columns(*carried, rename_duplicate=True)
+    return described(table, space)
 
 
 def source_columns(
@@ -103,7 +116,7 @@ def _at_edge(space: Space, answers: Answers, shown: list[str]) -> np.ndarray:
     return edge
 
 
-def add_percentiles(table: QTable, name: str, draws: Float[np.ndarray, "n batch"]):
+def add_percentiles(table: Table, name: str, draws: Float[np.ndarray, "n batch"]):
     """The columns of a parameter."""
     levels = np.percentile(draws, PERCENTILES, axis=0)
     for level, column in zip(PERCENTILES, levels, strict=True):
