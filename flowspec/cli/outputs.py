@@ -7,7 +7,7 @@ from pathlib import Path
 
 from astropy.table import Table
 
-from flowspec.io.tables import TABLES, check_format, write
+from flowspec.io.table_formats import TABLES, check_format, write
 
 
 def check_table(path: str, *, inputs: Iterable[str] = ()) -> None:

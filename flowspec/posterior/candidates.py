@@ -84,35 +84,46 @@ def _moments(edges, pdf, middles, there) -> Candidates:
     return Candidates(mean - 1, np.sqrt(variance), share)
 
 
-def candidate_columns(
-    found: Candidates, draws: Float[np.ndarray, "n rows"], z_best, z_prob
-) -> dict[str, Float[np.ndarray, "rows most"]]:
-    """Columns ``z_peaks``, ``z_peak_sigmas`` and ``z_peak_probs`` of the table.
+def refined(
+    found: Candidates, draws: Float[np.ndarray, "n rows"], z_best: Float[np.ndarray, " rows"]
+) -> Candidates:
+    """With median and standard deviation of the draws in each window where there are enough.
 
-    Mean and standard deviation are those of the draws in the window where there are enough, as
-    bins know no detail below their width. The first peak is `z_best` with `z_prob`. Where that
-    is more than its window holds, the others are lowered in proportion: together they are no more
-    than one.
+    Bins know no detail below their width.
 
     Args:
         found: Peaks of the binned posterior.
         draws: Redshifts drawn.
-        z_best: Best redshift of each row; where it is masked or NaN there are no peaks.
-        z_prob: Probability that it is right.
+        z_best: The best redshift: the first.
     """
-    z_best, z_prob = (np.ma.filled(np.ma.asarray(x, float), np.nan) for x in (z_best, z_prob))
-    z, sigma, share = (np.array(x) for x in found)
+    z, sigma = np.array(found.z), np.array(found.sigma)
     for i in range(MOST):
         rows = np.flatnonzero(np.isfinite(z[:, i]))
         near = np.abs(draws[:, rows] - z[rows, i]) < LIMIT
-        enough = near.sum(0) >= 10  # a standard deviation to a quarter
+        enough = near.sum(0) >= 10  # for a standard deviation to a quarter
         rows, inside = rows[enough], np.where(near, draws[:, rows], np.nan)[:, enough]
-        z[rows, i], sigma[rows, i] = np.nanmedian(inside, axis=0), np.nanstd(inside, axis=0)
-    left = np.maximum(1 - share[:, :1], 1e-9)
-    share = share * np.minimum((1 - z_prob[:, None]) / left, 1)
-    z[:, 0], share[:, 0] = z_best, z_prob
-    none = ~np.isfinite(z_best + z_prob)
-    for column in (z, sigma, share):
-        column[none] = np.nan
-    return {name: column.astype(draws.dtype) for name, column in
-            zip(("z_peaks", "z_peak_sigmas", "z_peak_probs"), (z, sigma, share), strict=True)}
+        if len(rows):
+            z[rows, i], sigma[rows, i] = np.nanmedian(inside, axis=0), np.nanstd(inside, axis=0)
+    z[:, 0] = z_best
+    return Candidates(*(x.astype(draws.dtype) for x in (z, sigma, found.share)))
+
+
+def candidate_columns(
+    found: Candidates, z_best: Float[np.ndarray, " rows"], z_prob: Float[np.ndarray, " rows"]
+) -> dict[str, Float[np.ndarray, "rows most"]]:
+    """Columns ``z_peaks``, ``z_peak_sigmas`` and ``z_peak_probs`` of the table.
+
+    The first is `z_best` with `z_prob`. Where that is more than its window holds, the others are
+    lowered in proportion, so that together they are no more than one.
+
+    Args:
+        found: The peaks.
+        z_best: Best redshift; NaN where none is told, nor any other peak then.
+        z_prob: Probability that it is right; NaN where none is told, nor of any other then.
+    """
+    left = np.maximum(1 - found.share[:, :1], 1e-9)
+    share = found.share * np.minimum((1 - z_prob[:, None]) / left, 1)
+    share[:, 0] = z_prob
+    known = np.isfinite(z_best)[:, None]
+    columns = {"z_peaks": found.z, "z_peak_sigmas": found.sigma, "z_peak_probs": share}
+    return {n: np.where(known, x, np.nan).astype(found.z.dtype) for n, x in columns.items()}
