@@ -79,6 +79,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def make_parents(paths: Iterable[str]) -> None:
+    """Make the folders that files to write are to be in, if need be."""
+    for path in paths:
+        Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
+
+
 def write_table(table: Table, path: str | Path) -> None:
     """Write a table in the format of `TABLES` that the ending of `path` says."""
     with replacing(path) as temporary:

@@ -1,6 +1,5 @@
 """`read`: files of any known format to one `Spectra`."""
 
-import glob
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -15,7 +14,8 @@ from flowspec.io.columns import Options, make_options
 from flowspec.io.fits import FITS_FORMATS
 from flowspec.io.hdf5 import HDF5_FORMATS
 from flowspec.io.join import common_grid, joined
-from flowspec.io.labels import fits_labels
+from flowspec.io.labels import fits_labels, with_labels
+from flowspec.io.paths import expanded
 from flowspec.io.source import blaming, sniff
 
 _OPENERS = {"fits": (hdus, FITS_FORMATS), "hdf5": (hdf5, HDF5_FORMATS)}
@@ -46,7 +46,7 @@ def read(
     is in `notes`. Ends padded with a constant (`padded_ends`) are no data.
 
     Args:
-        path: one path or glob pattern, or a list of them.
+        path: one path, glob pattern or folder, or a list of them.
         format: name of a format.
         wave: [pixels] Å or a quantity: a grid to resample everything to.
         columns: name of the column for any of `wave`, `loglam`, `flux`, `ivar`, `var`, `err`,
@@ -105,16 +105,12 @@ def _load(path, format, options: Options) -> list[Spectra]:
             for entry in formats:
                 if entry.name == format or (format is None and entry.identify(handle, options)):
                     spectra = entry.load(handle, options)
-                    return _with_labels(spectra, handle) if kind == "fits" else spectra
+                    if kind == "fits":
+                        rows = sum(map(len, spectra))
+                        spectra = with_labels(spectra, fits_labels(handle, rows))
+                    return spectra
             known = format or ", ".join(entry.name for entry in formats)
             raise ValueError(f"expected spectra ({known}); got {module.describe(handle)}")
-
-
-def _with_labels(spectra: list[Spectra], hdus) -> list[Spectra]:
-    """With what the file says of its objects, where the format has not said it."""
-    extra, stops = fits_labels(hdus, sum(map(len, spectra))), np.cumsum([len(s) for s in spectra])
-    return [s if s.extra else replace(s, extra=extra.of_rows(slice(stop - len(s), stop)))
-            for s, stop in zip(spectra, stops, strict=True)]  # fmt: skip
 
 
 def _labelled(spectra: Spectra, label) -> Spectra:
@@ -142,20 +138,12 @@ def padded_ends(
 
 
 def _expanded(path) -> list[str]:
-    """Existing files of patterns in order; names without pattern as they are."""
+    """Existing files of patterns and folders in order; names without pattern as they are."""
     if isinstance(path, str | os.PathLike):
         path = [path]
     if not isinstance(path, Iterable):
         raise ValueError(f"expected a path, a pattern or a list of them; got {path!r}")
-    paths = []
-    for item in map(os.fspath, path):
-        if glob.has_magic(item) and not os.path.exists(item):
-            matches = sorted(glob.glob(item))
-            if not matches:
-                raise ValueError(f"{item}: expected files; got a pattern that matches none")
-            paths += matches
-        else:
-            paths.append(item)
+    paths = expanded(map(os.fspath, path))
     if not paths:
         raise ValueError("expected at least one file; got none")
     return paths

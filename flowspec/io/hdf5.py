@@ -7,16 +7,14 @@ attributes `units`.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
 import astropy.units as u
 import h5py
 import numpy as np
 
-from flowspec.data.extra import Extra
 from flowspec.data.spectra import Spectra
 from flowspec.io.columns import Format, Options, build, find, make_options, parse_unit
-from flowspec.io.labels import is_label, table_labels
+from flowspec.io.labels import hdf5_labels, with_labels
 from flowspec.io.source import blaming, one_line, sniff
 from flowspec.io.writing import FORMAT_VERSION, Writer
 
@@ -180,24 +178,8 @@ def _rows(file, layout, rows: slice, options) -> list[Spectra]:
     numbers = [f"#{i}" for i in range(rows.start, rows.stop)] if total > 1 else [""]
     names = text_rows(file, ("names", "name"), rows, total) or numbers
     notes = text_rows(file, ("notes",), rows, total)
-    spectra, at = build(columns, options, names=names, notes=notes), 0
-    extra = labels(file, rows, total)
-    for i, piece in enumerate(spectra):
-        spectra[i] = replace(piece, extra=extra.of_rows(slice(at, at + len(piece))))
-        at += len(piece)
-    return spectra
-
-
-def labels(file, rows: slice, total: int) -> Extra:
-    """Labels of some rows: datasets [rows] of their names, of a single row attributes too."""
-    named = {key: [value] for key, value in file.attrs.items() if total == 1 and is_label(key)}
-
-    def keep(name, item):
-        if is_label(name) and isinstance(item, h5py.Dataset) and item.shape == (total,):
-            named[name] = item[rows]
-
-    file.visititems(keep)
-    return table_labels(named, rows.stop - rows.start)
+    spectra = build(columns, options, names=names, notes=notes)
+    return with_labels(spectra, hdf5_labels(file, rows, total))
 
 
 def text_rows(file, keys, rows, total) -> list[str]:

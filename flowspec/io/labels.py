@@ -6,12 +6,15 @@ first header.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import astropy.units as u
+import h5py
 import numpy as np
 from astropy.coordinates import Angle
 
 from flowspec.data.extra import LABELS, MISSING, Extra, Label
+from flowspec.data.spectra import Spectra
 from flowspec.io.hdus import column_names, is_table
 
 
@@ -44,6 +47,31 @@ def table_labels(columns: Mapping[str, np.ndarray], rows: int) -> Extra:
         return next((named[key] for key in label.spellings if key in named), None)
 
     return _extra(found, rows)
+
+
+def hdf5_labels(file, rows: slice, total: int) -> Extra:
+    """Labels of some rows of an HDF5 file or group.
+
+    Args:
+        file: The file or group.
+        rows: Which rows.
+        total: Rows of the file: labels are its datasets [total]; of a single one attributes too.
+    """
+    named = {key: [value] for key, value in file.attrs.items() if total == 1 and is_label(key)}
+
+    def keep(name, item):
+        if is_label(name) and isinstance(item, h5py.Dataset) and item.shape == (total,):
+            named[name] = item[rows]
+
+    file.visititems(keep)
+    return table_labels(named, rows.stop - rows.start)
+
+
+def with_labels(spectra: list[Spectra], extra: Extra) -> list[Spectra]:
+    """Pieces with the labels of their rows, where they have none of their own."""
+    stops = np.cumsum([len(piece) for piece in spectra])
+    return [s if s.extra else replace(s, extra=extra.of_rows(slice(stop - len(s), stop)))
+            for s, stop in zip(spectra, stops, strict=True)]  # fmt: skip
 
 
 def is_label(name: str) -> bool:

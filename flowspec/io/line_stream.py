@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 
 from flowspec.data.lines import Lines, of_states
-from flowspec.io.hdf5 import check_version, describe, labels, opened, text_rows
+from flowspec.io.hdf5 import check_version, describe, opened, text_rows
+from flowspec.io.labels import hdf5_labels
 from flowspec.io.source import blaming, sniff
 from flowspec.io.writing import Appending
 
@@ -120,4 +121,5 @@ def _chunk(file, lines, rows: slice, total: int) -> Lines:
     names = names or [str(i) for i in range(rows.start, rows.stop)]
     notes = text_rows(file, ("notes",), rows, total)
     dereddened = file[_DUST][rows] if _DUST in file else False
-    return of_states(lines, flux, err, state, names, notes, dereddened, labels(file, rows, total))
+    extra = hdf5_labels(file, rows, total)
+    return of_states(lines, flux, err, state, names, notes, dereddened, extra)

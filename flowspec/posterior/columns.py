@@ -1,6 +1,6 @@
 """What every column of the table of results is, and in which unit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import astropy.units as u
 from astropy.table import Table
@@ -55,6 +55,13 @@ def described(table: Table, space: Space) -> Table:
         elif name in LABELS:
             column.description, column.unit = LABELS[name].about, LABELS[name].unit or None
     return table
+
+
+def in_order(names: Sequence[str]) -> list[str]:
+    """Names of columns, those of labels after the name of the row."""
+    labels = [name for name in LABELS if name in names]
+    rest = [name for name in names if name not in LABELS]
+    return [*rest[:1], *labels, *rest[1:]]
 
 
 def _columns(space: Space) -> Iterator[tuple[str, tuple[str, u.UnitBase | None]]]:
