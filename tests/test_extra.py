@@ -55,7 +55,8 @@ def plain(extra) -> dict[str, list]:
 
 
 def test_labels_follow_their_rows():
-    one = spectra(3, ra=[1.0, np.nan, 3.0], target_id=np.array([LONG, 2, 3]), object=["a", "b", "c"])
+    given = {"ra": [1.0, np.nan, 3.0], "target_id": np.array([LONG, 2, 3])}
+    one = spectra(3, **given, object=["a", "b", "c"])
     assert plain(one[[2, 0]].extra) == {"ra": [3.0, 1.0], "target_id": [3, LONG],
                                         "object": ["c", "a"]}
     assert plain(one.resample(WAVE[5:50] + 0.3).extra) == plain(one.extra)

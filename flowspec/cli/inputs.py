@@ -40,7 +40,7 @@ def check_inputs(patterns: Iterable[str]) -> list[str]:
             more = f" (and {len(causes) - 1} more files)" if len(causes) > 1 else ""
             raise ValueError(f"{path}: {cause}{more}")
         logging.getLogger("flowspec").warning(
-            "%d of %d files cannot be opened, such as %s: %s", len(causes), len(paths), path, cause
+            "files that cannot be opened: %d, such as %s: %s", len(causes), path, cause
         )
     return paths
 

@@ -10,6 +10,7 @@ from flowspec.data.flags import Flag
 from flowspec.model.space import Space, class_of
 from flowspec.prior.parameters import PARAMETERS
 
+Unit = u.UnitBase | u.function.FunctionUnitBase  # the latter of logarithms
 PERCENTILES = (16, 50, 84)
 DIGITS = ".6g"  # float32 holds no more, and 500 draws tell less
 
@@ -64,7 +65,7 @@ def in_order(names: Sequence[str]) -> list[str]:
     return [*rest[:1], *labels, *rest[1:]]
 
 
-def _columns(space: Space) -> Iterator[tuple[str, tuple[str, u.UnitBase | None]]]:
+def _columns(space: Space) -> Iterator[tuple[str, tuple[str, Unit | None]]]:
     """Name, description and unit of all that a model of this space can tell."""
     for name, about in _ABOUT.items():
         yield name, (about, None)
@@ -100,7 +101,7 @@ def _about(name: str) -> str:
     return f"{about}, {unit}" if "log10" in unit else about
 
 
-def _unit(name: str) -> u.UnitBase | None:
+def _unit(name: str) -> Unit | None:
     text = PARAMETERS[name].unit if name in PARAMETERS else ""
     _, log, rest = text.partition("log10")
     if not log:
