@@ -87,7 +87,7 @@ def join_arms(arms: list[Spectra]) -> Spectra:
         weight += arm.ivar
         total += arm.ivar * arm.flux.astype(np.float64)
     mean = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
-    return Spectra(wave, mean, weight, names=arms[0].names, extra=arms[0].extra)
+    return Spectra(wave, mean, weight, names=arms[0].names)
 
 
 def _arm_grid(waves):
