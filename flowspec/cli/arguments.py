@@ -44,11 +44,14 @@ def _command(commands, name: str, about: str, epilog: str, module: str = ""):
 
 def _predict(commands):
     c = _command(commands, "predict", "posteriors of spectra, from a trained model", texts.PREDICT)
-    c.add_argument("spectra", nargs="+", metavar="SPECTRA", help="files or patterns")
+    c.add_argument("spectra", nargs="+", metavar="SPECTRA",
+                   help="files, patterns or folders")
     _add_model(c)
     c.add_argument("-o", "--output", required=True, metavar="TABLE",
-                   help="table: .ecsv, .fits or .h5")
+                   help="table: .ecsv, .fits, .csv, .vot, .xml, .parquet or .h5")
     c.add_argument("--samples", metavar="FILE", help="write the samples too, to this HDF5 file")
+    c.add_argument("--redshift-pdf", metavar="FILE",
+                   help="write the density of the redshift in bins too, to this HDF5 file")
     text = "posterior samples per spectrum (%(default)s)"
     c.add_argument("--num-samples", type=whole(100), default=500, metavar="N", help=text)
     text = "weight the posteriors to the galaxies of a survey instead of the model's flat prior"

@@ -20,13 +20,16 @@ A command compiles once: programs are kept in the user's cache, or in the folder
 FLOWSPEC_CACHE names; FLOWSPEC_CACHE=off keeps none.
 """
 PREDICT = """\
-The table has a row per spectrum: name; z_best, z_prob (best redshift and its probability);
-<parameter>_p16, _p50, _p84 (percentiles of its posterior); snr; p_value (small: unlike anything the
-model was trained on); flags, flag_names, notes. A spectrum that cannot be read among others that
-can be is a row with the flag no_data, and 'notes' says why.
+The table has a row per spectrum: name; coordinates and identifiers where files have them; z_best,
+z_prob (best redshift and its probability); z_peaks, z_peak_sigmas, z_peak_probs (up to five
+redshifts); <parameter>_p16, _p50, _p84 (percentiles of its posterior); snr; p_value (small: unlike
+anything the model was trained on); flags, flag_names, notes. A spectrum that cannot be read among
+others that can be is a row with the flag no_data, and 'notes' says why. Of a folder everything is
+read that can be a spectrum. The ending of TABLE says its format; a new folder is made.
 
 examples:
   flowspec predict spec-*.fits --model sdss -o results.ecsv
+  flowspec predict night-3/ --model sdss -o results/night-3.fits --redshift-pdf results/pdf.h5
   flowspec predict survey.h5 --model my-model -o results.fits --samples samples.h5 --num-samples 200
   flowspec predict table.fits --flux-unit "1e-18 erg/s/cm2/A" --column err=FLUX_SIGMA \\
            --model sdss -o results.ecsv

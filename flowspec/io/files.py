@@ -1,6 +1,5 @@
 """`read`: files of any known format to one `Spectra`."""
 
-import glob
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,7 +12,9 @@ from flowspec.io.columns import Options, make_options
 from flowspec.io.fits import FITS_FORMATS
 from flowspec.io.hdf5 import HDF5_FORMATS
 from flowspec.io.join import common_grid, joined
+from flowspec.io.labels import fits_labels, with_labels
 from flowspec.io.parquet import PARQUET_FORMATS
+from flowspec.io.paths import expanded
 from flowspec.io.rows import no_data, without_padding
 from flowspec.io.source import blaming, sniff
 
@@ -48,7 +49,7 @@ def read(
     is in `notes`. Ends padded with a constant (`padded_ends`) are no data.
 
     Args:
-        path: one path or glob pattern, or a list of them.
+        path: one path, glob pattern or folder, or a list of them.
         format: name of a format.
         wave: [pixels] Å or a quantity: a grid to resample everything to.
         columns: name of the column for any of `wave`, `loglam`, `flux`, `ivar`, `var`, `err`,
@@ -61,7 +62,9 @@ def read(
         mask: [y, x] the spaxels of a cube to read (True or non-zero: read).
 
     Returns:
-        Spectra with vacuum wavelengths. Names are file names, with "#row" where there are more.
+        Spectra with vacuum wavelengths. Names are file names, with "#row" where there are more;
+        `extra` has coordinates, identifiers, and the archive's own redshift and class, where the
+        file has them.
 
     Raises:
         ValueError: in one line naming file and cause, where no file can be read.
@@ -101,7 +104,10 @@ def load(path, format: str | None, options: Options) -> tuple[str, list[Spectra]
         with module.opened(source) as handle:
             for entry in formats:
                 if entry.name == format or (format is None and entry.identify(handle, options)):
-                    return entry.name, [without_padding(s) for s in entry.load(handle, options)]
+                    spectra = [without_padding(s) for s in entry.load(handle, options)]
+                    if kind == "fits":
+                        spectra = with_labels(spectra, fits_labels(handle, sum(map(len, spectra))))
+                    return entry.name, spectra
             known = format or ", ".join(entry.name for entry in formats)
             raise ValueError(f"expected spectra ({known}); got {module.describe(handle)}")
 
@@ -112,20 +118,12 @@ def _labelled(spectra: Spectra, label) -> Spectra:
 
 
 def _expanded(path) -> list[str]:
-    """Existing files of patterns in order; names without pattern as they are."""
+    """Existing files of patterns and folders in order; names without pattern as they are."""
     if isinstance(path, str | os.PathLike):
         path = [path]
     if not isinstance(path, Iterable):
         raise ValueError(f"expected a path, a pattern or a list of them; got {path!r}")
-    paths = []
-    for item in map(os.fspath, path):
-        if glob.has_magic(item) and not os.path.exists(item):
-            matches = sorted(glob.glob(item))
-            if not matches:
-                raise ValueError(f"{item}: expected files; got a pattern that matches none")
-            paths += matches
-        else:
-            paths.append(item)
+    paths = expanded(map(os.fspath, path))
     if not paths:
         raise ValueError("expected at least one file; got none")
     return paths
