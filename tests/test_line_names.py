@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from flowspec.data.line_names import WAVES, canonical, is_line, parts, unnamed, wave_of
+from flowspec.data.line_names import canonical, is_line, parts, unnamed, wave_of
+from flowspec.data.line_waves import WAVES
 from flowspec.sim.galaxy.nebula import load_nebula
 
 SPELLINGS = {

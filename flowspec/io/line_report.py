@@ -1,0 +1,90 @@
+"""What was read of a line catalogue, as what, and what was ignored: in words."""
+
+import logging
+import textwrap
+from collections.abc import Sequence
+from itertools import combinations
+
+from flowspec.data.line_labels import choices, is_loose, looks_like_line
+from flowspec.data.line_names import known_name
+from flowspec.io.columns import listed
+from flowspec.io.line_columns import NOISE, LineColumns, parsed
+
+log = logging.getLogger("flowspec")
+_NOISE = {"err": "±", "ivar": "inverse variance", "var": "variance"}
+_OTHERS = {"ul": "3 σ limit", "limit": "limits flagged by", "mask": "masked by"}
+
+
+def describe(found: LineColumns, available: Sequence[str], row_names: str | None) -> str:
+    """One line of text on the use of all columns of a catalogue.
+
+    Columns with errors that are of no known line, and those spelled like lines, are all named.
+
+    Args:
+        found: of `find_lines`.
+        available: names of all columns.
+        row_names: the column of labels, if there is one.
+    """
+    used = {column for roles in found.lines.values() for column in roles.values()} | {row_names}
+    parts = ["; ".join(_of_line(line, roles) for line, roles in found.lines.items())]
+    parts += [f"names of rows: {row_names}"] if row_names else []
+    parts += [f"by rule: {', '.join(found.rules)}"] if found.rules else []
+    rest = [column for column in available if column not in used]
+    return "; ".join(parts + _ignored(rest))
+
+
+def tell(path, text: str):
+    """Log what was understood of a file, wrapped."""
+    whole = f"read as lines: {path}: {text}"
+    log.info("read as lines: %s", textwrap.fill(
+        whole, 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    ).removeprefix("read as lines: "))
+
+
+def _of_line(line: str, roles) -> str:
+    text = f"{line} = {roles['flux']}" if "flux" in roles else line
+    for role, word in (_NOISE | _OTHERS).items():
+        if role in roles:
+            text += f" {word} {_short(roles[role], roles.get('flux'))}"
+    return text
+
+
+def _short(column: str, flux: str | None) -> str:
+    """`_ERR` of HB4861_FLUX_ERR beside HB4861_FLUX."""
+    return column.removeprefix(flux) if flux and column != flux else column
+
+
+def _ignored(rest: Sequence[str]) -> list[str]:
+    """What is said of the columns that were not used."""
+    fluxes = {about.label.lower() for column in rest
+              if (about := parsed(column)) and about.role == "flux"}
+    errors = {about.label.lower() for column in rest
+              if (about := parsed(column)) and about.role in NOISE}
+    values, unknown, alone, other = {}, [], [], []
+    for column in rest:
+        about = parsed(column)
+        if kind := _value_of_line(column):
+            values[kind] = None
+        elif about and about.label.lower() in fluxes & errors:
+            unknown += [column] if about.role == "flux" else []
+        elif (about and is_loose(about.label) and choices(about.label)) or looks_like_line(column):
+            alone.append(column)
+        else:
+            other.append(column)
+    groups = {
+        "IGNORED, with errors but of no known line": ", ".join(unknown),
+        "IGNORED, like lines": ", ".join(alone),
+        "ignored, other values of lines": ", ".join(values),
+        "ignored": listed(other, most=8) if other else "",
+    }
+    return [f"{words}: {names}" for words, names in groups.items() if names]
+
+
+def _value_of_line(column: str) -> str:
+    """`*_EW` of HALPHA_EW and `Sigma_*` of Sigma_Ha_6562, "" where no line is in the name."""
+    tokens = column.split("_")
+    spans = sorted(combinations(range(len(tokens) + 1), 2), key=lambda span: span[0] - span[1])
+    for start, end in spans:
+        if known_name("_".join(tokens[start:end])) and end - start < len(tokens):
+            return "_".join([*tokens[:start], "*", *tokens[end:]])
+    return ""
