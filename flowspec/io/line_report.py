@@ -18,7 +18,7 @@ _OTHERS = {"ul": "3 σ limit", "limit": "limits flagged by", "mask": "masked by"
 def describe(found: LineColumns, available: Sequence[str], row_names: str | None) -> str:
     """One line of text on the use of all columns of a catalogue.
 
-    Columns with errors that are of no known line, and those spelled like lines, are all named.
+    Columns that have errors or are spelled like lines, but are of no known line, are all named.
 
     Args:
         found: of `find_lines`.
@@ -67,13 +67,15 @@ def _ignored(rest: Sequence[str]) -> list[str]:
             values[kind] = None
         elif about and about.label.lower() in fluxes & errors:
             unknown += [column] if about.role == "flux" else []
-        elif (about and is_loose(about.label) and choices(about.label)) or looks_like_line(column):
+        elif about and is_loose(about.label) and choices(about.label):
             alone.append(column)
+        elif looks_like_line(column):
+            unknown.append(column)
         else:
             other.append(column)
     groups = {
-        "IGNORED, with errors but of no known line": ", ".join(unknown),
-        "IGNORED, like lines": ", ".join(alone),
+        "IGNORED, of no known line": ", ".join(unknown),
+        "IGNORED, without flux or error": ", ".join(alone),
         "ignored, other values of lines": ", ".join(values),
         "ignored": listed(other, most=8) if other else "",
     }

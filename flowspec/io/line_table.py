@@ -15,11 +15,12 @@ from flowspec.io.columns import listed
 from flowspec.io.line_cells import check_units, converted, flags, masked, numbers
 from flowspec.io.line_columns import LineColumns, check_once, find_lines, no_line
 from flowspec.io.line_report import describe, tell
+from flowspec.io.line_rows import line_column, with_row_per_object
 from flowspec.io.line_stream import stream_lines
 from flowspec.io.source import MAGIC, TEXT, blaming, sniff
 
 NAMES = ("name", "id", "region_id", "targetid", "target_id", "object", "object_id", "objid",
-         "source", "source_id", "specobjid", "galaxy")  # fmt: skip
+         "source", "source_id", "specobjid", "galaxy", "region", "target", "file")  # fmt: skip
 _PLACE = {"ivar": "err", "var": "err"}  # what is held as standard deviations
 
 
@@ -71,10 +72,10 @@ def read_lines(
             raise ValueError("expected columns, suffix and name for tables only; got HDF5")
         if kind != "hdf5":
             tables = _fits_tables(source) if kind == "fits" else _text_tables(source)
-            table, found = _with_lines(tables, dict(columns or {}), suffix)
-            label = _names_column(table, name)
+            table, found, form = _with_lines(tables, dict(columns or {}), suffix, name)
+            label = _names_column(table, None if form else name)
             pieces = [_lines(table, found, _row_names(table, label))]
-            reading = describe(found, table.colnames, label)
+            reading = form + describe(found, table.colnames, label)
     if kind == "hdf5":
         pieces, reading = list(stream_lines(path)), ""
     with blaming(path):
@@ -123,14 +124,23 @@ def _text_tables(source: str | BytesIO) -> list[Table]:
         return [Table.read(text.splitlines(), **kind)]
 
 
-def _with_lines(tables: Sequence[Table], given, suffix) -> tuple[Table, LineColumns]:
-    """The first table that has lines, and the columns that `given` names."""
+def _with_lines(
+    tables: Sequence[Table], given, suffix, name
+) -> tuple[Table, LineColumns, str]:
+    """The first table that has lines and the columns that `given` names; where it has a row per
+    line, a table made of it and words on that."""
     having = [table for table in tables if set(given.values()) <= set(table.colnames)]
     for table in having or tables:
-        if (found := find_lines(table.colnames, given, suffix)).lines:
-            if not len(table):
-                raise ValueError("expected one object per row; got a table without rows")
-            return table, found
+        found = find_lines(table.colnames, given, suffix)
+        if (found.lines or line_column(table)) and not len(table):
+            raise ValueError("expected one object per row; got a table without rows")
+        if found.lines:
+            return table, found, ""
+        if not given and (lines := line_column(table)):
+            objects = _names_column(table, name, but=lines)
+            table, form = with_row_per_object(table, lines, objects, suffix)
+            if (found := find_lines(table.colnames, {})).lines:
+                return table, found, f"{form}; "
     raise ValueError(no_line(tables[0].colnames, suffix))
 
 
@@ -169,12 +179,12 @@ def _said(table: Table, roles, columns) -> tuple[np.ndarray, np.ndarray, np.ndar
     return upper, lower, masked(table, roles["mask"]) if "mask" in roles else none
 
 
-def _names_column(table: Table, name: str | None) -> str | None:
-    """The column of the labels of rows."""
+def _names_column(table: Table, name: str | None, but: str | None = None) -> str | None:
+    """The column of the labels of rows, which is not that of lines."""
     if name is not None and name not in table.colnames:
         raise ValueError(f"expected a column '{name}' of names; got {listed(table.colnames)}")
     lower = {column.lower(): column for column in reversed(table.colnames)}
-    return name or next((lower[n] for n in NAMES if n in lower), None)
+    return name or next((lower[n] for n in NAMES if n in lower and lower[n] != but), None)
 
 
 def _row_names(table: Table, column: str | None) -> list[str]:
