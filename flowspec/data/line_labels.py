@@ -28,7 +28,10 @@ _PAIRS = {  # the stronger line first
 }  # fmt: skip
 _ION = re.compile(r"[a-z]{1,2}[ivx]+")
 _WAVELENGTH = re.compile(r"(?:f|i|lambda)?[ _]*((?:[3-9]\d{3}|1\d{4})(?:\.\d+)?)a?")
-_NEAR = re.compile(r"[a-z]{1,2}[ _]*(?:[ivx]+|\d)[ _/-]*\d{3,}.*|.*[ _]\d+(?:\.\d+)?[amc]")
+_NEAR = re.compile(  # an ion and a number, or a label of Cloudy
+    r"\[?(?:h|he|c|n|o|ne|na|mg|al|si|p|s|cl|ar|k|ca|cr|mn|fe|co|ni)[ _]*(?:[ivx]+|\d)[]a-z _/-]*"
+    r"\d{3,}.*|.*[ _](?:\d{3,}|\d+\.\d+)[amc]"
+)
 
 
 def choices(label: str) -> tuple[str, ...]:
@@ -95,4 +98,4 @@ def _beside(label: str, line: str, others: Collection[str]) -> str:
 
 def _ion(label: str) -> str | None:
     text = re.sub(r"[\[\] _]", "", label).lower()
-    return text if _ION.fullmatch(text) and text in IONS else None
+    return text if _ION.fullmatch(text) and text in IONS and text != "hi" else None

@@ -33,12 +33,11 @@ def describe(found: LineColumns, available: Sequence[str], row_names: str | None
     return "; ".join(parts + _ignored(rest))
 
 
-def tell(path, text: str):
+def tell(what: str, path, text: str):
     """Log what was understood of a file, wrapped."""
-    whole = f"read as lines: {path}: {text}"
-    log.info("read as lines: %s", textwrap.fill(
-        whole, 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    ).removeprefix("read as lines: "))
+    whole = textwrap.fill(f"{what}: {path}: {text}", 100, subsequent_indent="  ",
+                          break_long_words=False, break_on_hyphens=False)  # fmt: skip
+    log.info(f"{what}: %s", whole.removeprefix(f"{what}: "))
 
 
 def _of_line(line: str, roles) -> str:

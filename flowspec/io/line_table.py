@@ -2,9 +2,10 @@
 
 import csv
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
@@ -14,6 +15,7 @@ from flowspec.io import hdus
 from flowspec.io.columns import listed
 from flowspec.io.line_cells import check_units, converted, flags, masked, numbers
 from flowspec.io.line_columns import LineColumns, check_once, find_lines, no_line
+from flowspec.io.line_maps import maps_table
 from flowspec.io.line_report import describe, tell
 from flowspec.io.line_rows import line_column, with_row_per_object
 from flowspec.io.line_stream import stream_lines
@@ -71,9 +73,9 @@ def read_lines(
         if kind == "hdf5" and (columns or suffix or name):
             raise ValueError("expected columns, suffix and name for tables only; got HDF5")
         if kind != "hdf5":
-            tables = _fits_tables(source) if kind == "fits" else _text_tables(source)
+            tables = _fits_tables(source, suffix) if kind == "fits" else _text_tables(source)
             table, found, form = _with_lines(tables, dict(columns or {}), suffix, name)
-            label = _names_column(table, None if form else name)
+            label = _names_column(table, name if name in table.colnames or not form else None)
             pieces = [_lines(table, found, _row_names(table, label))]
             reading = form + describe(found, table.colnames, label)
     if kind == "hdf5":
@@ -81,7 +83,7 @@ def read_lines(
     with blaming(path):
         lines = _usable(Lines.concatenate(pieces))
     if reading:
-        tell(path, reading)
+        tell("read as lines", path, reading)
         lines = lines.read_as(reading)
     return lines.corrected(True) if dereddened else lines
 
@@ -94,19 +96,27 @@ def _usable(lines: Lines) -> Lines:
     return lines
 
 
-def _fits_tables(source) -> list[Table]:
+class _Source(NamedTuple):
+    """A table, and words on what it was made of where that is no table with columns of lines."""
+
+    table: Table
+    form: str = ""
+
+
+def _fits_tables(source, suffix: str | None) -> list[_Source]:
     with hdus.opened(source) as handle, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of units that are not of the standard
-        tables = []
-        for hdu in hdus.all_tables(handle):
-            check_once(hdus.column_names(hdu))
-            tables.append(Table.read(hdu, format="fits"))
+        if maps := maps_table(handle, suffix):
+            return [_Source(*maps)]
+        tables = hdus.all_tables(handle)
         if not tables:
             raise ValueError(f"expected a table; got {hdus.describe(handle)}")
-    return tables
+        for hdu in tables:
+            check_once(hdus.column_names(hdu))
+        return [_Source(Table.read(hdu, format="fits")) for hdu in tables]
 
 
-def _text_tables(source: str | BytesIO) -> list[Table]:
+def _text_tables(source: str | BytesIO) -> list[_Source]:
     content = source.getvalue() if isinstance(source, BytesIO) else Path(source).read_bytes()
     try:
         text = content.decode("utf-8-sig")
@@ -121,27 +131,25 @@ def _text_tables(source: str | BytesIO) -> list[Table]:
         kind = {"format": "ascii.ecsv"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [Table.read(text.splitlines(), **kind)]
+        return [_Source(Table.read(text.splitlines(), **kind))]
 
 
-def _with_lines(
-    tables: Sequence[Table], given, suffix, name
-) -> tuple[Table, LineColumns, str]:
-    """The first table that has lines and the columns that `given` names; where it has a row per
-    line, a table made of it and words on that."""
-    having = [table for table in tables if set(given.values()) <= set(table.colnames)]
-    for table in having or tables:
-        found = find_lines(table.colnames, given, suffix)
-        if (found.lines or line_column(table)) and not len(table):
+def _with_lines(sources, given, suffix, name) -> tuple[Table, LineColumns, str]:
+    """The first table that has lines and the columns that `given` names, its lines, and words on
+    its form; where it has a row per line, a table made of it."""
+    having = [one for one in sources if set(given.values()) <= set(one.table.colnames)]
+    for table, form in having or sources:
+        found = find_lines(table.colnames, given, None if form else suffix)
+        per_line = None if found.lines or given else line_column(table)
+        if (found.lines or per_line) and not len(table):
             raise ValueError("expected one object per row; got a table without rows")
+        if per_line:
+            objects = _names_column(table, name, but=per_line)
+            table, form = with_row_per_object(table, per_line, objects, suffix)
+            found = find_lines(table.colnames, {})
         if found.lines:
-            return table, found, ""
-        if not given and (lines := line_column(table)):
-            objects = _names_column(table, name, but=lines)
-            table, form = with_row_per_object(table, lines, objects, suffix)
-            if (found := find_lines(table.colnames, {})).lines:
-                return table, found, f"{form}; "
-    raise ValueError(no_line(tables[0].colnames, suffix))
+            return table, found, form and f"{form}; "
+    raise ValueError(no_line(sources[0].table.colnames, suffix))
 
 
 def _lines(table: Table, found: LineColumns, row_names) -> Lines:
