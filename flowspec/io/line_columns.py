@@ -114,7 +114,7 @@ def parsed(column: str, suffix: str | None = None) -> Said | None:
     flux = r"(?:[_ ]g?flux)?" if suffix is None else re.escape(suffix)
     wrapper = r"(?:flux[_ ]|f(?=\[))?" if suffix is None else ""
     pattern = rf"({_PREFIX})?{wrapper}(.+?){flux}(?:[_ ]({'|'.join(_ENDINGS)}))?"
-    bare = re.sub(r"(?i)\b(?:f|flux)\(([^()]+)\)", r"\1", column.strip())
+    bare = re.sub(r"(?i)(?<![a-z0-9])(?:f|flux)\(([^()]+)\)", r"\1", column.strip())
     match = re.fullmatch(pattern, bare, re.IGNORECASE)
     if match is None or (match[1] and match[3]):
         return None
@@ -124,11 +124,12 @@ def parsed(column: str, suffix: str | None = None) -> Said | None:
 
 
 def _meanings(said, named) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The line that each label means ("" for none), and the rules that decided some."""
+    """Small letters of each label to the line that it means, "" for none; rules that decided."""
     every = [about for about in said.values() if about is not None and choices(about.label)]
     roles: dict[str, set[str]] = defaultdict(set)
+    spelled = {about.label.lower(): about.label for about in reversed(every)}
     for label, role in every:
-        roles[label].add(role)
+        roles[spelled[label.lower()]].add(role)
     sure = {known_name(label) for label in roles if "flux" in roles[label]} - {""}
     sure |= {line for line, _ in named}
     mpa = any(re.match(r"h_(alpha|beta)", label, re.IGNORECASE) for label in roles)
@@ -136,10 +137,9 @@ def _meanings(said, named) -> tuple[dict[str, str], tuple[str, ...]]:
     for label in roles:
         if is_loose(label) and not ("flux" in roles[label] and roles[label] & set(NOISE)):
             continue  # of no use, and too little to call it a line
-        meant[label] = settled(label, sure, mpa)
-        if is_loose(label) or meant[label] != known_name(label):
-            why = f"is {meant[label]}" if meant[label] else "is of lines that are there apart"
-            rules.append(f"{label} {why}")
+        line = meant[label.lower()] = settled(label, sure, mpa)
+        if is_loose(label) or line != known_name(label):
+            rules.append(f"{label} is " + (line or "ignored, of lines that are there apart"))
     return meant, tuple(rules)
 
 
@@ -147,7 +147,7 @@ def _keys(column, about, named, mapped, meant) -> list[tuple[str, str]]:
     """(line, role) of all that a column is for: as given, or else as its name tells."""
     if column in named.values():
         return [key for key, value in named.items() if value == column]
-    line = meant.get(about.label) if about else None
+    line = meant.get(about.label.lower()) if about else None
     if not line or (line, about.role) in named:
         return []
     if line in mapped and about.role in ("flux", *NOISE):

@@ -76,15 +76,14 @@ def read_lines(
             tables = _fits_tables(source, suffix) if kind == "fits" else _text_tables(source)
             table, found, form = _with_lines(tables, dict(columns or {}), suffix, name)
             label = _names_column(table, name if name in table.colnames or not form else None)
-            pieces = [_lines(table, found, _row_names(table, label))]
             reading = form + describe(found, table.colnames, label)
+            pieces = [_lines(table, found, _row_names(table, label)).read_as(reading)]
     if kind == "hdf5":
-        pieces, reading = list(stream_lines(path)), ""
+        pieces = list(stream_lines(path))
     with blaming(path):
         lines = _usable(Lines.concatenate(pieces))
-    if reading:
-        tell("read as lines", path, reading)
-        lines = lines.read_as(reading)
+    if kind != "hdf5":
+        tell("read as lines", path, lines.reading)
     return lines.corrected(True) if dereddened else lines
 
 
@@ -148,7 +147,9 @@ def _with_lines(sources, given, suffix, name) -> tuple[Table, LineColumns, str]:
             table, form = with_row_per_object(table, per_line, objects, suffix)
             found = find_lines(table.colnames, {})
         if found.lines:
-            return table, found, form and f"{form}; "
+            others = len(sources) - 1
+            alone = f"the first table with lines, of {others + 1}; " if others else ""
+            return table, found, alone + (form and f"{form}; ")
     raise ValueError(no_line(sources[0].table.colnames, suffix))
 
 
