@@ -60,12 +60,15 @@ def test_limits_as_text_and_flags(tmp_path):
         "r2,100,3,<,1.5,,< 0.3,0.1\n"
         "r3,100,3,<,1.5,0.5,0.4,0.1\n"
         "r4,100,3,>,1.5,0.5,...,\n"
+        "r5,100,3,,1.5,0.5,<-1,\n"
     )
     lines = io.read_lines(tmp_path / "t.csv")
-    np.testing.assert_array_equal(lines.state[:, 1:], [[1, 2], [2, 2], [2, 1], [0, 0]])
-    np.testing.assert_allclose(lines.flux[:, 1:], [[2, 0.2], [1.5, 0.3], [1.5, 0.4], [0, 0]])
+    np.testing.assert_array_equal(lines.state[:, 1:], [[1, 2], [2, 2], [2, 1], [0, 0], [1, 0]])
+    flux = [[2, 0.2], [1.5, 0.3], [1.5, 0.4], [0, 0], [1.5, 0]]
+    np.testing.assert_allclose(lines.flux[:, 1:], flux)
     np.testing.assert_allclose(lines.err[:3, 1], [0.2, 0.5, 0.5])  # a limit is of 3 σ
-    assert lines.notes[3] == "lower limit, not used: [OIII]5007" and lines.notes[:3] == ("",) * 3
+    assert lines.notes[3:] == ("lower limit, not used: [OIII]5007", "limit not positive: [NII]6584")
+    assert lines.notes[:3] == ("",) * 3
     assert "limits flagged by l_OIII5007" in lines.reading
 
 

@@ -111,16 +111,20 @@ def no_line(available: Sequence[str], suffix: str | None = None) -> str:
 
 def parsed(column: str, suffix: str | None = None) -> Said | None:
     """Label, which may be of a line, and role of a column; None where its name has no such form."""
-    flux = r"(?:[_ ]g?flux)?" if suffix is None else re.escape(suffix)
+    flux = r"(?:[_ ]?g?flux)?" if suffix is None else re.escape(suffix)
     wrapper = r"(?:flux[_ ]|f(?=\[))?" if suffix is None else ""
-    pattern = rf"({_PREFIX})?{wrapper}(.+?){flux}(?:[_ ]({'|'.join(_ENDINGS)}))?"
+    ending = rf"(?:[_ ]?(err|error|ivar)|[_ ]({'|'.join(_ENDINGS)}))?"
+    pattern = rf"({_PREFIX})?{wrapper}(.+?){flux}{ending}"
     bare = re.sub(r"(?i)(?<![a-z0-9])(?:f|flux)\(([^()]+)\)", r"\1", column.strip())
     match = re.fullmatch(pattern, bare, re.IGNORECASE)
-    if match is None or (match[1] and match[3]):
+    if match is None:
         return None
-    if match[3]:
-        return Said(match[2], _ENDINGS[match[3].lower()])
-    return Said(match[2], _BEFORE[match[1].lower()] if match[1] else "flux")
+    before, label, end = match[1], match[2], match[3] or match[4]
+    if before and end:
+        return None
+    if end:
+        return Said(label, _ENDINGS[end.lower()])
+    return Said(label, _BEFORE[before.lower()] if before else "flux")
 
 
 def _meanings(said, named) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -1,11 +1,12 @@
 """What was read of a line catalogue, as what, and what was ignored: in words."""
 
 import logging
+import re
 import textwrap
 from collections.abc import Sequence
 from itertools import combinations
 
-from flowspec.data.line_labels import choices, is_loose, looks_like_line
+from flowspec.data.line_labels import choices, looks_like_line
 from flowspec.data.line_names import known_name
 from flowspec.io.columns import listed
 from flowspec.io.line_columns import NOISE, LineColumns, parsed
@@ -62,13 +63,16 @@ def _ignored(rest: Sequence[str]) -> list[str]:
     values, unknown, alone, other = {}, [], [], []
     for column in rest:
         about = parsed(column)
+        paired = about is not None and about.label.lower() in fluxes & errors
         if kind := _value_of_line(column):
             values[kind] = None
-        elif about and about.label.lower() in fluxes & errors:
+        elif about and known_name(about.label):
+            values[column] = None  # of a line that the user's columns give
+        elif about and choices(about.label):
+            alone += [] if paired else [column]  # pairs are told with the rules
+        elif paired:
             unknown += [column] if about.role == "flux" else []
-        elif about and is_loose(about.label) and choices(about.label):
-            alone.append(column)
-        elif looks_like_line(column):
+        elif looks_like_line(re.sub(r"\s+[(\[].*", "", column)):  # without a unit
             unknown.append(column)
         else:
             other.append(column)

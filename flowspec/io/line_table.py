@@ -171,10 +171,17 @@ def _lines(table: Table, found: LineColumns, row_names) -> Lines:
     limit = np.where(upper, flux, limit)
     flux = np.where(upper | lower | bad, np.nan, flux)
     limit = np.where(lower | bad, np.nan, limit)
-    names = np.array([*found.lines])
-    notes = [f"lower limit, not used: {', '.join(names[row])}" if row.any() else ""
-             for row in lower & ~bad]  # fmt: skip
+    why = {"lower limit, not used": lower & ~bad, "limit not positive": upper & ~bad & (limit <= 0)}
+    notes = _notes([*found.lines], why)
     return Lines([*found.lines], flux, err, limit, names=row_names, notes=notes)
+
+
+def _notes(lines, why: Mapping[str, np.ndarray]) -> list[str]:
+    """One per row: what is wrong [rows, lines], and with which lines."""
+    names = np.array(lines)
+    notes = [[f"{what}: {', '.join(names[row])}" if row.any() else "" for row in rows]
+             for what, rows in why.items()]  # fmt: skip
+    return ["; ".join(filter(None, row)) for row in zip(*notes, strict=True)]
 
 
 def _said(table: Table, roles, columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
