@@ -46,6 +46,10 @@ def test_a_column_twice_in_fits_is_one_line_error(tmp_path):
      ("OIII", ("[OIII]4959",), "[OIII]5007"), ("NII", ("[NII]6548",), "[NII]6584"),
      ("OIII", ("[OIII]5007",), ""), ("SII", ("[SII]6717", "[SII]6731"), ""),
      ("[OII]3727", ("[OII]3729",), "[OII]3726"),
+     ("OII_3728", ("[OII]3726",), "[OII]3729"), ("CIV_1550", ("CIV1548",), "CIV1551"),
+     ("TOTL 3727.00A", ("[OII]3729",), "[OII]3726,3729"),
+     ("OII3726_29", ("[OII]3729",), "[OII]3726,3729"),
+     ("O2_3726A_m", ("[OII]3729",), "[OII]3726,3729"), ("SiIII_1888", ("SiIII]1883",), "SiIII]1883,1892"),
      ("[OII]3727", ("[OII]3726", "[OII]3729"), "[OII]3726,3729")],
 )  # fmt: skip
 def test_a_partner_tells(label, others, line):

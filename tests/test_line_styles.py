@@ -55,9 +55,12 @@ STYLES = {
     "Portsmouth": (
         ["Flux_Hb_4861", "Flux_Hb_4861_Err", "Amplitude_Hb_4861", "Amplitude_Hb_4861_Err",
          "Flux_OIII_5006", "Flux_OIII_5006_Err", "Flux_NII_6583", "Flux_NII_6583_Err",
-         "EW_NII_6583", "EW_NII_6583_Err", "Sigma_Hb_4861"],
-        {"Hbeta": "Flux_Hb_4861", "[OIII]5007": "Flux_OIII_5006", "[NII]6584": "Flux_NII_6583"},
-        ("Amplitude_*, Amplitude_*_Err", "Sigma_*"),
+         "EW_NII_6583", "EW_NII_6583_Err", "Sigma_Hb_4861"]
+        + endings(("Flux_OII_3726", "Flux_OII_3728", "Flux_He_3970", "Flux_H5_3889"), "", "_Err"),
+        {"Hbeta": "Flux_Hb_4861", "[OIII]5007": "Flux_OIII_5006", "[NII]6584": "Flux_NII_6583",
+         "[OII]3726": "Flux_OII_3726", "[OII]3729": "Flux_OII_3728", "Hepsilon": "Flux_He_3970",
+         "H8": "Flux_H5_3889"},
+        ("OII_3728 is [OII]3729", "Amplitude_*, Amplitude_*_Err", "Sigma_*"),
     ),
     "PHANGS-MUSE": (
         endings(("HB4861", "OIII5006", "SII6716"), "_FLUX", "_FLUX_ERR", "_FLUX_CORR",

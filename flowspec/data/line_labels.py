@@ -6,8 +6,10 @@ What they mean is decided by rules and by the other lines of the table, and not 
 - `OIII`, `NII` and `OI` are the stronger line of the pair (5007, 6584, 6300) where the table has
   the weaker (4959, 6548, 6364) apart; `OIII` also beside the `H_BETA` or `H_ALPHA` of MPA-JHU;
 - a wavelength alone is the one line whose label in air is within 1.2 A;
-- the label 3727 of [OII] is the doublet, but the line at 3726 (3727.09 in vacuum) where the table
-  has the one at 3729 apart and not the other.
+- the label of a doublet (3727 or 3728 of [OII], 1550 of CIV) is one of its lines where the table
+  has only the other apart, and the label is within 2 A of it: `OII-3727` beside `OII-3729` in MaNGA
+  (wavelengths in vacuum), `OII_3728` beside `OII_3726` in Portsmouth (digits cut off). What says
+  that it is a sum (`TOTL 3727`, `OII3726_29`, `O2_3726A_m`) is one.
 
 Any other is ambiguous.
 """
@@ -15,7 +17,7 @@ Any other is ambiguous.
 import re
 from collections.abc import Collection
 
-from flowspec.data.line_names import IONS, known_name, near_lines, parts, sum_name
+from flowspec.data.line_names import IONS, known_name, near_lines, parts, separation, sum_name
 
 _DOUBLETS = {
     "oii": ("[OII]3726", "[OII]3729"), "sii": ("[SII]6717", "[SII]6731"),
@@ -91,9 +93,13 @@ def looks_like_line(text: str) -> bool:
 
 
 def _beside(label: str, line: str, others: Collection[str]) -> str:
-    both = _DOUBLETS["oii"]
-    apart = both[1] in others and both[0] not in others
-    return both[0] if line == sum_name(both) and "3727" in label and apart else line
+    """A line, or of a doublet the one that is not among the others where that is meant."""
+    missing = [part for part in parts(line) if part not in others]
+    numbers = re.findall(r"\d{2,}(?:\.\d+)?", label)
+    said = len(numbers) > 1 or re.match("totl|blnd|total|blend", label.lower()) or label[-2:] == "_m"
+    if said or len(parts(line)) != 2 or len(missing) != 1:
+        return line
+    return missing[0] if separation(missing[0], float(numbers[0])) <= 2 else line
 
 
 def _ion(label: str) -> str | None:

@@ -35,7 +35,7 @@ _TOTALS = {
 }  # fmt: skip
 _SERIES = {"ly": "Ly", "h": "H", "pa": "Pa", "br": "Br", "pf": "Pf", "hu": "Hu", "p": "Pa"}
 _LETTERS = {"a": "alpha", "b": "beta", "g": "gamma", "d": "delta", "7": "epsilon",
-            "gam": "gamma", "del": "delta", "eps": "epsilon"}  # fmt: skip
+            "e": "epsilon", "gam": "gamma", "del": "delta", "eps": "epsilon"}  # fmt: skip
 # Letters beyond those of canonical names, to the upper level (of Paschen one less: see below).
 _LEVELS = {"eps": 7, "epsilon": 7, "zet": 8, "zeta": 8, "eta": 9, "the": 10, "theta": 10}
 _GREEK = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon",
@@ -44,7 +44,7 @@ _ROMAN = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix")
 _NUMBER = r"\d+(?:\.\d+)?"
 _HYDROGEN = re.compile(
     rf"(?:(?P<series>ly|h|pa|br|pf|hu)[ _-]*(?P<letter>alpha|beta|gamma|delta|epsilon|gam|del|"
-    rf"eps|zeta?|eta|theta|the|[abgd]|\d\d?)|(?P<p>p)(?P<of_p>eps|zet|eta))"
+    rf"eps|zeta?|eta|theta|the|[abgd]|e(?=[ _-]*\d)|\d\d?)|(?P<p>p)(?P<of_p>eps|zet|eta))"
     rf"(?:[ _-]*(?P<wave>{_NUMBER})a?)?"
 )
 _LINE = re.compile(
@@ -158,12 +158,16 @@ def _hydrogen(text: str) -> str | None:
     if not match:
         return None
     series, letter = match["series"] or match["p"], match["letter"] or match["of_p"]
+    if letter.isdigit() and match["wave"]:  # H5_3889: the wavelength decides
+        near = [n for n in IONS["hi"] if n.startswith(_SERIES[series])
+                and separation(n, float(match["wave"])) <= 3]  # fmt: skip
+        return near[0] if near else None
     endings = [letter, _LETTERS.get(letter, letter)]
     if letter in _LEVELS:
         endings.append(str(_LEVELS[letter] + (series in ("pa", "p"))))
     for ending in endings:
         name = _SERIES[series] + ending
-        if name in WAVES and (match["wave"] is None or _off(name, float(match["wave"])) <= 3):
+        if name in WAVES and (match["wave"] is None or separation(name, float(match["wave"])) <= 3):
             return name
     return None
 
@@ -216,8 +220,8 @@ def _parts_of(ion: str, number: str, unit: str) -> tuple[str, ...]:
     label = min(names, key=lambda n: abs(_air(n) - value))
     if abs(_air(label) - value) <= 1.2:
         return (label,)
-    best = min(names, key=lambda n: _off(n, value))
-    return (best,) if _off(best, value) <= (3 if value < 3e4 else 1.1e-3 * value) else ()
+    best = min(names, key=lambda n: separation(n, value))
+    return (best,) if separation(best, value) <= (3 if value < 3e4 else 1.1e-3 * value) else ()
 
 
 def _air(name: str) -> float:
@@ -225,7 +229,8 @@ def _air(name: str) -> float:
     return WAVES[name] / (1.000276 if WAVES[name] > 2000 else 1)
 
 
-def _off(name: str, value: float) -> float:
+def separation(name: str, value: float) -> float:
+    """From a wavelength to that of a line, in air or in vacuum, the nearer (A)."""
     return min(abs(WAVES[name] - value), abs(_air(name) - value))
 
 
