@@ -49,7 +49,8 @@ def test_a_column_twice_in_fits_is_one_line_error(tmp_path):
      ("OII_3728", ("[OII]3726",), "[OII]3729"), ("CIV_1550", ("CIV1548",), "CIV1551"),
      ("TOTL 3727.00A", ("[OII]3729",), "[OII]3726,3729"),
      ("OII3726_29", ("[OII]3729",), "[OII]3726,3729"),
-     ("O2_3726A_m", ("[OII]3729",), "[OII]3726,3729"), ("SiIII_1888", ("SiIII]1883",), "SiIII]1883,1892"),
+     ("O2_3726A_m", ("[OII]3729",), "[OII]3726,3729"),
+     ("SiIII_1888", ("SiIII]1883",), "SiIII]1883,1892"),
      ("[OII]3727", ("[OII]3726", "[OII]3729"), "[OII]3726,3729")],
 )  # fmt: skip
 def test_a_partner_tells(label, others, line):

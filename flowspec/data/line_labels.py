@@ -96,8 +96,8 @@ def _beside(label: str, line: str, others: Collection[str]) -> str:
     """A line, or of a doublet the one that is not among the others where that is meant."""
     missing = [part for part in parts(line) if part not in others]
     numbers = re.findall(r"\d{2,}(?:\.\d+)?", label)
-    said = len(numbers) > 1 or re.match("totl|blnd|total|blend", label.lower()) or label[-2:] == "_m"
-    if said or len(parts(line)) != 2 or len(missing) != 1:
+    a_sum = len(numbers) > 1 or re.match(r"totl|blnd|total|blend|.*_m$", label.lower())
+    if a_sum or len(parts(line)) != 2 or len(missing) != 1:
         return line
     return missing[0] if separation(missing[0], float(numbers[0])) <= 2 else line
 
