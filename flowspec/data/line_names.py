@@ -55,6 +55,9 @@ _TOTAL = re.compile(rf"(?:totl|blnd|total|blend)[ _]*({_NUMBER})a?")
 _MERGED = re.compile(r"(.*\da)_m")  # of LiMe: the doublet that the line is one of
 _UNNAMED = re.compile(rf"vac({_NUMBER})")
 
+# Lines of hydrogen, two of which tell how much dust there is.
+HYDROGEN = frozenset(name for name in WAVES if re.match(r"Ly|H(?!e)|Pa|Br|Pf", name))
+
 
 def unnamed(wave: float) -> str:
     """Name of a line of which only the vacuum wavelength (A) is known."""
