@@ -75,7 +75,7 @@ STYLES = {
         {"[OII]3726": "OII_3726_FLUX", "[OII]3729": "OII_3729_FLUX", "Hbeta": "HBETA_FLUX",
          "[OIII]5007": "OIII_5007_FLUX"},
         # H6 is 3889 there and H-delta elsewhere; limits are of 1 σ there: neither is taken
-        ("*_BOXFLUX", "*_FLUX_LIMIT", "H6_FLUX", "SILIII_1892_FLUX", "*_BROAD_FLUX"),
+        ("*_BOXFLUX", "*_FLUX_LIMIT", "of no known line: H6_*, SILIII_1892_*;", "*_BROAD_*"),
     ),
     "CHAOS": (
         ["[O II]/3727", "[O II]/3727_err", "[O III]/5007", "[O III]/5007_err", "Hb", "Hb_err",

@@ -3,6 +3,7 @@
 import logging
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -12,7 +13,7 @@ from flowspec.io.columns import listed
 from flowspec.io.line_columns import NOISE, LineColumns, parsed
 
 log = logging.getLogger("flowspec")
-_NOISE = {"err": "±", "ivar": "inverse variance", "var": "variance"}
+_NOISE = {"err": "±", "ivar": "ivar", "var": "variance"}
 _OTHERS = {"ul": "3 σ limit", "limit": "limits flagged by", "mask": "masked by"}
 
 
@@ -76,13 +77,31 @@ def _ignored(rest: Sequence[str]) -> list[str]:
             unknown.append(column)
         else:
             other.append(column)
+    stems = _stems(unknown)
+    other = [column for column in other if not column.startswith(stems)]
     groups = {
-        "IGNORED, of no known line": ", ".join(unknown),
+        "IGNORED, of no known line": ", ".join(_folded(unknown)),
         "IGNORED, without flux or error": ", ".join(alone),
-        "ignored, other values of lines": ", ".join(values),
+        "ignored, other values of lines": ", ".join(_folded([*values])),
         "ignored": listed(other, most=8) if other else "",
     }
     return [f"{words}: {names}" for words, names in groups.items() if names]
+
+
+def _stems(names: Sequence[str]) -> tuple[str, ...]:
+    """`H6_` of H6_FLUX: what begins so is of one line, or of one kind of lines."""
+    heads = [re.sub(r"(?i)_flux$", "_", name) for name in names if name.lower().endswith("_flux")]
+    return tuple(head for head in heads if head != "*_")
+
+
+def _folded(names: Sequence[str]) -> list[str]:
+    """Names, those with a stem in common as one: H6_* of H6_FLUX, H6_AMP."""
+    stems = _stems(names)
+    stem_of = {name: next((stem for stem in stems if name.startswith(stem)), "") for name in names}
+    several = Counter(stem_of.values())
+    short = {name: f"{stem}*" if several[stem] > 1 and stem else name
+             for name, stem in stem_of.items()}  # fmt: skip
+    return list(dict.fromkeys(short.values()))
 
 
 def _value_of_line(column: str) -> str:
