@@ -1,6 +1,5 @@
 """Files of photoionisation grids to `LineGrid`."""
 
-import csv
 import gzip
 import logging
 import re
@@ -16,7 +15,7 @@ from flowspec.data.line_grid import LineGrid, line_grid
 from flowspec.data.line_names import canonical, is_line, unnamed
 from flowspec.data.line_waves import WAVES
 from flowspec.io.grid_columns import grid_of_columns
-from flowspec.io.line_columns import check_once
+from flowspec.io.line_columns import check_once, header_names
 from flowspec.io.source import FITS_MAGIC, GZIP_MAGIC, HDF5_MAGIC, blaming
 
 log = logging.getLogger("flowspec")
@@ -88,7 +87,7 @@ def _read(path: Path, balmer: bool, source: str | None) -> LineGrid:
         return _fsps(rows, source or f"FSPS (Byler et al. 2017), {path.name}")
     if rows[0].startswith("# %ECSV") or "," in head:
         kind = "ecsv" if rows[0].startswith("# %ECSV") else "csv"
-        check_once(next(csv.reader(row for row in rows if not row.startswith("#"))))
+        check_once(header_names(rows))
         table = ascii.read(rows, format=kind)
         columns = {name: table[name] for name in table.colnames}
         return grid_of_columns(columns, source or path.name)

@@ -1,5 +1,6 @@
 """Names of columns to emission lines and to what each column says of its line."""
 
+import csv
 import difflib
 import re
 from collections import Counter, defaultdict
@@ -91,6 +92,14 @@ def check_once(names: Sequence[str]):
     twice = [name for name, count in Counter(names).items() if count > 1 and name.strip()]
     if twice:
         raise ValueError(f"expected columns of different names; got '{twice[0]}' more than once")
+
+
+def header_names(rows: Sequence[str]) -> list[str]:
+    """Names of the columns of CSV or ECSV as they stand, which astropy makes different."""
+    ecsv = rows[0].startswith("# %ECSV") if rows else False
+    by = " " if ecsv and not any(row.startswith("# delimiter: ','") for row in rows[:9]) else ","
+    head = (row for row in rows if row.strip() and not row.lstrip().startswith("#"))
+    return next(csv.reader(head, delimiter=by), [])
 
 
 def no_line(available: Sequence[str], suffix: str | None = None) -> str:

@@ -1,6 +1,5 @@
 """Tables of emission-line fluxes, one object per row, to `Lines`: CSV, ECSV, FITS and HDF5."""
 
-import csv
 import warnings
 from collections.abc import Mapping
 from io import BytesIO
@@ -14,7 +13,7 @@ from flowspec.data.lines import Lines
 from flowspec.io import hdus
 from flowspec.io.columns import listed
 from flowspec.io.line_cells import check_units, converted, flags, masked, numbers
-from flowspec.io.line_columns import LineColumns, check_once, find_lines, no_line
+from flowspec.io.line_columns import LineColumns, check_once, find_lines, header_names, no_line
 from flowspec.io.line_maps import maps_table
 from flowspec.io.line_report import describe, tell
 from flowspec.io.line_rows import line_column, with_row_per_object
@@ -123,8 +122,7 @@ def _text_tables(source: str | BytesIO) -> list[_Source]:
         raise ValueError("expected CSV, ECSV or FITS; got a file that is no text") from None
     if "\0" in text:
         raise ValueError("expected CSV, ECSV or FITS; got a file that is no text")
-    rows = (row for row in text.splitlines() if row.strip() and not row.lstrip().startswith("#"))
-    check_once(next(csv.reader(rows), []))
+    check_once(header_names(text.lstrip().splitlines()))
     kind = {"format": "ascii.csv", "comment": r"\s*#", "guess": False}
     if text.lstrip().startswith("# %ECSV"):
         kind = {"format": "ascii.ecsv"}
