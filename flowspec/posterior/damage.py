@@ -103,7 +103,7 @@ def check_arrays(arrays: Mapping[str, np.ndarray], expected: Mapping[str, ArrayL
     Args:
         arrays: Of the file.
         expected: Those that the posterior would be written with; early files have no
-            recalibration.
+            recalibration, or one of two numbers.
 
     Raises:
         ValueError: Naming arrays that are unknown or missing, or one of another shape.
@@ -114,7 +114,8 @@ def check_arrays(arrays: Mapping[str, np.ndarray], expected: Mapping[str, ArrayL
         raise ValueError(f"expected the arrays of such a model; got unknown ones {unknown[:3]}, "
                          f"and without {missing[:3]}")
     for name, array in arrays.items():
-        if array.shape != np.shape(expected[name]):
+        early = name == "recalibration" and array.shape == (2,)
+        if not early and array.shape != np.shape(expected[name]):
             raise ValueError(f"expected shape {np.shape(expected[name])} of {name}; got "
                              f"{array.shape}")
 

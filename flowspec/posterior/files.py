@@ -106,7 +106,7 @@ def written(path: str | Path, posterior, kind: type) -> None:
 
     Header: ``frame`` (kind, and what is no array), ``space``, ``architecture`` (names of network
     and density, and sizes), ``provenance``. Arrays: ``wave`` of spectra, ``network.*`` under the
-    path of each parameter, ``density.*``, ``screen.*``, ``recalibration``.
+    path of each parameter, ``density.*``, ``screen.*``, ``misfit.*``, ``recalibration``.
     """
     model = posterior.model
     frame = {"kind": model.frame.kind}
@@ -129,7 +129,8 @@ def arrays_of(posterior) -> dict[str, ArrayLike]:
     frame = posterior.model.frame
     wave = {"wave": frame.wave} if frame.kind == Pixels.kind else {}
     rest = {"recalibration": posterior.recalibration.coefficients} | posterior.screen.arrays()
-    return wave | learned_arrays(posterior.model) | rest
+    misfit = {} if posterior.misfit is None else posterior.misfit.arrays()
+    return wave | learned_arrays(posterior.model) | rest | misfit
 
 
 def learned_arrays(model: Model) -> dict[str, Array]:
@@ -137,8 +138,8 @@ def learned_arrays(model: Model) -> dict[str, Array]:
     return _named(model.variables) | _prefixed(model.density.named(), "density")
 
 
-def restored(config: dict, arrays: dict[str, np.ndarray]) -> tuple[Model, np.ndarray]:
-    """The model of a file of today's version, and the coefficients of its recalibration.
+def restored(config: dict, arrays: dict[str, np.ndarray]) -> tuple[Model, Recalibration]:
+    """The model of a file of today's version, and its recalibration.
 
     Raises:
         KeyError: If something is missing.
@@ -158,7 +159,7 @@ def restored(config: dict, arrays: dict[str, np.ndarray]) -> tuple[Model, np.nda
     own = {name[start:]: a for name, a in arrays.items() if name.startswith("density.")}
     new = variables, model.density.restored(own)
     model = eqx.tree_at(lambda m: (m.variables, m.density), model, new)
-    return model, arrays.get("recalibration", Recalibration.identity().coefficients)
+    return model, Recalibration.restored(arrays.get("recalibration", np.array([0.0, 1.0])))
 
 
 def _named(variables: dict) -> dict[str, Array]:

@@ -13,6 +13,7 @@ from flowspec.posterior.damage import (
     check_screen,
 )
 from flowspec.posterior.files import arrays_of, read_model
+from flowspec.posterior.headers import shipped as shipped
 from flowspec.posterior.legacy import upgraded
 from flowspec.posterior.posterior import Posterior
 
@@ -53,9 +54,3 @@ def _checked(config: dict, arrays: dict[str, np.ndarray]) -> Posterior:
     check_arrays(arrays, arrays_of(posterior))
     check_screen(posterior.screen, posterior.model)
     return posterior
-
-
-def shipped() -> dict[str, Path]:
-    """Models that come with the package, by name."""
-    folder = Path(__file__).parents[1] / "models"
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
