@@ -8,7 +8,7 @@ import numpy as np
 from flowspec.data.line_grid import LineGrid, line_grid
 from flowspec.data.line_labels import choices, is_loose, looks_like_line, settled
 from flowspec.data.line_names import canonical, known_name
-from flowspec.io.columns import listed
+from flowspec.io.roles import listed
 from flowspec.io.line_columns import parsed
 from flowspec.io.line_report import tell
 
