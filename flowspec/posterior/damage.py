@@ -114,10 +114,10 @@ def check_arrays(arrays: Mapping[str, np.ndarray], expected: Mapping[str, ArrayL
         raise ValueError(f"expected the arrays of such a model; got unknown ones {unknown[:3]}, "
                          f"and without {missing[:3]}")
     for name, array in arrays.items():
+        shape = np.shape(expected[name]) or (1,)  # files have no scalars
         early = name == "recalibration" and array.shape == (2,)
-        if not early and array.shape != np.shape(expected[name]):
-            raise ValueError(f"expected shape {np.shape(expected[name])} of {name}; got "
-                             f"{array.shape}")
+        if not early and array.shape != shape:
+            raise ValueError(f"expected shape {shape} of {name}; got {array.shape}")
 
 
 def check_screen(screen: Screen, model: Model) -> None:
