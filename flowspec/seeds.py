@@ -8,7 +8,7 @@ from jaxtyping import PRNGKeyArray
 _WORD = 32  # bits of a seed that a key of JAX is made of
 
 
-def key_of(seed: int) -> PRNGKeyArray:
+def key_of(seed) -> PRNGKeyArray:
     """Random key of a seed, ``jax.random.key(seed)`` below 2^32.
 
     JAX keeps the lowest 32 bits of a seed and drops the rest, so that 5 and 2^32 + 5 are one.

@@ -17,6 +17,7 @@ _MOST_COLUMNS = 10_000  # of a text table: those of surveys have 1,000
 _LONGEST_HEADER = 2 * 10**6  # characters of an ECSV header: 200 per column
 _KEYS = rb"Z?BITPIX|[PG]COUNT|GROUPS|TFIELDS|Z?NAXIS\d{0,3}|TFORM\d{1,3}|XTENSION"
 _CARD = re.compile(rb"(%b) *= *'?([^'/]*?) *['/ ]" % _KEYS)
+_END = re.compile(rb"END( {0,76}[^A-Z0-9_-]|$)")  # as astropy knows it, damaged ones too
 _WIDTHS = {"L": 1, "B": 1, "I": 2, "J": 4, "K": 8, "A": 1, "E": 4, "D": 8, "C": 8, "M": 16,
            "P": 8, "Q": 16}  # bytes of the types of columns of a FITS table
 
@@ -104,7 +105,7 @@ def _header(file: BinaryIO, number: int) -> dict[str, str]:
             return {}
         for start in range(0, len(text), 80):
             card = text[start : start + 80]
-            if card.rstrip() == b"END":
+            if _END.match(card):
                 return cards | {"END": ""}
             if match := _CARD.match(card):
                 cards.setdefault(match[1].decode(), match[2].decode("latin-1"))

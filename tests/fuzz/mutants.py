@@ -16,8 +16,8 @@ Rng = np.random.Generator
 
 
 def mutant(content: bytes, rng: Rng) -> bytes:
-    """The content after one to four mutations."""
-    for _ in range(rng.integers(1, 5)):
+    """The content after one mutation or a few."""
+    for _ in range(rng.geometric(0.6)):
         content = MUTATIONS[rng.integers(len(MUTATIONS))](content, rng) or b"\0"
     return content
 
