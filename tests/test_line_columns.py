@@ -32,7 +32,17 @@ def test_what_may_mean_several_things_is_refused(case, tmp_path):
     one_line_error(tmp_path / "t.csv", *words)
 
 
-def test_a_column_twice_in_fits_is_one_line_error(tmp_path):
+@pytest.mark.parametrize("delimiter", [" ", ","])
+def test_a_column_twice_in_ecsv_is_refused(delimiter, tmp_path):
+    path = tmp_path / "t.ecsv"
+    table = Table({"Hb": [1.0], "Hb_err": [1.0], "a b": [2.0], "Hx": [3.0]})
+    table.write(path, delimiter=delimiter)
+    assert io.read_lines(path).flux[0, 0] == 1
+    path.write_text(path.read_text().replace("Hx", "Hb"))
+    one_line_error(path, "'Hb' more than once")
+
+
+def test_a_column_twice_in_fits_is_refused(tmp_path):
     hdu = fits.table_to_hdu(Table({"Hb": [1.0], "Hb_err": [1.0], "Hx": [2.0]}))
     hdu.writeto(tmp_path / "t.fits")
     content = (tmp_path / "t.fits").read_bytes()
