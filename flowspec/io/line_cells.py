@@ -8,7 +8,7 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
-from flowspec.io.columns import parse_unit
+from flowspec.io.units import parse_unit
 
 _POWER = {"ivar": -0.5, "var": 0.5}  # of a unit, to that of the standard deviation
 _BLANK = ("", "nan", "...", "…", "--", "---", "-", "null", "none")

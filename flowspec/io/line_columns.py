@@ -10,7 +10,7 @@ from typing import NamedTuple
 from flowspec.data.line_labels import choices, is_loose, settled
 from flowspec.data.line_names import known_name
 from flowspec.data.line_waves import WAVES
-from flowspec.io.columns import listed
+from flowspec.io.roles import listed
 
 NOISE = ("err", "ivar", "var")
 _ENDINGS = {"err": "err", "error": "err", "unc": "err", "uncertainty": "err", "ivar": "ivar",

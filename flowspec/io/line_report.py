@@ -9,8 +9,8 @@ from itertools import combinations
 
 from flowspec.data.line_labels import choices, looks_like_line
 from flowspec.data.line_names import known_name
-from flowspec.io.columns import listed
 from flowspec.io.line_columns import NOISE, LineColumns, parsed
+from flowspec.io.roles import listed
 
 log = logging.getLogger("flowspec")
 _NOISE = {"err": "±", "ivar": "ivar", "var": "variance"}

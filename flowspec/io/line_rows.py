@@ -8,7 +8,7 @@ from astropy.table import MaskedColumn, Table
 
 from flowspec.data.line_labels import choices
 from flowspec.data.line_names import canonical, is_line, parts, sum_name
-from flowspec.io.columns import listed
+from flowspec.io.roles import listed
 
 # Columns of fluxes, the first that there is; that of errors has the same name and an ending.
 FLUXES = ("profile_flux", "gauss_flux", "intg_flux", "flux", "line_flux", "intensity")

@@ -11,13 +11,14 @@ from astropy.table import Table
 
 from flowspec.data.lines import Lines
 from flowspec.io import hdus
-from flowspec.io.columns import listed
+from flowspec.io.labels import is_label, table_labels
 from flowspec.io.line_cells import check_units, converted, flags, masked, numbers
 from flowspec.io.line_columns import LineColumns, check_once, find_lines, header_names, no_line
 from flowspec.io.line_maps import maps_table
 from flowspec.io.line_report import describe, tell
 from flowspec.io.line_rows import line_column, with_row_per_object
 from flowspec.io.line_stream import stream_lines
+from flowspec.io.roles import listed
 from flowspec.io.source import MAGIC, TEXT, blaming, sniff
 
 NAMES = ("name", "id", "region_id", "targetid", "target_id", "object", "object_id", "objid",
@@ -170,8 +171,10 @@ def _lines(table: Table, found: LineColumns, row_names) -> Lines:
     flux = np.where(upper | lower | bad, np.nan, flux)
     limit = np.where(lower | bad, np.nan, limit)
     why = {"lower limit, not used": lower & ~bad, "limit not positive": upper & ~bad & (limit <= 0)}
+    extra = {name: np.ma.asarray(table[name]) for name in table.colnames if is_label(name)}
     notes = _notes([*found.lines], why)
-    return Lines([*found.lines], flux, err, limit, names=row_names, notes=notes)
+    return Lines([*found.lines], flux, err, limit, names=row_names, notes=notes,
+                 extra=table_labels(extra, len(table)))
 
 
 def _notes(lines, why: Mapping[str, np.ndarray]) -> list[str]:
