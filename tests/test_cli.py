@@ -192,7 +192,8 @@ def test_words_that_make_no_command_are_one_line_too(words, capsys):
 
 def test_every_command_has_help_with_an_example(capsys):
     (commands,) = [a.choices for a in parser()._actions if isinstance(a.choices, dict)]
-    assert {"simulate", "fit", "predict", "diagnose", "models", "demo"} == set(commands)
+    names = {"simulate", "fit", "predict", "inspect", "diagnose", "models", "demo"}
+    assert names == set(commands)
     for name in commands:
         with pytest.raises(SystemExit) as caught:
             main([name, "--help"])
@@ -247,6 +248,7 @@ def test_fit_a_file_of_simulations_then_look_at_the_model(
     assert list(Table.read(report / "calibration.ecsv")["parameter"]) == ["z", "strength"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_no_file(tmp_path):
     words = ["flowspec", "simulate", "sdss", "--n", "10", "-o", "out.h5"]  # ten are 320,000 bytes
     code = f"""import resource, runpy, sys

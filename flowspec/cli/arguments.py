@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     top = _parser(_Parser, "flowspec", "Calibrated posteriors from galaxy spectra.", texts.START)
     top.add_argument("--version", action="version", version=f"flowspec {version('flowspec')}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_predict, _models, _demo, _simulate, _fit, _diagnose):
+    for add in (_predict, _inspect, _models, _demo, _simulate, _fit, _diagnose):
         add(commands)
     return top
 
@@ -61,6 +61,13 @@ def _predict(commands):
     group.add_argument("--suffix", metavar="TEXT", help="columns are lines with this after them, "
                        "such as _FLUX_CORR, and this with _ERR their errors")
     _add_seed(c)
+    _add_reading(c)
+
+
+def _inspect(commands):
+    c = _command(commands, "inspect", "what is understood of files, and which models fit them",
+                 texts.INSPECT)
+    c.add_argument("files", nargs="+", metavar="FILE", help="files or patterns")
     _add_reading(c)
 
 

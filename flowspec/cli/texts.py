@@ -43,6 +43,16 @@ table has the probability of every ionising source, and percentiles of the param
   flowspec predict lines.csv --column '[OIII]5007=o3' --column '[OIII]5007_err=o3_sig' \\
            --model nebula --dereddened -o out.fits
 """
+INSPECT = """\
+Per file: its format, its objects, the range of wavelengths, whether they were converted from air,
+the unit of flux, what the noise was taken from, the share of pixels without data, and how much of
+the wavelengths of each shipped model has good pixels; of a line catalogue, its lines. Nothing is
+inferred. Exit code 2 where no file can be read.
+
+examples:
+  flowspec inspect spec-*.fits
+  flowspec inspect table.fits --flux-unit "1e-18 erg/s/cm2/A" --column err=FLUX_SIGMA
+"""
 SIMULATE = """\
 The file has theta [n, parameters], wave (vacuum A), flux and ivar [n, pixels] (1e-17 erg/s/cm2/A).
 'flowspec fit --simulations' and flowspec.read read it. Parameters are drawn from the instrument's

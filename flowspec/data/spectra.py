@@ -30,8 +30,8 @@ class Spectra(eqx.Module):
         ivar: inverse variance of `flux`, same shape; 0 means "no data". A quantity exactly where
             `flux` is one. Pixels whose flux or ivar is NaN or infinite become "no data".
         names: one label per row (default "0", "1", ...).
-        notes: one per row: "" or why the row carries no usable data. A row without any good
-            pixel always gets a note.
+        notes: one per row: "" or why it carries no usable data, or what was assumed of it. A row
+            without any good pixel always gets a note.
         extra: labels to carry along to the table, one value per row by name of column, such as
             ra, dec or target_id; masked where not known. Nothing is learned from them.
 
@@ -84,14 +84,9 @@ class Spectra(eqx.Module):
     def __getitem__(self, index) -> "Spectra":
         """Rows by number, slice, mask or list of numbers: always a `Spectra`."""
         rows = np.atleast_1d(np.arange(len(self))[index])
-        return Spectra(
-            self.wave,
-            self.flux[rows],
-            self.ivar[rows],
-            names=[self.names[i] for i in rows],
-            notes=[self.notes[i] for i in rows],
-            extra=self.extra.of_rows(rows),
-        )
+        names, notes = ([texts[i] for i in rows] for texts in (self.names, self.notes))
+        extra = self.extra.of_rows(rows)
+        return Spectra(self.wave, self.flux[rows], self.ivar[rows], names, notes, extra)
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, np.shape(self.flux)))
@@ -159,14 +154,10 @@ class Spectra(eqx.Module):
                 raise ValueError(
                     f"expected spectra on one grid ({parts[0]}); got {part}: resample them first"
                 )
-        return Spectra(
-            first,
-            np.concatenate([p.flux for p in parts]),
-            np.concatenate([p.ivar for p in parts]),
-            names=[name for p in parts for name in p.names],
-            notes=[note for p in parts for note in p.notes],
-            extra=joined_extra([p.extra for p in parts], [len(p) for p in parts]),
-        )
+        names, notes = ([t for p in parts for t in getattr(p, what)] for what in ("names", "notes"))
+        flux, ivar = (np.concatenate([getattr(p, x) for p in parts]) for x in ("flux", "ivar"))
+        extra = joined_extra([p.extra for p in parts], [len(p) for p in parts])
+        return Spectra(first, flux, ivar, names, notes, extra)
 
     def to_specutils(self):
         """A `specutils.Spectrum` ([batch, pixels]); masked where `ivar` is 0. Needs specutils."""
@@ -222,6 +213,12 @@ def to_angstrom(wave) -> np.ndarray:
     return np.asarray(wave, np.float64)
 
 
+def is_flux_density(unit: u.UnitBase) -> bool:
+    """Whether `unit` is one of F_λ or F_ν, in energy or in photons."""
+    return bool({"spectral flux density", "spectral flux density wav", "photon flux density",
+                 "photon flux density wav"} & {*unit.physical_type})  # fmt: skip
+
+
 def flux_factor(unit: u.UnitBase, wave) -> np.ndarray:
     """[pixels] what one `unit` of flux density is worth in 1e-17 erg/s/cm²/Å at `wave` (Å).
 
@@ -229,6 +226,8 @@ def flux_factor(unit: u.UnitBase, wave) -> np.ndarray:
         ValueError: where `unit` is not a flux density (F_λ or F_ν).
     """
     try:
+        if not is_flux_density(unit):  # astropy takes the erg/s/cm2 of a band for λ F_λ
+            raise u.UnitsError
         one = u.Quantity(np.ones_like(wave), unit)
         return one.to_value(FLUX_UNIT, u.spectral_density(wave * u.AA))
     except (u.UnitsError, TypeError):

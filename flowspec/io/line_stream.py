@@ -10,7 +10,8 @@ import h5py
 import numpy as np
 
 from flowspec.data.lines import Lines, of_states
-from flowspec.io.hdf5 import check_version, describe, opened, text_rows
+from flowspec.io.datasets import check_version, text_rows
+from flowspec.io.hdf5 import describe, opened
 from flowspec.io.labels import hdf5_labels
 from flowspec.io.source import blaming, sniff
 from flowspec.io.writing import Appending

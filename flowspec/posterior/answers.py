@@ -129,7 +129,7 @@ def _of_chunk(posterior, chunk: Chunk, n: int, seed: int, first: int, population
     misfit = posterior.misfit
     if misfit is not None:
         data = tuple(np.asarray(a)[: chunk.count] for a in chunk.data)
-        misfit = misfit.compared(posterior.model.frame, space, data, z)
+        misfit = misfit.compared(posterior.model.frame, space.redshift, data, z)
     return Answers(samples, source, share, p_value, misfit, found, z, ess, several)
 
 
