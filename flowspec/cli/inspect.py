@@ -103,6 +103,7 @@ def described_lines(lines: Lines, frames: dict[str, Frame]) -> dict[str, str]:
         "format": "line catalogue",
         "objects": f"{len(lines)}{_some(lines.names)}",
         "lines": " ".join(lines.lines),
+        "columns": lines.reading or "as flowspec writes them",
         "models": ", ".join(models) or "none fits",
     }
 

@@ -47,6 +47,8 @@ class Lines(eqx.Module):
             a note.
         dereddened: whether the fluxes of each row are corrected for dust: one bool, or [batch].
         extra: labels to carry along to the table, one value per row by name of column.
+        reading: which columns of a file these are and which were ignored, in words; "" where they
+            are of no file.
 
     Attributes:
         flux: [batch, lines] of a limit the limit, 0 where absent.
@@ -66,6 +68,7 @@ class Lines(eqx.Module):
     names: tuple[str, ...] = eqx.field(static=True)
     notes: tuple[str, ...] = eqx.field(static=True)
     extra: Extra = eqx.field(static=True)
+    reading: str = eqx.field(static=True)
 
     def __init__(
         self,
@@ -77,7 +80,9 @@ class Lines(eqx.Module):
         notes: Sequence[str] = (),
         dereddened=False,
         extra: Mapping = Extra(),
+        reading: str = "",
     ):
+        self.reading = reading
         self.lines = _checked_lines(lines)
         flux, err = _filled(flux), _filled(err)
         limit = np.full(flux.shape, np.nan) if limit is None else _filled(limit)
@@ -129,12 +134,22 @@ class Lines(eqx.Module):
             [self.notes[i] for i in rows],
             self.dereddened[rows],
             self.extra.of_rows(rows),
+            self.reading,
         )
 
     def corrected(self, dereddened) -> "Lines":
         """The same fluxes, said to be corrected for dust or not: one bool, or [batch]."""
-        return of_states(self.lines, self.flux, self.err, self.state, self.names, self.notes,
-                         dereddened, self.extra)
+        return of_states(
+            self.lines, self.flux, self.err, self.state, self.names, self.notes, dereddened,
+            self.extra, self.reading,
+        )  # fmt: skip
+
+    def read_as(self, reading: str) -> "Lines":
+        """The same rows, with words on how they were read."""
+        return of_states(
+            self.lines, self.flux, self.err, self.state, self.names, self.notes, self.dereddened,
+            self.extra, reading,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"Lines({len(self)} x {', '.join(self.lines)})"
@@ -183,9 +198,8 @@ class Lines(eqx.Module):
                 flux[:, i], err[:, i], state[:, i] = self._sum(columns)
                 used.update(pieces)
         self._log_dropped([line for line in self.lines if line not in used], wanted)
-        return of_states(
-            wanted, flux, err, state, self.names, self.notes, self.dereddened, self.extra
-        )
+        about = self.names, self.notes, self.dereddened, self.extra, self.reading
+        return of_states(wanted, flux, err, state, *about)
 
     def _sum(self, columns: list[int]):
         """Flux, err and state [batch] of the sum of some lines."""
@@ -223,16 +237,18 @@ class Lines(eqx.Module):
             [note for p in pieces for note in p.notes],
             np.concatenate([p.dereddened for p in pieces]),
             joined_extra([p.extra for p in pieces], [len(p) for p in pieces]),
+            " | ".join(dict.fromkeys(p.reading for p in pieces if p.reading)),
         )
 
 
 def of_states(
-    lines, flux, err, state, names=(), notes=(), dereddened=False, extra: Mapping = Extra()
+    lines, flux, err, state, names=(), notes=(), dereddened=False, extra: Mapping = Extra(),
+    reading: str = "",
 ) -> Lines:
     """`Lines` from its own attributes, `state` among them."""
     flux_of = {s: np.where(state == s, flux, np.nan) for s in (State.MEASURED, State.LIMIT)}
     values = flux_of[State.MEASURED], err, flux_of[State.LIMIT]
-    return Lines(lines, *values, names, notes, dereddened, extra)
+    return Lines(lines, *values, names, notes, dereddened, extra, reading)
 
 
 def _checked_lines(lines) -> tuple[str, ...]:

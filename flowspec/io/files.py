@@ -106,8 +106,7 @@ def load(path, format: str | None, options: Options) -> tuple[str, list[Spectra]
                 if entry.name == format or (format is None and entry.identify(handle, options)):
                     spectra = [without_padding(s) for s in entry.load(handle, options)]
                     if kind == "fits":
-                        extra = fits_labels(handle, sum(map(len, spectra)))
-                        spectra = with_labels(spectra, extra)
+                        spectra = with_labels(spectra, fits_labels(handle, sum(map(len, spectra))))
                     return entry.name, spectra
             known = format or ", ".join(entry.name for entry in formats)
             raise ValueError(f"expected spectra ({known}); got {module.describe(handle)}")

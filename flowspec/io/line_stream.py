@@ -13,6 +13,8 @@ from flowspec.data.lines import Lines, of_states
 from flowspec.io.datasets import check_version, text_rows
 from flowspec.io.hdf5 import describe, opened
 from flowspec.io.labels import hdf5_labels
+from flowspec.io.line_report import tell
+from flowspec.io.roles import listed
 from flowspec.io.source import blaming, sniff
 from flowspec.io.writing import Appending
 
@@ -92,8 +94,18 @@ def stream_lines(path, rows: int = 65536) -> Iterator[Lines]:
             raise ValueError("expected an HDF5 file of lines; got FITS: use flowspec.read_lines")
         with opened(source) as file:
             lines, total = _layout(file)
+            reading = _reading(file, lines)
+            tell("read as lines", path, reading)
             for start in range(0, total, rows):
-                yield _chunk(file, lines, slice(start, min(start + rows, total)), total)
+                part = slice(start, min(start + rows, total))
+                yield _chunk(file, lines, part, total).read_as(reading)
+
+
+def _reading(file, lines) -> str:
+    known = {*_ARRAYS, _DUST, "names", "notes"}
+    ignored = [key for key in file if key not in known]
+    return f"{', '.join(lines)} of flowspec's HDF5" + (
+        f"; ignored: {listed(ignored, most=8)}" if ignored else "")
 
 
 def _layout(file) -> tuple[list[str], int]:

@@ -60,8 +60,10 @@ def write(table: Table, path: str | Path, format: str) -> None:
 
 
 def _round(table: Table) -> None:
-    """Floats with the digits of their format; arrays as float64 that JSON writes so, with NaN for
-    what is masked, which is three times faster."""
+    """Floats with the digits of their format.
+
+    Arrays become float64, which JSON writes so, with NaN for masked values, as masks are slow.
+    """
     for name in [n for n in table.colnames if table[n].dtype.kind == "f" and table[n].format]:
         column = table[name]
         digits = np.char.mod(f"%{column.format}", np.ma.filled(column.data, np.nan))
