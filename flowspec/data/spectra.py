@@ -84,14 +84,9 @@ class Spectra(eqx.Module):
     def __getitem__(self, index) -> "Spectra":
         """Rows by number, slice, mask or list of numbers: always a `Spectra`."""
         rows = np.atleast_1d(np.arange(len(self))[index])
-        return Spectra(
-            self.wave,
-            self.flux[rows],
-            self.ivar[rows],
-            names=[self.names[i] for i in rows],
-            notes=[self.notes[i] for i in rows],
-            extra=self.extra.of_rows(rows),
-        )
+        names, notes = ([texts[i] for i in rows] for texts in (self.names, self.notes))
+        extra = self.extra.of_rows(rows)
+        return Spectra(self.wave, self.flux[rows], self.ivar[rows], names, notes, extra)
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, np.shape(self.flux)))
@@ -159,14 +154,10 @@ class Spectra(eqx.Module):
                 raise ValueError(
                     f"expected spectra on one grid ({parts[0]}); got {part}: resample them first"
                 )
-        return Spectra(
-            first,
-            np.concatenate([p.flux for p in parts]),
-            np.concatenate([p.ivar for p in parts]),
-            names=[name for p in parts for name in p.names],
-            notes=[note for p in parts for note in p.notes],
-            extra=joined_extra([p.extra for p in parts], [len(p) for p in parts]),
-        )
+        names, notes = ([t for p in parts for t in getattr(p, what)] for what in ("names", "notes"))
+        flux, ivar = (np.concatenate([getattr(p, x) for p in parts]) for x in ("flux", "ivar"))
+        extra = joined_extra([p.extra for p in parts], [len(p) for p in parts])
+        return Spectra(first, flux, ivar, names, notes, extra)
 
     def to_specutils(self):
         """A `specutils.Spectrum` ([batch, pixels]); masked where `ivar` is 0. Needs specutils."""
