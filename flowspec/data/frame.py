@@ -18,6 +18,7 @@ from flowspec.data.line_features import line_features
 from flowspec.data.lines import Lines, State, of_states
 from flowspec.data.observation import Observation
 from flowspec.data.spectra import Spectra, on_grid
+from flowspec.data.units import checked_wave
 from flowspec.data.vectors import Vectors
 
 
@@ -104,17 +105,13 @@ class Pixels(Frame):
     """Spectra on one grid of wavelengths.
 
     Args:
-        wave: Pixel centres in vacuum angstrom, increasing [pixels].
+        wave: Pixel centres in vacuum angstrom, increasing [pixels]; or a quantity.
     """
 
     kind, data = "pixels", Spectra
 
-    def __init__(self, wave: Float[np.ndarray, " pixels"]):
-        self.wave = np.asarray(wave, float)
-        if not (self.wave.ndim == 1 and np.isfinite(self.wave).all() and (self.wave > 0).all()
-                and (np.diff(self.wave) > 0).all()):
-            raise ValueError("expected finite, positive and increasing wavelengths [pixels]; got "
-                             f"{self.wave}")
+    def __init__(self, wave):
+        self.wave = checked_wave(wave)
 
     @property
     def key(self) -> tuple:

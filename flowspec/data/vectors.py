@@ -7,14 +7,15 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from flowspec.data.observation import labels
+from flowspec.data.units import without_unit
 
 
 class Vectors(eqx.Module):
     """A batch of vectors of named numbers, held on the host: photometry, summary statistics, ...
 
     Args:
-        values: [batch, columns] (or [columns], a batch of one) in any unit; NaN, infinite or masked
-            where there is none.
+        values: [batch, columns] (or [columns], a batch of one): plain numbers in the units of the
+            simulations, whatever these are; NaN, infinite or masked where there is none.
         err: One standard deviation of `values`, the same shape or one that broadcasts to it; None
             where errors are not known, or are the same for all and so part of the simulator.
         columns: Names of the columns (default "x0", "x1", ...).
@@ -27,7 +28,8 @@ class Vectors(eqx.Module):
         present: [batch, columns] whether there is a number.
 
     Raises:
-        ValueError: On wrong shapes, columns of one name, or negative errors.
+        ValueError: On wrong shapes, columns of one name, negative errors, or quantities, whose
+            unit would be lost.
     """
 
     values: Float[np.ndarray, "batch columns"]
@@ -41,8 +43,8 @@ class Vectors(eqx.Module):
         self, values, err=None, columns: Sequence[str] = (), names: Sequence[str] = (),
         notes: Sequence[str] = (),
     ):  # fmt: skip
-        values = _filled(values)
-        err = np.zeros(values.shape) if err is None else _filled(err)
+        values = _filled(values, "values")
+        err = np.zeros(values.shape) if err is None else _filled(err, "errors")
         if values.ndim != 2 or not _broadcasts(err.shape, values.shape):
             raise ValueError(f"expected values [batch, columns] and as many errors; got "
                              f"{values.shape} and {err.shape}")
@@ -121,10 +123,8 @@ class Vectors(eqx.Module):
         return Vectors(values, err, parts[0].columns, names, notes)
 
 
-def _filled(values) -> np.ndarray:
-    if np.ma.isMaskedArray(values):
-        values = values.astype(float).filled(np.nan)
-    return np.atleast_2d(np.asarray(values, float))
+def _filled(values, what: str) -> np.ndarray:
+    return np.atleast_2d(np.asarray(without_unit(values, what), float))
 
 
 def _broadcasts(shape: tuple, to: tuple) -> bool:

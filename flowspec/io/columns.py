@@ -10,7 +10,8 @@ import astropy.units as u
 import numpy as np
 
 from flowspec.data.air import air_to_vacuum
-from flowspec.data.spectra import FLUX_UNIT, Spectra, flux_factor, to_angstrom
+from flowspec.data.spectra import Spectra
+from flowspec.data.units import FLUX_UNIT, flux_factor, to_angstrom
 
 ALIASES = {
     "wave": ("wave", "wavelength", "wavelengths", "lambda", "lam", "wl"),

@@ -8,7 +8,8 @@ import astropy.units as u
 import numpy as np
 from jaxtyping import Bool, Float
 
-from flowspec.data.spectra import Spectra, to_angstrom
+from flowspec.data.spectra import Spectra
+from flowspec.data.units import to_angstrom
 from flowspec.io import hdf5, hdus
 from flowspec.io.columns import Options, make_options
 from flowspec.io.fits import FITS_FORMATS
