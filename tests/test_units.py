@@ -62,7 +62,7 @@ REFUSED = {
     "wavelengths in seconds": (lambda: CallableSimulator(flat, PRIOR, WAVE * u.s), "of length"),
     "noise in K": (lambda: CallableSimulator(flat, PRIOR, WAVE, 1 * u.K), "a flux density"),
     "noise of a column in Jy": (
-        lambda: CallableSimulator(flat, PRIOR, columns=[f"x{i}" for i in range(16)], noise=1 * u.Jy),
+        lambda: CallableSimulator(flat, PRIOR, columns="abcdefghijklmnop", noise=1 * u.Jy),
         "noise as plain numbers"),
     "noise of another length": (lambda: CallableSimulator(flat, PRIOR, WAVE, NO_ERR), "or 16"),
     "noise without a square": (lambda: CallableSimulator(flat, PRIOR, WAVE, 1e-20), "1e-18"),
