@@ -25,8 +25,9 @@ from flowspec.model.model import Model, model_for
 from flowspec.model.space import space_of
 from flowspec.networks.lines import LineArchitecture
 from flowspec.networks.registry import DEFAULTS
+from flowspec.posterior.calibrated import calibrated
 from flowspec.posterior.posterior import Posterior
-from flowspec.posterior.redshift import LIMIT, Recalibration, peaks
+from flowspec.posterior.redshift import Recalibration
 from flowspec.posterior.screen import Screen
 from flowspec.sim.nebula.catalogues import NebulaSimulator
 from flowspec.sim.simulator import Simulated, Simulator, simulate_many
@@ -81,8 +82,7 @@ def fit(
     began, _ = time.process_time(), keep_programs()
     check_request(adapt, None if obs is None else len(obs))
     sim = _with_noise(sim, obs, dereddened, adapt)
-    keys = jr.split(jr.key(seed), 5)
-    training_set, held = sim.held_out(training.validation)
+    keys, (training_set, held) = jr.split(jr.key(seed), 5), sim.held_out(training.validation)
     if start is None:
         sizes = architecture or DEFAULTS[sim.frame.kind]
         model = model_for(keys[1], sim.priors, sim.sources, sim.frame, sizes)
@@ -94,13 +94,14 @@ def fit(
     model, history = train(model, training_set, fresh, training, keys[3], **options)
     posterior = _unjudged(model, _account(sim, seed, training, began, start, history))
     if adapt == "none":
-        return _judged(posterior, simulate_many(sim, keys[4], _SCREEN) if held is None else fresh)
+        drawn = fresh if held else simulate_many(sim, keys[4], _SCREEN)
+        return calibrated(posterior, drawn.theta, drawn.data)
     posterior = _adapt(
         posterior, sim, obs, adapt, seed=seed, training=training, adaptation=adaptation,
         progress=progress, dereddened=dereddened,
     )  # fmt: skip
-    seconds = round(time.process_time() - began)
-    return replace(posterior, provenance=posterior.provenance | {"cpu_seconds": seconds})
+    seconds = {"cpu_seconds": round(time.process_time() - began)}
+    return replace(posterior, provenance=posterior.provenance | seconds)
 
 
 def fit_lines(
@@ -181,7 +182,7 @@ def adapt(
     drawn = simulate_many(sim, keys[4], _SCREEN) if held is None else validation
     if injection is not None:
         drawn = injection.perturbed(keys[4], jax.tree.map(jnp.asarray, drawn))
-    return _judged(adapted, drawn)
+    return calibrated(adapted, drawn.theta, drawn.data)
 
 
 _adapt = adapt  # `fit` has an argument of that name
@@ -248,25 +249,3 @@ def _unjudged(model: Model, provenance: dict) -> Posterior:
     shape = jax.eval_shape(lambda *data: model.described(model.embed(*data)), *model.frame.blank())
     screen = Screen.blank(shape.shape[-1])
     return Posterior(model, screen, Recalibration.identity(), provenance)
-
-
-def _judged(posterior: Posterior, drawn: Simulated) -> Posterior:
-    """The posterior with its screen and its probabilities of right redshifts, on simulations."""
-    screen = Screen.from_summaries(_summaries(posterior, drawn))
-    return replace(posterior, screen=screen, recalibration=_recalibrated(posterior, drawn))
-
-
-def _summaries(posterior: Posterior, simulated: Simulated) -> np.ndarray:
-    describe = eqx.filter_jit(lambda model, *data: model.described(model.embed(*data)))
-    starts = range(0, len(simulated.theta), 256)
-    rows = (tuple(a[i : i + 256] for a in simulated.data) for i in starts)
-    return np.concatenate([np.asarray(describe(posterior.model, *data)) for data in rows])
-
-
-def _recalibrated(posterior: Posterior, simulated: Simulated) -> Recalibration:
-    """What makes the probabilities of right redshifts those of simulations."""
-    if posterior.model.space.redshift is None:
-        return Recalibration.identity()
-    found = peaks(*posterior.redshift_pdf(Spectra(posterior.wave, *simulated.data)))
-    truth = simulated.theta[:, posterior.names.index("z")]
-    return Recalibration.fit(found.share, np.abs(found.z - truth) < LIMIT)

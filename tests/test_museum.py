@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from flowspec.data.flags import Flag
 from tests.museum.reference import FILE, model, numbers
 
 REFERENCE = json.loads(FILE.read_text())
@@ -31,9 +32,18 @@ def test_the_table_is_what_it_was(name):
     widths = dict(zip(model(name).names, REFERENCE[name]["widths"], strict=True))
     for column, values in before.items():
         width = widths.get(column[:-4], widths["z"] if column == "z_best" else 1.0)
-        np.testing.assert_allclose(table[column], values, atol=1e-3 * width, err_msg=column)
+        now, values = np.array(table[column], float), np.array(values)
+        if column == "z_prob":  # since then masked where data are unlike simulations
+            unlike = np.array(found(name)["flags"]) & Flag.OUT_OF_DISTRIBUTION > 0
+            assert np.isnan(now[unlike]).all()
+            now, values = now[~unlike], values[~unlike]
+        np.testing.assert_allclose(now, values, atol=1e-3 * width, err_msg=column)
 
 
 @pytest.mark.parametrize("name", REFERENCE)
 def test_the_flags_are_what_they_were(name):
-    assert found(name)["flags"] == REFERENCE[name]["flags"]
+    # the others are new since then, or have another rule
+    kept = int(Flag.NO_DATA | Flag.LITTLE_COVERAGE | Flag.FEW_PIXELS | Flag.MULTIMODAL_REDSHIFT
+               | Flag.OUT_OF_DISTRIBUTION)  # fmt: skip
+    flags = found(name)["flags"], REFERENCE[name]["flags"]
+    np.testing.assert_array_equal(*(np.array(f) & kept for f in flags))

@@ -10,10 +10,11 @@ import flowspec as fs
 from flowspec.check.redshift import reliability
 from flowspec.data.frame import Pixels
 from flowspec.model.space import RedshiftBins, Space
+from flowspec.posterior.answers import Answers
 from flowspec.posterior.files import read_model, write_model
 from flowspec.posterior.redshift import Recalibration, peaks
 from flowspec.posterior.screen import Screen
-from flowspec.posterior.table import Answers, summary_table
+from flowspec.posterior.table import summary_table
 from flowspec.posterior.weights import OVERSAMPLE
 from flowspec.sim.simulator import draw_many
 from tests.problems import WAVE, line_simulator
@@ -62,7 +63,7 @@ def test_no_draw_leaves_the_prior_and_outside_it_the_density_is_zero(posterior, 
 def test_density_of_the_draws_is_that_of_log_prob(posterior, mock):
     """The mean of 1 / q over draws of q is the volume of the prior where q covers it all."""
     obs = mock[1][:1]
-    blank = fs.Spectra(WAVE, 0 * obs.flux, 0 * obs.ivar)  # no data: a broad posterior
+    blank = fs.Spectra(WAVE, 0 * obs.flux, 1e-12 * obs.ivar)  # hardly any data
     samples = posterior.sample(blank, 4000, seed=1)
     log_prob = posterior.log_prob(samples, blank)
     assert np.exp(-log_prob).mean() == pytest.approx(0.4 * 1.0, rel=0.15)
@@ -132,9 +133,11 @@ def test_z_prob_is_the_share_of_right_redshifts(posterior):
     table = posterior.summarize(fs.Spectra(WAVE, flux, ivar), n=100)
     right = np.abs(table["z_best"] - theta[:, 0]) < 0.01
     # 100 rows a bin and a model of seconds: 0.04 to 0.05 if exact
-    assert reliability(np.asarray(table["z_prob"]), right).error < 0.06
-    unsure = (table["flags"] & fs.Flag.UNSURE_REDSHIFT) > 0
-    np.testing.assert_array_equal(unsure, table["z_prob"] < 0.9)
+    prob = np.ma.filled(table["z_prob"], np.nan)
+    told = np.isfinite(prob)  # all but those called unlike simulations, a thousandth
+    assert told.mean() > 0.99 and reliability(prob[told], right[told]).error < 0.06
+    unsure = (np.asarray(table["flags"]) & fs.Flag.UNSURE_REDSHIFT) > 0
+    np.testing.assert_array_equal(unsure, ~(prob >= 0.9))
     assert right[~unsure].mean() > 0.9 > right[unsure].mean()
 
 
@@ -145,7 +148,9 @@ def test_two_peaks_are_flagged_and_a_broad_one_is_not(posterior, mock):
     share[0, [5, 30]], share[1, 5:9] = [0.6, 0.4], 0.25
     edges = space.redshift.all_edges()
     z = 0.5 * (edges[5] + edges[6])
-    answers = Answers(np.full((10, 2, 2), z, np.float32), np.zeros((10, 2), int), share, np.ones(2))
+    found = peaks(edges, share / np.diff(edges))
+    draws = np.full((10, 2, 2), z, np.float32)
+    answers = Answers(draws, np.zeros((10, 2), int), share, np.ones(2), None, found, draws[0, :, 0])
     table = summary_table(space, Pixels(WAVE), obs, answers, Recalibration.identity())
     two, broad = fs.Flag.MULTIMODAL_REDSHIFT, fs.Flag.UNSURE_REDSHIFT
     assert list(table["flags"] & (two | broad)) == [two | broad, broad]
@@ -165,7 +170,7 @@ def test_files_without_a_recalibration_leave_probabilities_alone(posterior, mock
     del arrays["recalibration"]
     write_model(tmp_path / "old", config, arrays)
     old = fs.load(tmp_path / "old")
-    assert list(old.recalibration.coefficients) == [0, 1]
+    assert list(old.recalibration.coefficients) == [0, 1, 0, 0]
     share = peaks(*old.redshift_pdf(obs)).share
     np.testing.assert_allclose(old.summarize(obs)["z_prob"], share, atol=1e-5)
 
@@ -179,7 +184,7 @@ def test_a_population_moves_the_posteriors(posterior, mock):
     lower = SimpleNamespace(
         log_prob=lambda theta: np.where(theta[..., i] < 0.5 * (low + high), 0.0, -np.inf)
     )
-    blank = fs.Spectra(WAVE, 0 * obs.flux, 0 * obs.ivar)  # the posterior is the prior
+    blank = fs.Spectra(WAVE, 0 * obs.flux, 1e-12 * obs.ivar)  # the posterior is the prior
     half, samples = posterior.summarize(blank, n=200, population=lower, with_samples=True)
     assert (samples[..., i] < 0.5 * (low + high)).all()
     assert np.median(half["ess"]) == pytest.approx(100 * OVERSAMPLE, rel=0.2)

@@ -5,8 +5,7 @@ import pytest
 from scipy.special import expit, logit
 
 from flowspec.check.redshift import purity_completeness, reliability, wilson
-from flowspec.posterior.redshift import LIMIT, Recalibration, peaks
-from flowspec.posterior.table import best_redshift
+from flowspec.posterior.redshift import LIMIT, Recalibration, best_redshift, peaks
 
 
 def densities(rng, edges, rows):
@@ -72,18 +71,30 @@ def test_recalibration_undoes_a_known_distortion(offset, slope):
     stated = rng.beta(1.5, 0.4, 20000)
     true = expit(offset + slope * logit(stated))
     right = rng.uniform(size=len(true)) < true
-    recalibration = Recalibration.fit(stated, right)
+    recalibration = Recalibration.fit(stated, right, 0 * stated)
     # errors are of 0.02 to 0.05, by the information in 20,000 rows
-    np.testing.assert_allclose(recalibration.coefficients, [offset, slope], atol=0.12)
-    np.testing.assert_allclose(recalibration(stated), true, atol=0.025)
-    assert (np.diff(recalibration(np.sort(stated))) >= 0).all()  # the order stays
+    np.testing.assert_allclose(recalibration.coefficients, [offset, slope, 0, 0], atol=0.12)
+    np.testing.assert_allclose(recalibration(stated, 0 * stated), true, atol=0.025)
+    assert (np.diff(recalibration(np.sort(stated), 0 * stated)) >= 0).all()  # the order stays
+
+
+def test_recalibration_knows_what_is_missing():
+    """Truth as stated of whole spectra, less and less so the more is missing."""
+    rng = np.random.default_rng(3)
+    stated, missing = rng.beta(1.5, 0.4, 40000), rng.uniform(size=40000)
+    true = expit((1 - 0.7 * missing) * logit(stated) - missing)
+    recalibration = Recalibration.fit(stated, rng.uniform(size=40000) < true, missing)
+    # errors are of 0.04 to 0.09, by the information in 40,000 rows
+    np.testing.assert_allclose(recalibration.coefficients, [0, 1, -1, -0.7], atol=0.25)
 
 
 def test_recalibration_is_tame_where_all_are_right():
     """No map is steep enough for these; the prior holds it."""
-    sure = Recalibration.fit(np.array([0.9, 1.0, 1.0 + 1e-7]), np.ones(3, bool))
-    assert np.isfinite(sure.coefficients).all() and 0.9 < sure(np.array([0.9]))[0] < 0.99
-    np.testing.assert_allclose(Recalibration.identity()(np.array([0.3, 0.9])), [0.3, 0.9])
+    sure = Recalibration.fit(np.array([0.9, 1.0, 1.0 + 1e-7]), np.ones(3, bool), np.zeros(3))
+    assert np.isfinite(sure.coefficients).all()
+    assert 0.9 < sure(np.array([0.9]), np.zeros(1))[0] < 0.99
+    same = Recalibration.identity()(np.array([0.3, 0.9]), np.array([0.0, 0.8]))
+    np.testing.assert_allclose(same, [0.3, 0.9])
 
 
 def test_reliability_of_exact_and_too_sure_probabilities():

@@ -10,7 +10,7 @@ class Flag(IntFlag):
     """Bits of the column ``flags``; 0 is a row without reservations."""
 
     NO_DATA = 1
-    """No good pixel on the model's grid: the posterior is the prior."""
+    """Nothing that the model could use: all numbers of the row are masked."""
     LITTLE_COVERAGE = 2
     """Good pixels span less than three quarters of the model's wavelengths."""
     FEW_PIXELS = 4
@@ -20,9 +20,19 @@ class Flag(IntFlag):
     MULTIMODAL_REDSHIFT = 16
     """Over 10 % of the posterior is in a second peak: another redshift, not just a broad range."""
     OUT_OF_DISTRIBUTION = 32
-    """The spectrum's summary is further from the simulations' than 99.9 % of simulations are."""
+    """The row's summary is further from the simulations' than 99.9 % of simulations are: a redshift
+    has no ``z_prob`` then."""
     UNSURE_REDSHIFT = 64
-    """The best redshift is right to within 0.01 with a probability below 0.9."""
+    """The best redshift is right to within 0.01 with a probability below 0.9, or none is known."""
+    UNLIKE_DATA = 128
+    """The data are less like the best reconstruction of them than those of 99 % of simulations
+    (`flowspec.posterior.misfit`); the column ``unlike_at`` tells where."""
+    FEW_LINES = 256
+    """Fewer than three lines are measured."""
+    NO_BALMER_PAIR = 512
+    """Fewer than two hydrogen lines are measured: dust is the prior's, and all that hangs on it."""
+    UNSURE_SOURCE = 1024
+    """No source has a probability of 0.9."""
 
     @classmethod
     def describe(cls, value: int) -> str:

@@ -4,9 +4,7 @@ A frame is what simulations and observations have in common: the pixels of a spe
 a catalogue, the columns of a table. A model holds one, and a model file describes it.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,91 +12,15 @@ from jaxtyping import Bool, Float, Int
 
 from flowspec.data.continuum import broad_features
 from flowspec.data.flags import Flag
+from flowspec.data.frame_base import Frame
 from flowspec.data.line_features import line_features
+from flowspec.data.line_names import HYDROGEN
+from flowspec.data.linear import log_fluxes, numbers, scaled_fluxes
 from flowspec.data.lines import Lines, State, of_states
 from flowspec.data.observation import Observation
 from flowspec.data.spectra import Spectra, on_grid
 from flowspec.data.units import checked_wave
 from flowspec.data.vectors import Vectors
-
-
-class Frame(ABC):
-    """Observations of one kind as arrays of one shape; equal frames are one static argument.
-
-    Attributes:
-        kind: Name in model files.
-        data: Class of the observations.
-    """
-
-    kind: ClassVar[str]
-    data: ClassVar[type]
-
-    @property
-    @abstractmethod
-    def key(self) -> tuple:
-        """All that tells two frames of a kind apart."""
-
-    @property
-    @abstractmethod
-    def size(self) -> int:
-        """Numbers per row in each array."""
-
-    @abstractmethod
-    def arrays(self, obs) -> tuple[np.ndarray, ...]:
-        """What the network takes, ``[batch, ...]`` each."""
-
-    @abstractmethod
-    def observed(self, *data) -> Observation:
-        """Arrays, such as a simulator's, as observations: the inverse of `arrays`."""
-
-    @abstractmethod
-    def judged(self, obs) -> tuple[Int[np.ndarray, " batch"], dict[str, np.ndarray]]:
-        """Flags and columns of the table that the data alone decide."""
-
-    @abstractmethod
-    def described(self, *data) -> Float[np.ndarray, "batch features"]:
-        """What data look like, whatever a network makes of them, to measure a gap."""
-
-    @abstractmethod
-    def blank(self) -> tuple[np.ndarray, ...]:
-        """Arrays of one row, for the shapes of a network."""
-
-    def silent(self, obs) -> dict[str, Bool[np.ndarray, " batch"]]:
-        """Rows of which the data say nothing of a parameter, by its name."""
-        del obs
-        return {}
-
-    def seen(self, obs: Observation, dereddened: bool = False) -> Observation:
-        """The observations, of the right kind and not empty.
-
-        Args:
-            obs: Observations.
-            dereddened: Of line fluxes, that all are corrected for dust.
-
-        Raises:
-            ValueError: On observations of another kind, or none.
-        """
-        if not isinstance(obs, self.data):
-            raise ValueError(f"expected {self.data.__name__}, as the model was trained on; got "
-                             f"{type(obs).__name__}")
-        if len(obs) == 0:
-            raise ValueError(f"expected at least one row of {self.data.__name__}; got none")
-        if dereddened:
-            raise ValueError("expected dereddened= only with line fluxes")
-        return obs
-
-    def same(self, other: "Frame") -> bool:
-        """Whether data of one are data of the other, rounding of wavelengths apart."""
-        return self == other
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.key == other.key
-
-    def __hash__(self) -> int:
-        return hash((self.kind, self.key))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}{self.key}"
 
 
 class Pixels(Frame):
@@ -139,7 +61,7 @@ class Pixels(Frame):
         return Spectra(self.wave, np.asarray(flux), np.asarray(ivar))
 
     def judged(self, obs: Spectra) -> tuple[Int[np.ndarray, " batch"], dict[str, np.ndarray]]:
-        """No data, little coverage, few pixels; ``snr``."""
+        """No data, little coverage, few pixels; ``coverage`` by good pixels and ``snr``."""
         inside = (obs.wave >= self.wave[0]) & (obs.wave <= self.wave[-1])
         good = (obs.ivar > 0) & inside
         x, whole = np.log(obs.wave), np.log(self.wave[-1] / self.wave[0])
@@ -151,11 +73,19 @@ class Pixels(Frame):
             | np.where(covered < 0.75, Flag.LITTLE_COVERAGE, 0)
             | np.where(share < 0.5, Flag.FEW_PIXELS, 0)
         )
-        return flags, {"snr": obs.snr}
+        return flags, {"coverage": share, "snr": obs.snr}
 
     def described(self, flux, ivar) -> Float[np.ndarray, "batch features"]:
         """`flowspec.data.continuum.broad_features`."""
         return broad_features(np.asarray(flux), np.asarray(ivar))
+
+    def linear(self, flux, ivar) -> tuple[np.ndarray, np.ndarray]:
+        """Fluxes over their mean."""
+        return scaled_fluxes(flux, ivar)
+
+    def label(self, column: int) -> str:
+        """A wavelength."""
+        return f"{self.wave[column]:.0f} A"
 
     def blank(self) -> tuple[np.ndarray, ...]:
         zero = np.zeros((1, self.size), np.float32)
@@ -178,10 +108,6 @@ class LineSet(Frame):
     def key(self) -> tuple:
         return self.lines
 
-    @property
-    def size(self) -> int:
-        return len(self.lines)
-
     def seen(self, obs: Observation, dereddened: bool = False) -> Lines:
         """The lines of the model, corrected for dust where `dereddened` or the rows say so."""
         obs = super().seen(obs)
@@ -198,12 +124,17 @@ class LineSet(Frame):
         return of_states(self.lines, *arrays, dereddened=np.asarray(dereddened) > 0.5)
 
     def judged(self, obs: Lines) -> tuple[Int[np.ndarray, " batch"], dict[str, np.ndarray]]:
-        """No data; ``lines`` of the model that there are, ``limits`` among them, ``snr``."""
+        """No data, few lines, no pair of hydrogen; ``lines``, ``limits`` among them, ``snr``."""
         obs = obs.select(self.lines)
         used = (obs.state != State.ABSENT).sum(1)
         limits = (obs.state == State.LIMIT).sum(1)
         columns = {"lines": used, "limits": limits, "snr": obs.snr}
-        return np.where(used == 0, Flag.NO_DATA, 0), columns
+        measured = obs.state == State.MEASURED
+        hydrogen = measured[:, [line in HYDROGEN for line in self.lines]].sum(1)
+        flags = np.where(used == 0, Flag.NO_DATA, 0)
+        flags |= np.where(measured.sum(1) < 3, Flag.FEW_LINES, 0)
+        flags |= np.where((hydrogen < 2) & ~obs.dereddened, Flag.NO_BALMER_PAIR, 0)
+        return flags, columns
 
     def silent(self, obs: Lines) -> dict[str, Bool[np.ndarray, " batch"]]:
         """Fluxes that are corrected for dust say nothing of it."""
@@ -213,6 +144,10 @@ class LineSet(Frame):
         """`flowspec.data.line_features.line_features`."""
         del dereddened
         return np.asarray(line_features(*map(jnp.asarray, (flux, err, state))))
+
+    def linear(self, flux, err, state, dereddened) -> tuple[np.ndarray, np.ndarray]:
+        """Logarithms of measured fluxes."""
+        return log_fluxes(flux, err, state)
 
     def blank(self) -> tuple[np.ndarray, ...]:
         zero = np.zeros((1, self.size), np.float32)
@@ -236,10 +171,6 @@ class Columns(Frame):
     @property
     def key(self) -> tuple:
         return self.names
-
-    @property
-    def size(self) -> int:
-        return len(self.names)
 
     def seen(self, obs: Observation, dereddened: bool = False) -> Vectors:
         """The columns of the model, in its order."""
@@ -266,6 +197,10 @@ class Columns(Frame):
         values, err, present = (np.asarray(a) for a in (values, err, present))
         log_err = np.where(err > 0, np.log(np.maximum(err, 1e-30)), 0)
         return np.concatenate([np.where(present, a, 0) for a in (values, log_err, present)], axis=1)
+
+    def linear(self, values, err, present) -> tuple[np.ndarray, np.ndarray]:
+        """The values."""
+        return numbers(values, err, present)
 
     def blank(self) -> tuple[np.ndarray, ...]:
         zero = np.zeros((1, self.size), np.float32)

@@ -116,6 +116,9 @@ _LINE = re.compile(
 )
 _UNNAMED = re.compile(rf"vac({_NUMBER})")
 
+# Lines of hydrogen, two of which tell how much dust there is.
+HYDROGEN = frozenset(name for name in WAVES if re.match(r"Ly|H(?!e)|Pa|Br|Pf", name))
+
 
 def unnamed(wave: float) -> str:
     """Name of a line of which only the vacuum wavelength (A) is known."""

@@ -36,11 +36,13 @@ class Chunk(NamedTuple):
         rows: Numbers of its rows; the last one repeated up to a size that was compiled.
         count: How many of these are rows of the input.
         embedding: Of all of them.
+        data: Arrays of the frame that it was made of.
     """
 
     rows: Int[np.ndarray, " padded"]
     count: int
     embedding: Embedding
+    data: tuple[np.ndarray, ...]
 
 
 class Drawn(NamedTuple):
@@ -75,10 +77,11 @@ def chunks(
     data = model.frame.arrays(obs)
     most = min(_ROWS[is_few(model)], max(64, _NUMBERS // model.frame.size))
     for rows in tqdm(list(blocks(len(obs), most)), disable=not progress, unit="chunk"):
-        embedding = _embed(model, *(a[rows] for a in data))
+        part = tuple(a[rows] for a in data)
+        embedding = _embed(model, *part)
         if tilt is not None:
             embedding = embedding._replace(logits=embedding.logits + tilt[rows])
-        yield Chunk(rows, min(len(rows), len(obs) - int(rows[0])), embedding)
+        yield Chunk(rows, min(len(rows), len(obs) - int(rows[0])), embedding, part)
 
 
 def shares(chunk: Chunk) -> Float[np.ndarray, "rows classes"]:

@@ -86,7 +86,7 @@ def written(path: str | Path, posterior, kind: type) -> None:
 
     Header: ``frame`` (kind, and what is no array), ``space``, ``architecture`` (names of network
     and density, and sizes), ``provenance``. Arrays: ``wave`` of spectra, ``network.*`` under the
-    path of each parameter, ``density.*``, ``screen.*``, ``recalibration``.
+    path of each parameter, ``density.*``, ``screen.*``, ``misfit.*``, ``recalibration``.
     """
     model = posterior.model
     frame, arrays = {"kind": model.frame.kind}, {}
@@ -103,11 +103,13 @@ def written(path: str | Path, posterior, kind: type) -> None:
     parameters = _named(model.variables) | _prefixed(model.density.named(), "density")
     arrays |= {name: np.asarray(a, kind) for name, a in parameters.items()}
     arrays["recalibration"] = posterior.recalibration.coefficients
+    if posterior.misfit is not None:
+        arrays |= posterior.misfit.arrays()
     write_model(path, config, arrays | posterior.screen.arrays())
 
 
-def restored(config: dict, arrays: dict[str, np.ndarray]) -> tuple[Model, np.ndarray]:
-    """The model of a file of any version, and the coefficients of its recalibration.
+def restored(config: dict, arrays: dict[str, np.ndarray]) -> tuple[Model, Recalibration]:
+    """The model of a file of any version, and its recalibration.
 
     Raises:
         KeyError: If something is missing.
@@ -125,7 +127,7 @@ def restored(config: dict, arrays: dict[str, np.ndarray]) -> tuple[Model, np.nda
     own = {name[start:]: a for name, a in arrays.items() if name.startswith("density.")}
     new = variables, model.density.restored(own)
     model = eqx.tree_at(lambda m: (m.variables, m.density), model, new)
-    return model, arrays.get("recalibration", Recalibration.identity().coefficients)
+    return model, Recalibration.restored(arrays.get("recalibration", np.array([0.0, 1.0])))
 
 
 def _named(variables: dict) -> dict[str, Array]:

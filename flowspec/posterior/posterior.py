@@ -10,14 +10,15 @@ from jaxtyping import Float, Int
 
 from flowspec.data.observation import Observation
 from flowspec.model.model import Model
-from flowspec.posterior.draws import Chunk, Drawn, chunks, described, draw, log_density, shares
+from flowspec.posterior.answers import answered, drawn, tilted_chunks, without_data
+from flowspec.posterior.draws import described, log_density, shares
 from flowspec.posterior.files import restored, written
 from flowspec.posterior.given import Known, known_redshift
+from flowspec.posterior.misfit import Misfit
 from flowspec.posterior.redshift import Recalibration, rebinned
 from flowspec.posterior.refine import Refined, refined
 from flowspec.posterior.screen import Screen
-from flowspec.posterior.table import Answers, summary_table
-from flowspec.posterior.weights import OVERSAMPLE, Weighted, population_weights, weighted
+from flowspec.posterior.table import summary_table
 
 
 class Posterior(eqx.Module):
@@ -31,6 +32,7 @@ class Posterior(eqx.Module):
         screen: Summary-space distances of simulations, for the out-of-distribution flag.
         recalibration: Of the probability that the best redshift is right.
         provenance: JSON-ready account of how the model came to be.
+        misfit: Whether data are like simulations, or None in early model files.
         known: What else is known of the redshift of each row (`given`), or None.
     """
 
@@ -38,6 +40,7 @@ class Posterior(eqx.Module):
     screen: Screen
     recalibration: Recalibration
     provenance: dict = eqx.field(static=True)
+    misfit: Misfit | None = None
     known: Known | None = None
 
     @property
@@ -76,7 +79,8 @@ class Posterior(eqx.Module):
     ) -> Float[np.ndarray, "n batch params"]:  # fmt: skip
         """Draw from the posterior of the parameters, over all sources or given one.
 
-        Draws depend on the seed and on a row's number only, not on how the input is cut up.
+        Draws depend on the seed and on a row's number only, not on how the input is cut up. They
+        are NaN where a row has no data.
 
         Args:
             obs: Observations.
@@ -101,10 +105,12 @@ class Posterior(eqx.Module):
     ) -> tuple[Float[np.ndarray, "n batch params"], Int[np.ndarray, "n batch"]]:  # fmt: skip
         """Draw as `sample` does; with the number of each draw's source [n, batch]."""
         obs = self.model.frame.seen(obs, dereddened)
-        parts = [self._answered(chunk, n, seed, first)[:2]
-                 for chunk in self._chunks(obs, source, progress)]
+        parts = [drawn(self, chunk, n, seed, first)[:2]
+                 for chunk in tilted_chunks(self, obs, source, progress)]
         # not before all are on their way: the host prepares the next while the device draws
-        return tuple(np.concatenate(p, axis=1) for p in zip(*parts, strict=True))
+        theta, source_of = (np.concatenate(p, axis=1) for p in zip(*parts, strict=True))
+        none = without_data(self.model.frame, obs)
+        return np.where(none[:, None], np.float32(np.nan), theta), np.where(none, -1, source_of)
 
     def log_prob(
         self, theta: Float[np.ndarray, "*n batch params"], obs: Observation,
@@ -129,19 +135,20 @@ class Posterior(eqx.Module):
         numbers = range(len(self.sources)) if source is None else [source]
         each = [np.broadcast_to(k, shape[:-1]).reshape(-1, shape[-2]) for k in numbers]
         parts = []
-        for chunk in self._chunks(obs):
+        for chunk in tilted_chunks(self, obs):
             rows = chunk.rows
             values = [log_density(self.model, chunk, stacked[:, rows], k[:, rows]) for k in each]
             parts.append(np.logaddexp.reduce(values, axis=0))
-        return np.concatenate(parts, axis=1).reshape(shape[:-1])
+        total = np.concatenate(parts, axis=1)
+        total = np.where(without_data(self.model.frame, obs), np.nan, total)
+        return total.reshape(shape[:-1])
 
     def source_probabilities(
         self, obs: Observation, *, dereddened: bool = False
     ) -> Float[np.ndarray, "batch sources"]:
         """Probability of every source of each row."""
         obs = self.model.frame.seen(obs, dereddened)
-        share = np.concatenate([shares(chunk) for chunk in self._chunks(obs)])
-        return share.reshape(len(obs), len(self.sources), -1).sum(2)
+        return self._shares(obs).sum(2)
 
     def redshift_pdf(
         self, obs: Observation, edges: Float[np.ndarray, " edges"] | None = None, *,
@@ -164,16 +171,14 @@ class Posterior(eqx.Module):
         own = self._edges()
         edges = own if edges is None else np.asarray(edges, float)
         obs = self.model.frame.seen(obs)
-        share = np.concatenate([shares(chunk) for chunk in self._chunks(obs, source)])
-        share = share.reshape(len(obs), len(self.sources), -1).sum(1)
-        return edges, rebinned(share, own, edges)
+        return edges, rebinned(self._shares(obs, source).sum(1), own, edges)
 
     def summaries(
         self, obs: Observation, *, dereddened: bool = False
     ) -> Float[np.ndarray, "batch features"]:
         """What the density is given for each row, at its most probable redshift bin."""
         obs = self.model.frame.seen(obs, dereddened)
-        return np.concatenate([described(self.model, chunk) for chunk in self._chunks(obs)])
+        return np.concatenate([described(self.model, chunk) for chunk in tilted_chunks(self, obs)])
 
     def summarize(
         self, obs: Observation, *, n: int = 500, seed: int = 0, first: int = 0,
@@ -199,17 +204,9 @@ class Posterior(eqx.Module):
                 ``n * flowspec.posterior.weights.OVERSAMPLE``.
         """
         obs = self.model.frame.seen(obs, dereddened)
-        parts, features = [], []
-        for chunk in self._chunks(obs, progress=progress):
-            parts.append(self._answered(chunk, n, seed, first, population))
-            features.append(described(self.model, chunk))
-        samples, source = (np.concatenate([p[i] for p in parts], axis=1) for i in (0, 1))
-        p_value = self.screen.p_value(np.concatenate(features))
-        answers = Answers(samples, source, np.concatenate([p.share for p in parts]), p_value)
+        answers = answered(self, obs, n, seed, first, population, progress)
         table = summary_table(self.model.space, self.model.frame, obs, answers, self.recalibration)
-        if parts[0].ess is not None:
-            table["ess"] = np.concatenate([p.ess for p in parts])
-        return (table, samples) if with_samples else table
+        return (table, answers.samples) if with_samples else table
 
     def refine(
         self, obs: Observation, likelihood: Callable, n: int = 1000, *, draws: int = 4000,
@@ -264,37 +261,19 @@ class Posterior(eqx.Module):
     @classmethod
     def restored(cls, config: dict, arrays: dict[str, np.ndarray]) -> "Posterior":
         """The posterior that `save` wrote, of this or an earlier version."""
-        model, map_ = restored(config, arrays)
-        return cls(model, Screen.restored(arrays), Recalibration(map_), config["provenance"])
+        model, recalibration = restored(config, arrays)
+        screen, misfit = Screen.restored(arrays), Misfit.restored(arrays)
+        return cls(model, screen, recalibration, config["provenance"], misfit)
 
     def _edges(self) -> Float[np.ndarray, " edges"]:
         if self.model.space.redshift is None:
             raise ValueError(f"expected a model with a redshift; got parameters {self.names}")
         return self.model.space.redshift.all_edges()
 
-    def _chunks(self, obs, source: str | None = None, progress: bool = False):
-        """Embeddings of all rows, classes tilted by the source and the redshift that are given."""
-        tilt = None
-        if source is not None:
-            tilt = np.tile(self.model.space.only(source), (len(obs), 1))
-        if self.known is not None:
-            tilt = self.known.tilt(len(obs), self.model.space) + (0 if tilt is None else tilt)
-        return chunks(self.model, obs, progress, tilt)
-
-    def _answered(self, chunk: Chunk, n: int, seed: int, first: int, population=None) -> Weighted:
-        """Draws, their sources and class probabilities, weighted where anything is known."""
-        space = self.model.space
-        if population is None and self.known is None:
-            drawn = draw(self.model, chunk, n, seed, first)
-            return Weighted(drawn.theta, space.source_of(drawn.k), shares(chunk), None)
-        drawn = Drawn(*map(np.asarray, draw(self.model, chunk, n * OVERSAMPLE, seed, first)))
-        log_weight = np.zeros(drawn.k.shape)
-        if self.known is not None:
-            drawn, log_weight = self.known.weighed(self.model, chunk, drawn)
-        if population is not None:
-            source = space.source_of(drawn.k)
-            log_weight = log_weight + population_weights(drawn.theta, source, space, population)
-        return weighted(*drawn, log_weight, space, n, seed)
+    def _shares(self, obs, source=None) -> Float[np.ndarray, "batch sources bins"]:
+        share = np.concatenate([shares(chunk) for chunk in tilted_chunks(self, obs, source)])
+        share[without_data(self.model.frame, obs)] = np.nan
+        return share.reshape(len(obs), len(self.sources), -1)
 
 
 LinePosterior = Posterior  # the name that the posterior of line catalogues had in version 0.1

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from scipy.special import expit, logit
 
 LIMIT = 0.01
-_IDENTITY = np.array([0.0, 1.0])
+_IDENTITY = np.array([0.0, 1.0, 0.0, 0.0])
 _ROWS = 256  # posteriors searched at once
 
 
@@ -47,6 +47,18 @@ def peaks(edges: Float[np.ndarray, " edges"], pdf: Float[np.ndarray, "rows bins"
     return Peaks(*map(np.concatenate, zip(*parts, strict=True)))
 
 
+def best_redshift(
+    z: Float[np.ndarray, "n batch"], window: Float[np.ndarray, " batch"]
+) -> Float[np.ndarray, " batch"]:
+    """Median of the draws that are within `LIMIT` of the best window's redshift, which itself
+    knows no detail below the width of a bin, and stands where there is no such draw."""
+    inside = np.where(np.abs(z - window) < LIMIT, z, np.nan)
+    some = np.isfinite(inside).any(0)
+    best = window.astype(z.dtype)
+    best[some] = np.nanmedian(inside[:, some], axis=0)
+    return best
+
+
 def rebinned(
     share: Float[np.ndarray, "rows bins"],
     own: Float[np.ndarray, " edges"],
@@ -67,13 +79,14 @@ class Recalibration(eqx.Module):
     """From a posterior's own probability of a right redshift to the one found in simulations.
 
     ``logit p -> offset + slope logit p`` (Platt 1999), which leaves it to the posterior which
-    redshifts are the surest. Entropy, width and second peak of the posterior add nothing to that.
+    redshifts are the surest, and both linear in the share of the wavelengths without data, which
+    networks allow too little for. Entropy, width and second peak of the posterior add nothing.
 
     Attributes:
-        coefficients: Offset and slope.
+        coefficients: Offset and slope of whole spectra, and what is added where all is missing.
     """
 
-    coefficients: Float[np.ndarray, " 2"]
+    coefficients: Float[np.ndarray, " 4"]
 
     @classmethod
     def identity(cls) -> "Recalibration":
@@ -82,17 +95,19 @@ class Recalibration(eqx.Module):
 
     @classmethod
     def fit(
-        cls, probability: Float[np.ndarray, " rows"], right: Bool[np.ndarray, " rows"]
-    ) -> "Recalibration":
+        cls, probability: Float[np.ndarray, " rows"], right: Bool[np.ndarray, " rows"],
+        missing: Float[np.ndarray, " rows"],
+    ) -> "Recalibration":  # fmt: skip
         """The most probable map, with unit normal priors about the identity.
 
         Args:
             probability: That each redshift is right, by the posterior.
             right: Whether it is.
+            missing: Share of the wavelengths without data.
         """
         from scipy.optimize import minimize  # slow to load, and only training asks for it
 
-        features = _features(probability)
+        features = _features(probability, missing)
 
         def loss(coefficients):
             x, away = features @ coefficients, coefficients - _IDENTITY
@@ -101,14 +116,22 @@ class Recalibration(eqx.Module):
 
         return cls(minimize(loss, _IDENTITY, jac=True, method="BFGS").x)
 
-    def __call__(self, probability: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " rows"]:
+    @classmethod
+    def restored(cls, coefficients: np.ndarray) -> "Recalibration":
+        """From those of a model file, of early ones for whole spectra only."""
+        return cls(np.pad(coefficients, (0, 4 - len(coefficients))))
+
+    def __call__(
+        self, probability: Float[np.ndarray, " rows"], missing: Float[np.ndarray, " rows"]
+    ) -> Float[np.ndarray, " rows"]:
         """The calibrated probabilities."""
-        return expit(_features(probability) @ self.coefficients)
+        return expit(_features(probability, missing) @ self.coefficients)
 
 
-def _features(probability) -> Float[np.ndarray, "rows 2"]:
+def _features(probability, missing) -> Float[np.ndarray, "rows 4"]:
     x = logit(np.clip(np.asarray(probability, float), 1e-6, 1 - 1e-6))
-    return np.stack([np.ones_like(x), x], axis=1)
+    whole = np.stack([np.ones_like(x), x], axis=1)
+    return np.concatenate([whole, whole * np.clip(missing, 0, 1)[:, None]], axis=1)
 
 
 def _peaks(edges, pdf) -> Peaks:

@@ -1,47 +1,36 @@
 """The table of results: percentiles, best redshift, its probability, sources, flags."""
 
-from typing import NamedTuple
-
 import numpy as np
-from astropy.table import QTable
-from jaxtyping import Float, Int
+from astropy.table import MaskedColumn, QTable
+from jaxtyping import Bool, Float
 
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Frame
 from flowspec.model.space import Space, class_of
-from flowspec.posterior.redshift import LIMIT, Recalibration, peaks
-from flowspec.prior.prior import Prior
+from flowspec.posterior.answers import Answers
+from flowspec.posterior.misfit import LEVEL
+from flowspec.posterior.redshift import Recalibration
+from flowspec.posterior.widths import as_wide, at_edge, listed
 
 PERCENTILES = (16, 50, 84)
-
-
-class Answers(NamedTuple):
-    """What a posterior says of some rows.
-
-    Attributes:
-        samples: Draws [n, batch, params].
-        source: Number of the source of each [n, batch].
-        share: Probability of each class [batch, classes].
-        p_value: Share of simulations at least as far out, in summary space [batch].
-    """
-
-    samples: Float[np.ndarray, "n batch params"]
-    source: Int[np.ndarray, "n batch"]
-    share: Float[np.ndarray, "batch classes"]
-    p_value: Float[np.ndarray, " batch"]
+_LEAST_COVERAGE = 0.1  # of the wavelengths, below which no redshift is told
 
 
 def summary_table(
     space: Space, frame: Frame, obs, answers: Answers, recalibration: Recalibration
 ) -> QTable:
-    """One row per object.
+    """One row per object; what is not known is masked.
 
     Columns: ``name``; of models with a redshift ``z_best`` (best redshift) and ``z_prob``
-    (calibrated probability that it is right, ``|z_best - z| < 0.01``); of several sources the most
+    (calibrated probability that it is right, ``|z_best - z| < 0.01``, of an object inside the
+    prior whose data are like simulations: masked where they are not); of several sources the most
     probable ``source``, every ``p_<class>`` and ``p_<source>``; ``<parameter>_p16``, ``_p50``,
-    ``_p84``; what the data alone decide: ``snr`` (median per good pixel or measured line), of lines
-    ``lines`` used and ``limits`` among them; ``p_value`` (share of simulations at least as far from
-    the middle of the simulations, in summary space); ``flags`` (bits of `flowspec.Flag`),
+    ``_p84``; what the data alone decide: ``snr`` (median per good pixel or measured line), of
+    spectra ``coverage``, of lines ``lines`` used and ``limits`` among them; ``p_value`` (share of
+    simulations at least as far from the middle of the simulations, in summary space); ``misfit``
+    (share of simulations whose data are at least as unlike their reconstruction) and
+    ``unlike_at``, where, if that is little; ``prior_edge`` and ``prior_dominated``, parameters at
+    a limit of the prior and as uncertain as before; ``flags`` (bits of `flowspec.Flag`),
     ``flag_names``, ``notes``.
 
     Args:
@@ -53,16 +42,14 @@ def summary_table(
     """
     samples, table = answers.samples, QTable({"name": list(obs.names)})
     flags, judged = frame.judged(obs)
-    shares = answers.share.reshape(len(obs), len(space.sources), space.bins)
-    if space.redshift is not None:
-        edges = space.redshift.all_edges()
-        found = peaks(edges, shares.sum(1) / np.diff(edges))
-        table["z_best"] = best_redshift(samples[..., space.names.index("z")], found.z)
-        table["z_prob"] = recalibration(found.share)
-        flags = flags | np.where(found.second > 0.1, Flag.MULTIMODAL_REDSHIFT, 0)
-        flags |= np.where(table["z_prob"] < 0.9, Flag.UNSURE_REDSHIFT, 0)
-    for name, column in source_columns(space.sources, shares.sum(2)).items():
+    flags = flags | np.where(answers.p_value < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
+    if answers.found is not None:
+        flags = flags | _add_redshift(table, answers, recalibration, judged["coverage"], flags)
+    shares = answers.share.reshape(len(obs), len(space.sources), -1).sum(2)
+    for name, column in source_columns(space.sources, shares).items():
         table[name] = column
+    if len(space.sources) > 1:
+        flags = flags | np.where(shares.max(1) < 0.9, Flag.UNSURE_SOURCE, 0)
     silent = frame.silent(obs)
     shown = [n for n in space.names if not silent.get(n, np.False_).all()]
     for name in shown:
@@ -72,11 +59,45 @@ def summary_table(
     for name, column in judged.items():
         table[name] = column.astype(samples.dtype) if column.dtype.kind == "f" else column
     table["p_value"] = answers.p_value
-    flags |= np.where(_at_edge(space, answers, shown), Flag.AT_PRIOR_EDGE, 0)
-    flags |= np.where(answers.p_value < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
+    if answers.misfit is not None:
+        unlike = answers.misfit.p_value < LEVEL
+        table["misfit"] = answers.misfit.p_value
+        table["unlike_at"] = np.where(unlike, answers.misfit.where, "")
+        flags = flags | np.where(unlike, Flag.UNLIKE_DATA, 0)
+    edge = at_edge(space, answers)
+    table["prior_edge"] = listed(edge, space.names, shown)
+    table["prior_dominated"] = listed(as_wide(space, answers), space.names, shown)
+    columns = [space.names.index(n) for n in shown]
+    flags = flags | np.where(edge[:, columns].any(1), Flag.AT_PRIOR_EDGE, 0)
+    if answers.ess is not None:
+        table["ess"] = answers.ess
     table["flags"] = flags
     table["flag_names"] = Flag.describe_all(flags)
     table["notes"] = list(obs.notes)
+    return _masked(table, (flags & int(Flag.NO_DATA)) > 0)
+
+
+def _add_redshift(table: QTable, answers: Answers, recalibration, coverage, flags) -> np.ndarray:
+    """``z_best`` and ``z_prob``, and the flags of redshifts."""
+    few = coverage < _LEAST_COVERAGE
+    unlike = (flags & int(Flag.OUT_OF_DISTRIBUTION)) > 0
+    prob = recalibration(np.nan_to_num(answers.found.share, nan=0.5), 1 - coverage)
+    prob = np.where(few | unlike | np.isnan(answers.z_best), np.nan, prob)
+    table["z_best"] = np.where(few, np.nan, answers.z_best)
+    table["z_prob"] = prob
+    sure = prob >= 0.9
+    return np.where(answers.found.second > 0.1, Flag.MULTIMODAL_REDSHIFT, 0) | np.where(
+        sure, 0, Flag.UNSURE_REDSHIFT
+    )
+
+
+def _masked(table: QTable, none: Bool[np.ndarray, " batch"]) -> QTable:
+    """The table with what is not known masked, and no source where there is no data."""
+    for name in table.colnames:
+        if table[name].dtype.kind == "f" and (mask := np.isnan(table[name])).any():
+            table[name] = MaskedColumn(table[name], mask=mask)
+    if "source" in table.colnames and none.any():
+        table["source"] = np.where(none, "", table["source"])
     return table
 
 
@@ -92,47 +113,8 @@ def source_columns(
     return columns | {f"p_{s}": p for s, p in zip(sources, share.T, strict=True)}
 
 
-def _at_edge(space: Space, answers: Answers, shown: list[str]) -> np.ndarray:
-    """Whether the draws of the commonest source pile up at a limit of one of `shown`."""
-    columns = [space.names.index(n) for n in shown]
-    counts = [(answers.source == k).sum(0) for k in range(len(space.sources))]
-    common, edge = np.stack(counts).argmax(0), np.zeros(len(answers.p_value), bool)
-    for k, prior in enumerate(space.priors):
-        rows = common == k
-        edge[rows] = at_edge(prior, answers.samples[:, rows], columns)
-    return edge
-
-
 def add_percentiles(table: QTable, name: str, draws: Float[np.ndarray, "n batch"]):
     """The columns of a parameter."""
     levels = np.percentile(draws, PERCENTILES, axis=0)
     for level, column in zip(PERCENTILES, levels, strict=True):
         table[f"{name}_p{level}"] = column.astype(draws.dtype)  # no digits that are not there
-
-
-def best_redshift(
-    z: Float[np.ndarray, "n batch"], window: Float[np.ndarray, " batch"]
-) -> Float[np.ndarray, " batch"]:
-    """Median of the draws that are within `LIMIT` of the best window's redshift, which itself
-    knows no detail below the width of a bin, and stands where there is no such draw."""
-    inside = np.where(np.abs(z - window) < LIMIT, z, np.nan)
-    some = np.isfinite(inside).any(0)
-    best = window.astype(z.dtype)
-    best[some] = np.nanmedian(inside[:, some], axis=0)
-    return best
-
-
-def at_edge(
-    prior: Prior, samples: Float[np.ndarray, "n batch params"], columns=slice(None)
-) -> np.ndarray:
-    """Whether over 30 % of the draws of a parameter lie within 1 % of one of its prior limits.
-
-    Args:
-        prior: Of the draws.
-        samples: Draws.
-        columns: Numbers of the parameters to look at.
-    """
-    low, high = (np.asarray(b) for b in prior.bounds(samples))
-    margin = np.where(np.isfinite(high - low), 0.01 * (high - low), 0.0)
-    ends = (samples < low + margin).mean(0), (samples > high - margin).mean(0)
-    return (np.maximum(*ends) > 0.3)[:, columns].any(-1)

@@ -1,0 +1,138 @@
+"""All that a posterior says of some rows, worked out a chunk at a time."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from flowspec.data.flags import Flag
+from flowspec.data.frame import Frame
+from flowspec.posterior.draws import Chunk, Drawn, chunks, described, draw, shares
+from flowspec.posterior.misfit import Compared
+from flowspec.posterior.redshift import Peaks, best_redshift, peaks
+from flowspec.posterior.weights import OVERSAMPLE, Weighted, population_weights, weighted
+
+
+class Answers(NamedTuple):
+    """What a posterior says of some rows; NaN where a row has no data.
+
+    Attributes:
+        samples: Draws [n, batch, params].
+        source: Number of the source of each, -1 where there is no data [n, batch].
+        share: Probability of each class.
+        p_value: Share of simulations whose summaries are at least as far out.
+        misfit: How much the data are like simulations, or None.
+        found: Peaks of the redshift density, or None.
+        z_best: Best redshift of each row, or None.
+        ess: Effective number of weighted draws, or None.
+    """
+
+    samples: Float[np.ndarray, "n batch params"]
+    source: Int[np.ndarray, "n batch"]
+    share: Float[np.ndarray, "batch classes"]
+    p_value: Float[np.ndarray, " batch"]
+    misfit: Compared | None = None
+    found: Peaks | None = None
+    z_best: Float[np.ndarray, " batch"] | None = None
+    ess: Float[np.ndarray, " batch"] | None = None
+
+
+def answered(
+    posterior, obs, n: int, seed: int, first: int, population=None, progress: bool = False
+) -> Answers:
+    """Draws and everything that the table wants.
+
+    Args:
+        posterior: `flowspec.Posterior`.
+        obs: Observations, as `Frame.seen` has them.
+        n: Draws per row.
+        seed: Random seed.
+        first: Number of the first row.
+        population: Instead of the prior, or None.
+        progress: Whether to show a progress bar.
+    """
+    parts = [_of_chunk(posterior, chunk, n, seed, first, population)
+             for chunk in tilted_chunks(posterior, obs, progress=progress)]
+    samples, source = (np.concatenate([getattr(p, name) for p in parts], axis=1)
+                       for name in ("samples", "source"))
+    rest = {name: _joined([getattr(p, name) for p in parts])
+            for name in Answers._fields if name not in ("samples", "source")}
+    return silenced(Answers(samples, source, **rest), without_data(posterior.model.frame, obs))
+
+
+def silenced(answers: Answers, none: Bool[np.ndarray, " batch"]) -> Answers:
+    """No answer where there is no data."""
+    if not none.any():
+        return answers
+
+    def rows(x: np.ndarray | None, axis: int = 0) -> np.ndarray | None:
+        if x is None:
+            return None
+        where = none.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+        return np.where(where, x.dtype.type(-1 if x.dtype.kind == "i" else np.nan), x)
+
+    return Answers(
+        rows(answers.samples, 1), rows(answers.source, 1), rows(answers.share),
+        rows(answers.p_value), answers.misfit,
+        answers.found and Peaks(*map(rows, answers.found)), rows(answers.z_best), rows(answers.ess),
+    )  # fmt: skip
+
+
+def without_data(frame: Frame, obs) -> Bool[np.ndarray, " batch"]:
+    """Rows that have nothing for the model."""
+    return (frame.judged(obs)[0] & int(Flag.NO_DATA)) > 0
+
+
+def tilted_chunks(posterior, obs, source: str | None = None, progress: bool = False):
+    """Embeddings of all rows, classes tilted by the source and the redshift that are given."""
+    model, tilt = posterior.model, None
+    if source is not None:
+        tilt = np.tile(model.space.only(source), (len(obs), 1))
+    if posterior.known is not None:
+        tilt = posterior.known.tilt(len(obs), model.space) + (0 if tilt is None else tilt)
+    return chunks(model, obs, progress, tilt)
+
+
+def drawn(posterior, chunk: Chunk, n: int, seed: int, first: int, population=None) -> Weighted:
+    """Draws, their sources and class probabilities, weighted where anything is known."""
+    model, known = posterior.model, posterior.known
+    if population is None and known is None:
+        theta, k = draw(model, chunk, n, seed, first)
+        return Weighted(theta, model.space.source_of(k), shares(chunk), None)
+    some = Drawn(*map(np.asarray, draw(model, chunk, n * OVERSAMPLE, seed, first)))
+    log_weight = np.zeros(some.k.shape)
+    if known is not None:
+        some, log_weight = known.weighed(model, chunk, some)
+    if population is not None:
+        source = model.space.source_of(some.k)
+        log_weight = log_weight + population_weights(some.theta, source, model.space, population)
+    return weighted(*some, log_weight, model.space, n, seed)
+
+
+def _of_chunk(posterior, chunk: Chunk, n: int, seed: int, first: int, population) -> Answers:
+    space, found, z = posterior.model.space, None, None
+    samples, source, share, ess = drawn(posterior, chunk, n, seed, first, population)
+    samples, source = np.asarray(samples), np.asarray(source)
+    if space.redshift is not None:
+        edges = space.redshift.all_edges()
+        pdf = share.reshape(len(share), len(space.sources), -1).sum(1) / np.diff(edges)
+        found = peaks(edges, pdf)
+        z = best_redshift(samples[..., space.names.index("z")], found.z)
+    p_value = posterior.screen.p_value(described(posterior.model, chunk))
+    misfit = posterior.misfit
+    if misfit is not None:
+        data = tuple(np.asarray(a)[: chunk.count] for a in chunk.data)
+        misfit = misfit.compared(posterior.model.frame, space, data, z)
+    return Answers(samples, source, share, p_value, misfit, found, z, ess)
+
+
+def _joined(parts: Sequence):
+    """Parts of rows, of whatever kind, as one."""
+    if parts[0] is None:
+        return None
+    if isinstance(parts[0], tuple):
+        return type(parts[0])(*map(_joined, zip(*parts, strict=True)))
+    if isinstance(parts[0], list):
+        return sum(parts, [])
+    return np.concatenate(parts)
