@@ -45,7 +45,8 @@ def run(args: Namespace) -> None:
     options = _options(args, posterior)
     loaded, rows = time.perf_counter(), 0
     unusable = _Unusable(_WORDS[posterior.model.frame.kind])
-    about = {"model": args.model, "seed": args.seed, "flowspec": version("flowspec")}
+    about = {"model": args.model, "seed": args.seed, "by_name": args.by_name}
+    about["flowspec"] = version("flowspec")
     with _samples_file(args, posterior, about) as samples:
         # within: without the table there are no samples either
         with _table_file(args, about) as append, tqdm(unit="rows", disable=None) as bar:
@@ -76,7 +77,7 @@ def _options(args: Namespace, posterior: Posterior) -> dict:
                 raise ValueError(f"expected --{option.replace('_', '-')} only with a model of "
                                  f"{_WORDS[other]}; got a model of {_WORDS[kind]}")
     options = {"n": args.num_samples, "seed": args.seed, "with_samples": True}
-    options["dereddened"] = args.dereddened
+    options |= {"dereddened": args.dereddened, "by_name": args.by_name}
     if args.population:
         with blaming(args.model):
             options["population"] = Population(posterior.model.space.priors[0])
