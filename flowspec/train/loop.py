@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from flowspec.sim.simulator import Simulated
 from flowspec.train import devices
+from flowspec.train.cause import cause
 from flowspec.train.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from flowspec.train.optimiser import make_optimiser
 from flowspec.train.settings import Training
@@ -96,9 +97,13 @@ def train(
             count = min(config.evaluate, config.steps - int(state.step))
             state, mean = _run(step, state, count, bar)
             state = evaluate(state, mean, validation)
-            if not np.isfinite(float(mean)):
-                raise ValueError(f"expected a finite loss; got {float(mean)} by step {state.step}")
-            bar.set_postfix(loss=f"{mean:.3f}", validation=f"{_last(state):.3f}")
+            last_loss = _last(state, config)
+            if not np.isfinite([float(mean), last_loss]).all():
+                steps = range(int(state.step) - count, int(state.step))
+                why = cause(model, simulator, config, key, steps)
+                raise ValueError(f"expected a finite loss; got {float(mean)}, of validation "
+                                 f"{last_loss}, by step {state.step}: the cause is {why}")
+            bar.set_postfix(loss=f"{mean:.3f}", validation=f"{last_loss:.3f}")
             if checkpoint is not None and devices.writes():
                 save_checkpoint(checkpoint, state, digest)
     history = np.asarray(state.history)
@@ -210,6 +215,6 @@ def _replace(state: State, **changes) -> State:
     )
 
 
-def _last(state: State) -> float:
-    history = np.asarray(state.history)[:, 2]
-    return float(history[np.isfinite(history)][-1])
+def _last(state: State, config: Training) -> float:
+    """The validation loss of the last evaluation."""
+    return float(state.history[(int(state.step) - 1) // config.evaluate, 2])
