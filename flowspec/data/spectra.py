@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from flowspec.data.observation import labels
 from flowspec.data.regrid import bridged, overlaps, pixel_edges, rebin, shared_pixels
+from flowspec.data.scaling import TINY
 from flowspec.data.units import FLUX_UNIT, checked_wave, in_flux_unit
 
 log = logging.getLogger("flowspec")
@@ -57,10 +58,11 @@ class Spectra(eqx.Module):
             self.flux, self.ivar = np.array(flux, np.float32), np.array(ivar, np.float32)
         bad = ~(np.isfinite(self.flux) & np.isfinite(self.ivar))
         self.flux[bad] = self.ivar[bad] = 0
-        notes = labels(notes, [""] * len(flux), "notes")
-        empty = f"no good pixels between {self.wave[0]:.0f} and {self.wave[-1]:.0f} A"
-        usable = self.usable
-        self.notes = tuple(n or ("" if ok else empty) for n, ok in zip(notes, usable, strict=True))
+        self.ivar[self.ivar < TINY] = 0
+        notes = list(labels(notes, [""] * len(flux), "notes"))
+        for i in np.flatnonzero(~self.usable):
+            notes[i] = notes[i] or self._why_empty(flux[i], ivar[i])
+        self.notes = tuple(notes)
 
     def _check_sign(self, ivar):
         row = np.flatnonzero((ivar < 0).any(axis=1))
@@ -68,6 +70,14 @@ class Spectra(eqx.Module):
             i = row[0]
             where = f" in row {self.names[i]}" if len(ivar) > 1 else ""
             raise ValueError(f"expected ivar >= 0; got {ivar[i].min():g}{where}")
+
+    def _why_empty(self, flux, ivar) -> str:
+        given = np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0)
+        if not given.any():
+            return f"no good pixels between {self.wave[0]:.0f} and {self.wave[-1]:.0f} A"
+        size = np.median(np.abs(flux[given])), np.median(ivar[given])
+        return (f"expected numbers within single precision, in {FLUX_UNIT}; got fluxes of about "
+                f"{size[0]:.2g} and ivar of about {size[1]:.2g}")
 
     def __len__(self) -> int:
         return self.flux.shape[0]

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from flowspec.data.observation import labels
+from flowspec.data.scaling import is_lost
 from flowspec.data.units import without_unit
 
 
@@ -55,14 +56,17 @@ class Vectors(eqx.Module):
         if (err < 0).any():
             row = int(np.argmax((err < 0).any(1)))
             raise ValueError(f"expected errors >= 0; got {err[row].min():g} in row {row}")
-        with np.errstate(over="ignore"):  # beyond float32: infinite, hence absent
-            values, err = values.astype(np.float32), err.astype(np.float32)
-        self.present = np.isfinite(values) & np.isfinite(err)
+        with np.errstate(over="ignore"):
+            single, single_err = values.astype(np.float32), err.astype(np.float32)
+        lost = np.isfinite(values) & np.isinf(single) | is_lost(err, single_err)
+        values, err = single, single_err
+        self.present = np.isfinite(values) & np.isfinite(err) & ~lost
         self.values, self.err = (np.where(self.present, a, 0) for a in (values, err))
         self.names = labels(names, [str(i) for i in range(len(values))], "names")
         notes = labels(notes, [""] * len(values), "notes")
-        self.notes = tuple(n or ("" if ok else "no numbers")
-                           for n, ok in zip(notes, self.usable, strict=True))
+        none = np.where(self.usable, "", "no numbers")
+        none = np.where(lost.any(1), "numbers or errors beyond single precision", none)
+        self.notes = tuple(n or str(own) for n, own in zip(notes, none, strict=True))
 
     def __len__(self) -> int:
         return len(self.values)

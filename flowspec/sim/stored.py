@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray
 
 from flowspec.data.frame import Columns, Frame, Pixels
+from flowspec.data.scaling import TINY
 from flowspec.data.spectra import Spectra
 from flowspec.data.units import split_unit, without_unit
 from flowspec.data.vectors import Vectors
@@ -221,5 +222,5 @@ def degraded(
     """
     chosen, size, pixel = jr.split(key, 3)
     r = jr.uniform(size, (len(flux), 1), maxval=most) * jr.bernoulli(chosen, 0.5, (len(flux), 1))
-    sigma = jnp.where(ivar > 0, jnp.maximum(ivar, 1e-30) ** -0.5, 0.0)
+    sigma = jnp.where(ivar > 0, jnp.maximum(ivar, TINY) ** -0.5, 0.0)
     return flux + r * sigma * jr.normal(pixel, flux.shape), ivar / (1 + r**2)

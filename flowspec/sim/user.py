@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from flowspec.data.frame import Columns, Frame, Pixels
+from flowspec.data.scaling import TINY
 from flowspec.data.spectra import Spectra
 from flowspec.data.units import flux_factor, split_unit, without_unit
 from flowspec.data.vectors import Vectors
@@ -60,7 +61,7 @@ class SpectrumNoise(eqx.Module):
             ivar = jnp.broadcast_to(self.sigma**-2, clean.shape)
         else:
             ivar = jax.vmap(self.noise.draw)(jr.split(key, len(clean)), clean)
-        white = jr.normal(pixel, clean.shape) * jnp.maximum(ivar, 1e-30) ** -0.5
+        white = jr.normal(pixel, clean.shape) * jnp.maximum(ivar, TINY) ** -0.5
         return jnp.where(ivar > 0, clean + white, 0.0), ivar
 
 
