@@ -77,11 +77,10 @@ def fit(
     Raises:
         ValueError: If observations are too few to adapt to, of another kind, or cover too little;
             if `start` is of other data or parameters, the grid is not logarithmic though there is a
-            redshift, over a fifth of the simulations or the loss is not finite, or the checkpoint
-            belongs to another run.
+            redshift, a fifth of the simulations or the loss is not finite, or the checkpoint is of
+            another run.
     """
     began, _ = time.process_time(), keep_programs()
-    check_request(adapt, None if obs is None else len(obs))
     sim = _with_noise(sim, obs, dereddened, adapt)
     keys, (training_set, held) = jr.split(jr.key(seed), 5), sim.held_out(training.validation)
     fresh, failed = _validation(sim, held, keys[0], training)
@@ -91,10 +90,9 @@ def fit(
         model = _started(model, simulate_many(training_set, keys[2], _STARTING))
     else:
         model = continued(start, sim)
-    options = {"checkpoint": checkpoint, "progress": progress, "loss": loss}
-    model, history = train(model, training_set, fresh, training, keys[3], **options)
-    account = _account(sim, seed, training, began, start, history) | {"failed": failed}
-    posterior = _unjudged(model, account)
+    model, history = train(model, training_set, fresh, training, keys[3], checkpoint=checkpoint,
+                           progress=progress, loss=loss)
+    posterior = _unjudged(model, _account(sim, seed, training, began, start, history, failed))
     if adapt == "none":
         drawn = fresh if held else simulate_many(sim, keys[4], _SCREEN)
         return calibrated(posterior, drawn.theta, drawn.data)
@@ -199,6 +197,7 @@ def _validation(sim: Simulator, held, key, training: Training) -> tuple[Simulate
 
 def _with_noise(sim: Simulator, obs, dereddened: bool, adapt: str) -> Simulator:
     """The simulator with the noise of observations, where there are any and it can."""
+    check_request(adapt, None if obs is None else len(obs))
     if obs is None:
         return sim
     obs = sim.frame.seen(obs, dereddened)
@@ -238,13 +237,14 @@ def continued(start: Posterior, sim: Simulator) -> Model:
     return replace(model, space=replace(new, redshift=old.redshift))
 
 
-def _account(sim: Simulator, seed: int, training: Training, began, start, history) -> dict:
+def _account(sim, seed: int, training: Training, began, start, history, failed: float) -> dict:
     """How a model came to be, JSON-ready."""
     return {
         "flowspec": version("flowspec"),
         "jax": jax.__version__,
         "seed": seed,
         "simulator": sim.description,
+        "failed": round(failed, 5),  # share of its rows
         "training": asdict(training),
         "cpu_seconds": round(time.process_time() - began),
         "start": None if start is None else start.provenance,

@@ -8,7 +8,8 @@ import pytest
 from astropy.table import Column, MaskedColumn
 
 from flowspec.data.lines import Lines, State
-from flowspec.data.spectra import FLUX_UNIT, Spectra
+from flowspec.data.spectra import Spectra
+from flowspec.data.units import FLUX_UNIT
 from flowspec.data.vectors import Vectors
 from flowspec.prior.prior import Prior
 from flowspec.sim.stored import Simulations

@@ -1,13 +1,14 @@
 """`Lines`: a batch of emission-line fluxes, as `Spectra` is one of spectra."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from flowspec.data.extra import Extra, joined_extra
 from flowspec.data.line_names import canonical, parts
 from flowspec.data.observation import labels
 from flowspec.data.units import in_one_unit
@@ -47,6 +48,7 @@ class Lines(eqx.Module):
         notes: one per row: "" or what is wrong with it. A row without any usable line always gets
             a note.
         dereddened: whether the fluxes of each row are corrected for dust: one bool, or [batch].
+        extra: labels to carry along to the table, one value per row by name of column.
 
     Attributes:
         flux: [batch, lines] of a limit the limit, 0 where absent.
@@ -65,6 +67,7 @@ class Lines(eqx.Module):
     lines: tuple[str, ...] = eqx.field(static=True)
     names: tuple[str, ...] = eqx.field(static=True)
     notes: tuple[str, ...] = eqx.field(static=True)
+    extra: Extra = eqx.field(static=True)
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class Lines(eqx.Module):
         names: Sequence[str] = (),
         notes: Sequence[str] = (),
         dereddened=False,
+        extra: Mapping = Extra(),
     ):
         self.lines = _checked_lines(lines)
         limits = [] if limit is None else [limit]
@@ -86,6 +90,7 @@ class Lines(eqx.Module):
                 f"got {flux.shape}, {err.shape} and {limit.shape}"
             )
         self.names = labels(names, [str(i) for i in range(len(flux))], "names")
+        self.extra = Extra(extra, len(flux))
         dereddened = np.asarray(dereddened, bool)
         if dereddened.shape not in ((), (len(flux),)):
             raise ValueError(f"expected one dereddened, or one per row of {len(flux)}; got shape "
@@ -126,13 +131,13 @@ class Lines(eqx.Module):
             [self.names[i] for i in rows],
             [self.notes[i] for i in rows],
             self.dereddened[rows],
+            self.extra.of_rows(rows),
         )
 
     def corrected(self, dereddened) -> "Lines":
         """The same fluxes, said to be corrected for dust or not: one bool, or [batch]."""
-        return of_states(
-            self.lines, self.flux, self.err, self.state, self.names, self.notes, dereddened
-        )
+        return of_states(self.lines, self.flux, self.err, self.state, self.names, self.notes,
+                         dereddened, self.extra)
 
     def __repr__(self) -> str:
         return f"Lines({len(self)} x {', '.join(self.lines)})"
@@ -181,7 +186,9 @@ class Lines(eqx.Module):
                 flux[:, i], err[:, i], state[:, i] = self._sum(columns)
                 used.update(pieces)
         self._log_dropped([line for line in self.lines if line not in used], wanted)
-        return of_states(wanted, flux, err, state, self.names, self.notes, self.dereddened)
+        return of_states(
+            wanted, flux, err, state, self.names, self.notes, self.dereddened, self.extra
+        )
 
     def _sum(self, columns: list[int]):
         """Flux, err and state [batch] of the sum of some lines."""
@@ -218,14 +225,17 @@ class Lines(eqx.Module):
             [name for p in pieces for name in p.names],
             [note for p in pieces for note in p.notes],
             np.concatenate([p.dereddened for p in pieces]),
+            joined_extra([p.extra for p in pieces], [len(p) for p in pieces]),
         )
 
 
-def of_states(lines, flux, err, state, names=(), notes=(), dereddened=False) -> Lines:
+def of_states(
+    lines, flux, err, state, names=(), notes=(), dereddened=False, extra: Mapping = Extra()
+) -> Lines:
     """`Lines` from its own attributes, `state` among them."""
     flux_of = {s: np.where(state == s, flux, np.nan) for s in (State.MEASURED, State.LIMIT)}
     values = flux_of[State.MEASURED], err, flux_of[State.LIMIT]
-    return Lines(lines, *values, names, notes, dereddened)
+    return Lines(lines, *values, names, notes, dereddened, extra)
 
 
 def _checked_lines(lines) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ Factors are powers of two, which round nothing: what is not extreme stays the sa
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jaxtyping import ArrayLike, Bool, Float
 
 TINY = float(np.finfo(np.float32).tiny)  # below it single precision loses digits, or gives zero
 _DIGITS = 24  # binary ones of single precision
@@ -15,7 +15,7 @@ _SAFE = (1e-20, 1e30)  # of the largest number of a row
 
 def in_own_unit(
     flux: Float[ArrayLike, "batch pixels"], ivar: Float[ArrayLike, "batch pixels"]
-) -> tuple[Array, Array, Array]:
+) -> tuple[ArrayLike, ArrayLike, ArrayLike]:
     """Spectra in units, powers of two, in which their smallest errors are about one.
 
     An error below 2^-24 of the largest flux is taken for that much: flux in single precision is

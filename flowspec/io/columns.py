@@ -1,7 +1,5 @@
 """Named arrays with units (of a table, an image or an HDF5 file) to `Spectra`."""
 
-import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,34 +7,44 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
-from flowspec.data.air import air_to_vacuum
 from flowspec.data.spectra import Spectra
-from flowspec.data.units import FLUX_UNIT, flux_factor, to_angstrom
+from flowspec.data.units import FLUX_UNIT, flux_factor
+from flowspec.io.noise import inverse_variance, noise_kind, without_fillers
+from flowspec.io.roles import LOOSE, NOISE, PER_HERTZ, stem, unused_quality
+from flowspec.io.rows import gathered, joint, of_one_grid, of_own_grids
+from flowspec.io.units import log_unit, parse_unit
+from flowspec.io.wavelengths import runs_down, vacuum_wave
 
-ALIASES = {
-    "wave": ("wave", "wavelength", "wavelengths", "lambda", "lam", "wl"),
-    "loglam": ("loglam", "loglambda", "log_wave"),
-    "flux": ("flux", "flam", "f_lambda", "flux_density"),
-    "ivar": ("ivar", "invvar", "flux_ivar", "inverse_variance"),
-    "var": ("var", "variance", "flux_var"),
-    "err": ("err", "error", "sigma", "flux_err", "flux_error", "fluxerr", "noise", "uncertainty"),
-    "mask": ("mask",),
-}
-NOISE = ("ivar", "var", "err")
-_ONE_OF = (("wave", "loglam"), ("flux",), NOISE)  # the first that a file has is taken
 _ROWS_AT_ONCE = 64  # in float64: a few MB, which stay in the cache
 Columns = Mapping[str, tuple[Any, u.UnitBase | None]]  # role -> values, unit where known
 
 
 @dataclass(frozen=True)
+class Taken:
+    """How columns were taken: role to name, where names decided; the unit of flux and who says so
+    (the user, the file, the format, or nobody); what the noise is; and whether wavelengths were in
+    air and somebody says so."""
+
+    found: Mapping[str, str]
+    unit: u.UnitBase
+    unit_of: str
+    noise: str
+    air: bool
+    medium_said: bool
+
+
+@dataclass(frozen=True)
 class Options:
-    """What a user may say about a file that the file does not; see `flowspec.read`."""
+    """What a user may say about a file that the file does not; see `flowspec.read`. `most`
+    rows of an HDF5 or Parquet file are read. `taken` is filled while a file is read."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     flux_unit: u.UnitBase | None = None
     wave_unit: u.UnitBase | None = None
     air: bool | None = None
     mask: np.ndarray | None = None
+    most: int | None = None
+    taken: list[Taken] = field(default_factory=list)
 
 
 def make_options(columns=None, flux_unit=None, wave_unit=None, air=None, mask=None) -> Options:
@@ -56,63 +64,45 @@ class Format:
     load: Callable[[Any, Options], list[Spectra]]
 
 
-def find(available: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
-    """Role -> name of the column that holds it, by `given` or else by `ALIASES`.
+def column(role: str, values, unit) -> tuple[str, tuple[Any, u.UnitBase | None]]:
+    """Role, values and unit of a column whose unit is text, or none: wavelengths in a unit such as
+    `log10(Angstrom)` become `loglam`, and the unit of others counts."""
+    if role not in ("wave", "loglam"):
+        return role, (values, parse_unit(unit))
+    log = log_unit(unit)
+    if log is None:
+        return role, (values, parse_unit(unit) if role == "wave" else None)
+    base, unit = log
+    to_angstrom = 1.0 if unit is None else unit.to(u.AA)
+    return "loglam", (np.asarray(values, np.float64) * np.log10(base) + np.log10(to_angstrom), None)
+
+
+def assumed(columns: Columns, found: Mapping[str, str], names, options: Options) -> list[str]:
+    """What the names of a file's columns leave open, and how it is taken.
+
+    Args:
+        columns: by role.
+        found: role -> name of the column.
+        names: of all columns.
+        options: of the user.
 
     Raises:
-        ValueError: where wavelengths, flux or noise are not among `available`.
+        ValueError: where a flux per hertz has no unit, of which nothing can be assumed.
     """
-    available = list(available)
-    lower = {name.lower(): name for name in reversed(available)}
-    unknown = [role for role in given if role not in ALIASES]
-    missing = [name for name in given.values() if name not in available]
-    if unknown or missing:
-        raise ValueError(
-            f"expected columns= of {', '.join(ALIASES)} and named among "
-            f"{listed(available)}; got {', '.join(unknown + missing)}"
-        )
-    found = dict(given)
-    for role, aliases in ALIASES.items():
-        name = next((lower[a] for a in aliases if a in lower), None)
-        rivals = next((roles for roles in _ONE_OF if role in roles), (role,))
-        if name is not None and not any(rival in found for rival in rivals):
-            found[role] = name
-    for roles in _ONE_OF:
-        if not any(role in found for role in roles):
-            names = [alias for role in roles for alias in ALIASES[role]]
-            raise ValueError(
-                f"expected a column of {', '.join(roles)} (named {', '.join(names)}); "
-                f"got columns {listed(available)}"
-            )
-    return found
-
-
-def parse_unit(text) -> u.UnitBase | None:
-    """A unit as files spell it; None for none given.
-
-    Raises:
-        ValueError: where it cannot be understood.
-    """
-    if isinstance(text, np.ndarray) and text.size == 1:
-        text = text.item()
-    if isinstance(text, bytes):
-        text = text.decode()
-    if text is None or isinstance(text, u.UnitBase):
-        return text
-    text = str(text).strip()
-    if not text:
-        return None
-    if square := re.fullmatch(r"\((.*)\)\s*(?:\*\*|\^)\s*2", text):  # STAT of the MUSE pipeline
-        return parse_unit(square[1]) ** 2
-    # Spellings of SDSS, MaNGA and others that astropy does not know ("A" would be ampere).
-    plain = re.sub(r"\b(Ang|Angstroms|ANGSTROM|A)\b", "Angstrom", text)
-    plain = re.sub(r"/(spaxel|fiber|fibre)\b", "", plain)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", u.UnitsWarning)
-        try:
-            return u.Unit(plain)
-        except (ValueError, TypeError):
-            raise ValueError(f"expected a unit that astropy knows; got unit '{text}'") from None
+    if (
+        columns["flux"][1] is None
+        and options.flux_unit is None
+        and stem(found["flux"]) in PER_HERTZ
+    ):
+        raise ValueError(f"expected a unit of {found['flux']}; got none: name it (flux_unit)")
+    said = []
+    error = found.get("err")
+    named = error in options.columns.values()
+    if error and not named and columns["err"][1] is None and stem(error) in LOOSE:
+        said.append(f"{error} is the error of flux")
+    if unused := unused_quality(names, found):
+        said.append(f"{', '.join(unused)} masks nothing")
+    return said
 
 
 def build(
@@ -121,100 +111,166 @@ def build(
     *,
     names: list[str],
     notes: Iterable[str] = (),
-    air: bool = False,
-    flux_unit: u.UnitBase = FLUX_UNIT,
+    air: bool | None = False,
+    flux_unit: u.UnitBase | None = None,
+    assumed: Sequence[str] = (),
+    found: Mapping[str, str] | None = None,
 ) -> list[Spectra]:
     """Spectra from columns by role.
 
     Args:
         columns: `wave` or `loglam` [pixels] or [batch, pixels]; `flux` and one of `ivar`, `var`,
-            `err` [pixels] or [batch, pixels]; optionally `mask` (non-zero: no data). Variances and
-            errors that are not positive mean "no data".
+            `err` [pixels] or [batch, pixels]; optionally `mask` (non-zero: no data) and `good`
+            (zero: no data). Variances and errors that are not positive mean "no data", as do
+            wavelengths that are not, and errors 10^4 times those of the best pixels. Rows of
+            different lengths are arrays of arrays.
         options: of the user; they win over what the file says.
-        names: one per row.
-        notes: one per row, if any.
-        air: whether the file gives air wavelengths.
-        flux_unit: what a file of this kind means where it names no unit.
+        names, notes: one per row; notes if any.
+        air: whether the file gives air wavelengths; None where it does not say.
+        flux_unit: what a file of this kind means where it names no unit; None where it may mean
+            anything, so that 1e-17 erg/s/cm2/A is assumed, and said in the notes.
+        assumed, found: what else was, for the notes; role to name of column, if names decided.
 
     Returns:
-        One Spectra per grid: a single one unless wavelengths differ between rows.
+        One Spectra per grid: a single one unless wavelengths differ between rows. A row without
+        usable wavelengths among others is a row of masked pixels with a note.
+
+    Raises:
+        ValueError: where shapes or units do not fit together, or no row can be read.
     """
-    wave = _vacuum_wave(columns, options, air)
-    role, sigma_unit = _noise_role(columns, options)
-    unit = options.flux_unit or columns["flux"][1] or flux_unit
-    flux, noise = (np.atleast_2d(np.asanyarray(columns[r][0])) for r in ("flux", role))
-    if flux.shape != noise.shape or flux.shape[-1] != wave.shape[-1]:
-        raise ValueError(
-            f"expected wave, flux and {role} of one length; "
-            f"got {wave.shape}, {flux.shape}, {noise.shape}"
-        )
-    mask = np.broadcast_to(columns["mask"][0] if "mask" in columns else 0, flux.shape)
-    # of one row where all share the grid
+    notes = list(notes) or [""] * len(names)
+    if any(map(_is_ragged, (values for values, _ in columns.values()))):
+        return _ragged(columns, options, names, notes, air=air, flux_unit=flux_unit,
+                       assumed=assumed, found=found)  # fmt: skip
+    role, kind, sigma_unit, unit = _noise_and_unit(columns, options, flux_unit)
+    options.taken.append(_taken(columns, options, found, unit, kind, air, flux_unit))
+    wave, values = _wave(columns, options, bool(air)), _arrays(columns, options)
+    flux, noise, bad = _fitting(wave, values, role)
+    wave = _shared(wave)
     to_flux, to_sigma = (np.atleast_2d(flux_factor(x, wave)) for x in (unit, sigma_unit or unit))
     flux_out, ivar_out = np.empty(flux.shape, np.float32), np.empty(flux.shape, np.float32)
+    said = ", ".join([*_unsaid(columns, options, air, flux_unit, sigma_unit), *assumed])
     for i in range(0, len(flux), _ROWS_AT_ONCE):
         rows = slice(i, i + _ROWS_AT_ONCE)
         own = rows if wave.ndim == 2 else slice(None)
         with np.errstate(over="ignore", invalid="ignore"):
             flux_out[rows] = _plain(flux[rows]) * to_flux[own]
-            ivar = _inverse_variance(role, _plain(noise[rows]), to_sigma[own])
-            ivar_out[rows] = np.where(mask[rows] == 0, ivar, 0)
-    notes = list(notes) or [""] * len(flux)
-    if wave.ndim == 2 and (wave == wave[:1]).all():
-        wave = wave[0]
+            ivar = inverse_variance(kind, _plain(noise[rows]), to_sigma[own])
+        ivar, left = without_fillers(ivar), [""] * len(ivar)
+        if bad is not None:
+            ivar, left = _masked(ivar, flux_out[rows], bad[rows])
+        ivar_out[rows] = ivar
+        for j, note in enumerate(left, i):
+            notes[j] = joint(notes[j], note, said and f"assumed: {said}")
     if wave.ndim == 1:
-        return [_tolerant(wave, flux_out, ivar_out, names, notes)]
-    return [
-        Spectra(w[ok], f[ok], v[ok], names=[name], notes=[note])
-        for w, f, v, ok, name, note in zip(
-            wave, flux_out, ivar_out, np.isfinite(wave), names, notes, strict=True
-        )  # rows shorter than the longest are padded with NaN wavelengths
-    ]
+        return [of_one_grid(wave, flux_out, ivar_out, names, notes)]
+    return of_own_grids(wave, flux_out, ivar_out, names, notes)
 
 
-def _vacuum_wave(columns: Columns, options: Options, air: bool) -> np.ndarray:
-    if "loglam" in columns:
-        wave = 10 ** _plain(columns["loglam"][0])
-    else:
-        values, unit = columns["wave"]
-        unit = options.wave_unit or unit
-        wave = _plain(values)
-        if unit is not None:
-            wave = to_angstrom(wave * unit)
-        elif np.nanmax(wave, initial=0) < 100:  # µm without saying so
-            raise ValueError(
-                f"expected wavelengths in A; got {np.nanmin(wave):g} to {np.nanmax(wave):g} "
-                f"without a unit: name it (wave_unit)"
-            )
-    return air_to_vacuum(wave) if (air if options.air is None else options.air) else wave
-
-
-def _noise_role(columns: Columns, options: Options):
-    """Which column has the noise, and the unit of its standard deviation where it names one."""
+def _noise_and_unit(columns, options, flux_unit):
+    """Role of the noise, what it is, the unit of its standard error if any, the unit of flux."""
     role = next(r for r in NOISE if r in columns)
-    unit = None if options.flux_unit else columns[role][1]
-    power = {"ivar": -0.5, "var": 0.5, "err": 1}[role]
-    return role, None if unit is None else unit**power
+    kind, sigma_unit = noise_kind(role, None if options.flux_unit else columns[role][1])
+    unit = options.flux_unit or columns["flux"][1] or flux_unit or sigma_unit or FLUX_UNIT
+    return role, kind, sigma_unit, unit
 
 
-def _inverse_variance(role: str, noise, to_sigma) -> np.ndarray:
-    if role == "ivar":
-        return noise / to_sigma**2
-    variance = noise * to_sigma**2 if role == "var" else np.maximum(noise * to_sigma, 0) ** 2
-    return np.divide(1, variance, out=np.zeros(noise.shape), where=variance > 0)
+def _taken(columns, options, found, unit, kind, air, flux_unit) -> Taken:
+    says = {"user": options.flux_unit, "file": columns["flux"][1], "format": flux_unit}
+    unit_of = next((who for who, said in says.items() if said is not None), "nobody")
+    air = air if options.air is None else options.air
+    return Taken(found or {}, unit, unit_of, kind, bool(air), air is not None)
 
 
-def _tolerant(wave, flux, ivar, names, notes) -> Spectra:
-    """Spectra in which a row with negative ivar is masked with a note, unless all are so."""
-    negative = (ivar < 0).any(axis=1)
-    if negative.any() and not negative.all():
-        lowest = ivar.min(axis=1)
-        ivar = np.where(negative[:, None], 0, ivar)
-        notes = [
-            f"expected ivar >= 0; got {lowest[i]:g}" if negative[i] else note
-            for i, note in enumerate(notes)
-        ]
-    return Spectra(wave, flux, ivar, names=names, notes=notes)
+def _ragged(columns, options, names, notes, **given) -> list[Spectra]:
+    """Rows of different lengths: each alone."""
+
+    def row(i):
+        own = {
+            role: (values[i] if np.ndim(values) == 2 or _is_ragged(values) else values, unit)
+            for role, (values, unit) in columns.items()
+        }
+        return build(own, options, names=[names[i]], notes=[notes[i]], **given)
+
+    return gathered(row, names)
+
+
+def _is_ragged(values) -> bool:
+    return np.asanyarray(values).dtype == object
+
+
+def _wave(columns: Columns, options: Options, air: bool) -> np.ndarray:
+    """[pixels] or [batch, pixels], rising."""
+    log = "loglam" in columns
+    values, unit = columns["loglam" if log else "wave"]
+    unit = None if log else options.wave_unit or unit
+    air = air if options.air is None else options.air
+    wave = vacuum_wave(_plain(values), unit, log=log, air=air)
+    if runs_down(unit):
+        wave = wave[..., ::-1]
+    return wave
+
+
+def _shared(wave: np.ndarray) -> np.ndarray:
+    """[pixels] where all rows share the grid."""
+    if wave.ndim == 2 and np.array_equal(wave, np.broadcast_to(wave[0], wave.shape), True):
+        return wave[0]
+    return wave
+
+
+def _arrays(columns: Columns, options: Options) -> dict[str, np.ndarray]:
+    """Role -> values [rows, pixels] but for wavelengths, in the order of rising wavelengths."""
+    unit = options.wave_unit or columns.get("wave", (None, None))[1]
+    step = -1 if "wave" in columns and runs_down(unit) else 1
+    rest = {role: v for role, (v, _) in columns.items() if role not in ("wave", "loglam")}
+    return {role: np.atleast_2d(np.asanyarray(v))[..., ::step] for role, v in rest.items()}
+
+
+def _fitting(wave, values, role) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Flux, noise and flagged pixels, which must fit together: nothing is cut to fit."""
+    flux, noise = values["flux"], values[role]
+    of_wave = {flux.shape[-1:], flux.shape, (1, flux.shape[-1])}
+    if flux.ndim != 2 or flux.shape != noise.shape or wave.shape not in of_wave:
+        raise ValueError(
+            f"expected wave, flux and {role} of one length; "
+            f"got {wave.shape}, {flux.shape}, {noise.shape}"
+        )
+    for name in {"mask", "good"} & set(values):
+        if values[name].shape not in {flux.shape, (1, flux.shape[1])}:
+            raise ValueError(f"expected {name} of shape {flux.shape}; got {values[name].shape}")
+    return flux, noise, _bad(values, flux.shape)
+
+
+def _bad(values, shape) -> np.ndarray | None:
+    """[rows, pixels] which pixels are flagged; None where there is no flag."""
+    bad = [values["mask"] != 0] if "mask" in values else []
+    bad += [~(np.abs(values["good"]) > 0)] if "good" in values else []  # NaN is not good
+    return np.broadcast_to(np.logical_or.reduce(bad), shape) if bad else None
+
+
+def _masked(ivar, flux, bad) -> tuple[np.ndarray, list[str]]:
+    """`ivar` with 0 where pixels are `bad`, and a note on each row that loses most of its pixels:
+    its mask may mean the opposite."""
+    left = np.where(bad, 0, ivar)
+    before, after = ((np.isfinite(flux) & (x > 0)).sum(axis=1) for x in (ivar, left))
+    notes = [
+        f"the mask leaves {few} of {all_} pixels: is it the other way round (columns=)?"
+        if few < 0.5 * all_ else ""
+        for few, all_ in zip(after, before, strict=True)
+    ]  # fmt: skip
+    return left, notes
+
+
+def _unsaid(columns: Columns, options: Options, air, flux_unit, sigma_unit) -> list[str]:
+    """What neither the file nor the user says, and is assumed."""
+    said = []
+    if options.flux_unit is None and columns["flux"][1] is None and flux_unit is None:
+        said.append("flux in " + ("1e-17 erg/s/cm2/A" if sigma_unit is None else str(sigma_unit)))
+    unit = "wave" in columns and columns["wave"][1] is None and options.wave_unit is None
+    medium = air is None and options.air is None
+    if unit or medium:
+        said.append("wavelengths" + " in A" * unit + " in vacuum" * medium)
+    return said
 
 
 def _plain(values) -> np.ndarray:
@@ -222,9 +278,3 @@ def _plain(values) -> np.ndarray:
     if np.ma.isMaskedArray(values):
         values = values.astype(np.float64).filled(np.nan)
     return np.asarray(values, np.float64)
-
-
-def listed(names: Sequence[str], most: int = 12) -> str:
-    """A few of many names, for messages."""
-    more = f", ... ({len(names)} in all)" if len(names) > most else ""
-    return (", ".join(names[:most]) or "none") + more

@@ -1,13 +1,14 @@
 """FITS formats, as a table of (name, identify, load)."""
 
 import numpy as np
-from astropy.units import Unit
+from astropy.units import AA, Unit
 
-from flowspec.data.spectra import Spectra
-from flowspec.io.columns import Format, build, find, parse_unit
+from flowspec.data.units import FLUX_UNIT
+from flowspec.io.columns import Format, build, column
 from flowspec.io.hdus import (
     all_tables,
     column_names,
+    describe,
     has,
     image,
     is_table,
@@ -15,10 +16,21 @@ from flowspec.io.hdus import (
     says_air,
     spaxels,
     table_columns,
+    table_rows,
     wcs_wave,
 )
+from flowspec.io.iraf import IRAF_FORMATS
+from flowspec.io.join import join_arms
+from flowspec.io.pipelines import PIPELINE_FORMATS
+from flowspec.io.roles import find
+from flowspec.io.rows import row_labels
+from flowspec.io.surveys import SURVEY_FORMATS
+from flowspec.io.tables import is_table_of_spectra, load_tables
+from flowspec.io.units import parse_unit
+from flowspec.io.wcs_images import WCS_FORMATS
 
 MUSE_UNIT = Unit("1e-20 erg / (s cm2 AA)")
+_DESI = {"wave": "WAVELENGTH", "flux": "FLUX", "ivar": "IVAR"}
 SDSS_STEP = 1e-4  # of log10 wavelength
 
 
@@ -26,7 +38,7 @@ SDSS_STEP = 1e-4  # of log10 wavelength
 
 
 def _is_sdss(hdus, options):
-    return any(has(hdu, "loglam", "flux", "ivar") for hdu in all_tables(hdus)) and "COADD" in hdus
+    return "COADD" in hdus and any(has(hdu, "loglam", "flux", "ivar") for hdu in all_tables(hdus))
 
 
 def _load_sdss(hdus, options):
@@ -39,65 +51,41 @@ def _load_sdss(hdus, options):
         if (np.abs(loglam / SDSS_STEP - pixel) < 0.05).all():
             columns["loglam"] = (pixel * SDSS_STEP, None)
     unit = parse_unit(hdus[0].header.get("BUNIT"))
-    return build(columns, options, names=[""], **({} if unit is None else {"flux_unit": unit}))
+    return build(columns, options, names=[""], flux_unit=unit or FLUX_UNIT)
 
 
 # --- DESI: coadds and spectra, arms B, R, Z on one 0.8 Å lattice
 
 
 def _is_desi(hdus, options):
-    return bool(_desi_arms(hdus))
+    return any(f"{arm}_WAVELENGTH" in hdus and f"{arm}_FLUX" in hdus for arm in _desi_arms(hdus))
 
 
 def _desi_arms(hdus):
-    arms = [hdu.name.removesuffix("_WAVELENGTH") for hdu in hdus if "_WAVELENGTH" in hdu.name]
-    return [arm for arm in arms if f"{arm}_FLUX" in hdus and f"{arm}_IVAR" in hdus]
+    """Every arm of which there is any image: one that is not whole is told, not left out."""
+    split = [hdu.name.rpartition("_") for hdu in hdus]
+    return list(dict.fromkeys(arm for arm, _, what in split if arm and what in _DESI.values()))
 
 
 def _load_desi(hdus, options):
     arms = []
     for arm in _desi_arms(hdus):
-        columns = {
-            role: image(hdus[f"{arm}_{name}"])
-            for role, name in (("wave", "WAVELENGTH"), ("flux", "FLUX"), ("ivar", "IVAR"))
-        }
+        if missing := [f"{arm}_{what}" for what in _DESI.values() if f"{arm}_{what}" not in hdus]:
+            raise ValueError(f"expected all of arm {arm}; got no {', '.join(missing)}")
+        columns = {role: image(hdus[f"{arm}_{what}"]) for role, what in _DESI.items()}
+        columns["wave"] = columns["wave"][0], columns["wave"][1] or AA
         if f"{arm}_MASK" in hdus:
             columns["mask"] = image(hdus[f"{arm}_MASK"])
         names = _desi_names(hdus, len(np.atleast_2d(columns["flux"][0])))
-        arms += build(columns, options, names=names)
+        arms += build(columns, options, names=names, flux_unit=FLUX_UNIT)
     return [join_arms(arms)]
 
 
 def _desi_names(hdus, n):
-    if "FIBERMAP" in hdus and has(hdus["FIBERMAP"], "targetid"):
-        targets = hdus["FIBERMAP"].data["TARGETID"]
-        if len(targets) == n:
-            return [f"#{target}" for target in targets]
-    return [f"#{i}" for i in range(n)]
-
-
-def join_arms(arms: list[Spectra]) -> Spectra:
-    """One Spectra of several arms of the same objects: where arms overlap, the mean weighted by
-    inverse variance. Arms are resampled only where their pixels do not coincide."""
-    wave = _arm_grid([arm.wave for arm in arms])
-    weight = np.zeros((len(arms[0]), len(wave)))
-    total = np.zeros_like(weight)
-    for arm in arms:
-        arm = arm.resample(wave)
-        weight += arm.ivar
-        total += arm.ivar * arm.flux.astype(np.float64)
-    mean = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
-    return Spectra(wave, mean, weight, names=arms[0].names)
-
-
-def _arm_grid(waves):
-    """The pixels of the bluest arm, then of each redder one those beyond what is covered."""
-    waves = sorted(waves, key=lambda w: w[0])
-    grid = waves[0]
-    for wave in waves[1:]:
-        beyond = wave > grid[-1] + 0.5 * (grid[-1] - grid[-2])
-        grid = np.concatenate([grid, wave[beyond]])
-    return grid
+    tables = [hdus["FIBERMAP"]] if "FIBERMAP" in hdus else []
+    if tables and len(tables[0].data) != n:
+        raise ValueError(f"expected FIBERMAP of {n} rows; got {len(tables[0].data)}")
+    return [f"#{label}" for label in row_labels([table_rows(hdu) for hdu in tables], n)]
 
 
 # --- MUSE: MPDAF spectra and cubes (DATA and its variance STAT)
@@ -127,25 +115,7 @@ def _muse_columns(hdus, options):
     return columns, air
 
 
-# --- JWST x1d (and high-level products with EXTRACT* tables), NIRSpec GTO 1-D files
-
-
-def _is_jwst(hdus, options):
-    return any(hdu.name.startswith("EXTRACT") for hdu in all_tables(hdus))
-
-
-def _load_jwst(hdus, options):
-    """All EXTRACT1D tables (one per source), or else the first other extraction."""
-    tables = [hdu for hdu in all_tables(hdus) if hdu.name.startswith("EXTRACT")]
-    sources = [hdu for hdu in tables if hdu.name == "EXTRACT1D"] or tables[:1]
-    spectra = []
-    for i, hdu in enumerate(sources):
-        columns = table_columns(hdu, find(column_names(hdu), options.columns))
-        if has(hdu, "dq"):  # bit 0 is DO_NOT_USE; the others are remarks
-            columns.setdefault("mask", (hdu.data["dq"].astype(int) & 1, None))
-        prefix = f"#{i}" if len(sources) > 1 else ""
-        spectra += build(columns, options, names=row_names(columns, prefix))
-    return spectra
+# --- JWST: NIRSpec GTO 1-D files
 
 
 def _is_jades(hdus, options):
@@ -159,52 +129,50 @@ def _load_jades(hdus, options):
     return build(columns, options, names=[""], flux_unit=unit)
 
 
-# --- images named WAVE, FLUX, IVAR (MaNGA, DESI stacks), and tables with named columns
+# --- images named WAVE, FLUX, IVAR or the like (MaNGA, DESI stacks)
 
 
 def _is_images(hdus, options):
-    return all(name in hdus and not is_table(hdus[name]) for name in ("WAVE", "FLUX", "IVAR"))
+    return _image_roles(hdus, options) is not None
 
 
-def _load_images(hdus, options):
-    present = [name for name in ("WAVE", "FLUX", "IVAR", "MASK") if name in hdus]
-    columns = {name.lower(): image(hdus[name]) for name in present}
-    if np.ndim(columns["flux"][0]) == 3:
-        return spaxels(columns, options)
-    return build(columns, options, names=row_names(columns), air=says_air(hdus["WAVE"]))
-
-
-def _is_table_of_spectra(hdus, options):
-    tables = all_tables(hdus)
-    # Where the user named columns, tell what is wrong with them rather than with the format.
-    return bool(tables and options.columns) or any(_finds(hdu, options) for hdu in tables)
-
-
-def _finds(hdu, options):
+def _image_roles(hdus, options):
+    """Role -> name of an image, where they make a spectrum; of the user's columns, those alone
+    that name images."""
+    names = [hdu.name for hdu in hdus if hdu.name and not is_table(hdu) and hdu.shape]
+    given = options.columns if set(options.columns.values()) <= set(names) else {}
     try:
-        return find(column_names(hdu), options.columns)
+        return find(names, given)
     except ValueError:
         return None
 
 
-def _load_table(hdus, options):
-    """The first table with columns of wavelength, flux and noise (`ALIASES`): one pixel per row,
-    or one spectrum per row with array columns."""
-    tables = all_tables(hdus)
-    hdu = next((hdu for hdu in tables if _finds(hdu, options)), tables[0])
-    found = find(column_names(hdu), options.columns)
-    columns = table_columns(hdu, found)
-    return build(columns, options, names=row_names(columns), air=says_air(hdu))
+def _load_images(hdus, options):
+    found = _image_roles(hdus, options)
+    if found is None:
+        raise ValueError(f"expected images WAVE, FLUX, IVAR or the like; got {describe(hdus)}")
+    columns = dict(column(role, hdus[n].data, hdus[n].header.get("BUNIT"))
+                   for role, n in found.items())  # fmt: skip
+    first = hdus[found.get("wave") or found["loglam"]]
+    air = options.air if options.air is not None else says_air(first, hdus[0], first.name)
+    air = says_air(hdus[found["flux"]]) if air is None else air  # by its WCS
+    if np.ndim(columns["flux"][0]) == 3:
+        return spaxels(columns, options, air=air, found=found)
+    names = row_names(columns, tables=all_tables(hdus))
+    return build(columns, options, names=names, air=air, found=found)
 
 
 # Tried in this order; a format of one's own is one more entry.
 FITS_FORMATS = [
     Format("sdss", _is_sdss, _load_sdss),
     Format("desi", _is_desi, _load_desi),
+    *PIPELINE_FORMATS,
+    *SURVEY_FORMATS,
     Format("muse", _is_muse(1), _load_muse),
     Format("muse-cube", _is_muse(3), _load_cube),
-    Format("jwst", _is_jwst, _load_jwst),
     Format("jades", _is_jades, _load_jades),
     Format("images", _is_images, _load_images),
-    Format("table", _is_table_of_spectra, _load_table),
+    Format("table", is_table_of_spectra, load_tables),
+    *WCS_FORMATS,
+    *IRAF_FORMATS,
 ]

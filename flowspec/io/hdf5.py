@@ -13,9 +13,11 @@ import h5py
 import numpy as np
 
 from flowspec.data.spectra import Spectra
-from flowspec.io.columns import Format, Options, build, find, make_options, parse_unit
+from flowspec.io.columns import Format, make_options
+from flowspec.io.datasets import layouts, spectra_of
+from flowspec.io.rows import gathered, without_padding
 from flowspec.io.source import blaming, one_line, sniff
-from flowspec.io.writing import FORMAT_VERSION, Writer
+from flowspec.io.writing import Writer
 
 
 def write(path, spectra: Spectra, theta=None, param_names=(), attrs: Mapping | None = None):
@@ -49,8 +51,9 @@ def stream(
 
     Args:
         path: of an HDF5 file with named columns, flowspec's own or any other.
-        chunk: rows per step.
-        theta: whether to give parameters as well.
+        chunk: rows per step; fewer where wavelengths differ between rows.
+        theta: whether to give parameters as well, of simulations. Of observations, ends padded
+            with a constant are no data, as for `flowspec.read`.
         columns, flux_unit, wave_unit, air: as for `flowspec.read`.
 
     Yields:
@@ -67,11 +70,26 @@ def stream(
         if kind != "hdf5":
             raise ValueError("expected an HDF5 file; got FITS: use flowspec.read")
         with opened(source) as file:
-            layout = _layout(file, options)
-            for start in range(0, layout[1], chunk):
-                rows = slice(start, min(start + chunk, layout[1]))
-                spectra = _only(_rows(file, layout, rows, options))
-                yield (spectra, _theta(file)[0][rows]) if theta else spectra
+            sets = layouts(file, options)
+            total = sum(layout.total for layout in sets)
+            if theta and len(_theta(file)[0]) != total:
+                got = len(_theta(file)[0])
+                raise ValueError(f"expected theta of {total} rows as of flux; got {got}")
+            done = 0
+            for spectra in _chunks(file, sets, chunk, options):
+                if theta:
+                    yield spectra, _theta(file)[0][done : done + len(spectra)]
+                else:
+                    yield without_padding(spectra)
+                done += len(spectra)
+
+
+def _chunks(file, sets, chunk, options) -> Iterator[Spectra]:
+    """Rows of a file in pieces of one wavelength grid."""
+    for layout in sets:
+        for start in range(0, layout.total, chunk):
+            rows = slice(start, min(start + chunk, layout.total))
+            yield from spectra_of(file, layout, rows, options)
 
 
 def read_simulations(path, param_names=(), **kwargs) -> tuple[np.ndarray, tuple[str, ...], Spectra]:
@@ -135,56 +153,16 @@ def _is_columns(file, options):
 
 
 def _load_columns(file, options):
-    layout = _layout(file, options)
-    return _rows(file, layout, slice(0, layout[1]), options)
+    sets = layouts(file, options)
+    return gathered(lambda i: spectra_of(file, sets[i], slice(*_rows(sets[i], options)), options),
+                    [layout.prefix for layout in sets])  # fmt: skip
+
+
+def _rows(layout, options) -> tuple[int, int]:
+    return 0, min(layout.total, options.most or layout.total)
 
 
 HDF5_FORMATS = [Format("hdf5", _is_columns, _load_columns)]
-
-
-def check_version(file):
-    """Refuse a file that a later flowspec wrote.
-
-    Raises:
-        ValueError: if it is one.
-    """
-    version = file.attrs.get("flowspec_version", FORMAT_VERSION)
-    if version > FORMAT_VERSION:
-        raise ValueError(f"expected a file of version <= {FORMAT_VERSION}; got {version}")
-
-
-def _layout(file, options: Options) -> tuple[dict[str, str], int]:
-    """Role -> dataset, and the number of rows."""
-    check_version(file)
-    paths: list[str] = []
-    file.visititems(lambda name, item: paths.append(name) if _is_array(item) else None)
-    found = find(sorted(paths, key=lambda p: ("/" in p, p)), options.columns)
-    shape = file[found["flux"]].shape
-    return found, 1 if len(shape) == 1 else shape[0]
-
-
-def _is_array(item):
-    return isinstance(item, h5py.Dataset) and item.ndim > 0 and item.dtype.kind in "fiub"
-
-
-def _rows(file, layout, rows: slice, options) -> list[Spectra]:
-    found, total = layout
-    columns = {}
-    for role, name in found.items():
-        data = file[name]
-        unit = None if role == "loglam" else data.attrs.get("units", data.attrs.get("unit"))
-        columns[role] = data[rows] if data.ndim == 2 else data[...], parse_unit(unit)
-    numbers = [f"#{i}" for i in range(rows.start, rows.stop)] if total > 1 else [""]
-    names = text_rows(file, ("names", "name"), rows, total) or numbers
-    return build(columns, options, names=names, notes=text_rows(file, ("notes",), rows, total))
-
-
-def text_rows(file, keys, rows, total) -> list[str]:
-    for key in keys:
-        data = file.get(key)
-        if isinstance(data, h5py.Dataset) and data.shape == (total,):
-            return [x.decode() if isinstance(x, bytes) else str(x) for x in data[rows]]
-    return []
 
 
 def _theta(file):
@@ -194,9 +172,3 @@ def _theta(file):
         raise ValueError(f"expected simulations with theta [batch, params]; got {describe(file)}")
     names = data.attrs.get("param_names", file.attrs.get("param_names", ()))
     return data, tuple(x.decode() if isinstance(x, bytes) else str(x) for x in names)
-
-
-def _only(spectra: list[Spectra]) -> Spectra:
-    if len(spectra) != 1:
-        raise ValueError("expected one wavelength grid for all rows; got one per row")
-    return spectra[0]

@@ -1,5 +1,6 @@
 """Pieces that FITS formats are made of: HDUs to named arrays with units."""
 
+import logging
 import warnings
 from contextlib import contextmanager
 from io import BytesIO
@@ -9,8 +10,14 @@ from astropy.io import fits
 from astropy.io.fits.verify import VerifyError
 from astropy.units import UnitBase
 
-from flowspec.io.columns import build, parse_unit
+from flowspec.io import medium
+from flowspec.io.columns import build, column
+from flowspec.io.roles import unit_in
+from flowspec.io.rows import IDENTIFIERS, row_labels
 from flowspec.io.source import one_line
+from flowspec.io.units import parse_unit
+
+log = logging.getLogger("flowspec")
 
 
 @contextmanager
@@ -73,28 +80,55 @@ def image(hdu) -> tuple[np.ndarray, UnitBase | None]:
 
 
 def table_columns(hdu, found) -> dict:
-    """Role -> values and unit, given role -> name of a column."""
-    return {
-        role: (np.squeeze(hdu.data[name]), None if role == "loglam" else parse_unit(unit))
-        for role, name in found.items()
-        for unit in [hdu.columns[name].unit]
-    }
+    """Role -> values and unit, given role -> name of a column. Columns of variable length are
+    arrays of arrays, or one array where there is one row."""
+    if hdu.data is None or len(hdu.data) == 0:
+        raise ValueError(f"expected rows in table {hdu.name or '-'}; got none")
+    columns = {}
+    for role, name in found.items():
+        values = hdu.data[name]
+        values = values[0] if len(values) == 1 else np.squeeze(values)
+        unit = hdu.columns[name].unit or (unit_in(name) if role == "wave" else None)
+        new, entry = column(role, values, unit)
+        columns[new] = entry
+    return columns
 
 
-def row_names(columns, prefix="") -> list[str]:
-    """`prefix`, and the row's number where there are several."""
-    n = len(np.atleast_2d(columns["flux"][0]))
-    return [prefix] if n == 1 else [f"{prefix}#{i}" for i in range(n)]
+def ucds(hdu) -> dict[str, str]:
+    """Name of a column -> its UCD (TUCDn of the Virtual Observatory), where it has one."""
+    numbered = {name: hdu.header.get(f"TUCD{i}") for i, name in enumerate(hdu.columns.names, 1)}
+    return {name: str(ucd) for name, ucd in numbered.items() if ucd and name}
 
 
-def says_air(hdu) -> bool:
-    """Whether the header declares air wavelengths (keyword AIRORVAC, as in DESI and SDSS)."""
-    return str(hdu.header.get("AIRORVAC", "vac")).strip().lower() == "air"
+def row_names(columns, prefix="", tables=()) -> list[str]:
+    """`prefix`, and where there are several rows what identifies each: a column such as TARGETID
+    of one of `tables` with as many rows, or else its number."""
+    flux = np.asanyarray(columns["flux"][0])
+    n = len(flux) if flux.ndim == 2 or flux.dtype == object else 1
+    if n == 1:
+        return [prefix]
+    return [f"{prefix}#{label}" for label in row_labels([table_rows(hdu) for hdu in tables], n)]
+
+
+def table_rows(hdu) -> dict[str, np.ndarray]:
+    """Columns of a table that can identify its rows: of one value a row."""
+    if hdu.data is None:
+        return {}
+    plain = [column for column in hdu.columns if column.name and not column.dim]
+    return {c.name: hdu.data[c.name] for c in plain if c.name.lower() in IDENTIFIERS}
+
+
+def says_air(hdu, primary=None, name="") -> bool | None:
+    """Whether the header of an HDU (or that of the file), or the name or UCD of the column, says
+    that wavelengths are in air; None where none of them says."""
+    ucd = ucds(hdu).get(name, "") if is_table(hdu) else ""
+    headers = [hdu.header] if primary is None else [hdu.header, primary.header]
+    return medium.says_air(*headers, name=name, ucd=ucd)
 
 
 def wcs_wave(header, axis):
     """Linear wavelength axis of a WCS (Greisen+06): values, unit and whether they are in air."""
-    kind = str(header.get(f"CTYPE{axis}", "")).strip()
+    kind = str(header.get(f"CTYPE{axis}", "")).strip().upper()
     if kind not in ("AWAV", "WAVE", "LINEAR", "WAVELENGTH", ""):
         raise ValueError(f"expected a linear wavelength axis (AWAV or WAVE); got CTYPE '{kind}'")
     step = header.get(f"CD{axis}_{axis}", header.get(f"CDELT{axis}"))
@@ -116,4 +150,7 @@ def spaxels(columns, options, **kwargs):
         for role, (values, unit) in columns.items()
     }
     names = [f"#{y},{x}" for y, x in np.argwhere(keep)]
-    return build(flat, options, names=names, **kwargs)
+    rows = build(flat, options, names=names, **kwargs)
+    if empty := sum((~spectra.usable).sum() for spectra in rows):
+        log.info("%d of %d spaxels have no data", empty, len(names))
+    return rows

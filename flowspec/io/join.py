@@ -1,9 +1,12 @@
-"""Spectra of different grids onto one."""
+"""Spectra of different grids onto one: many objects, or the arms of one instrument."""
 
 import numpy as np
 
 from flowspec.data.regrid import shared_pixels
 from flowspec.data.spectra import Spectra
+from flowspec.io.rows import joint
+
+MOST_PIXELS = 1_000_000  # of a grid extended to cover others; MOONS has 12,217
 
 
 def common_grid(waves: list[np.ndarray]) -> np.ndarray:
@@ -18,6 +21,10 @@ def common_grid(waves: list[np.ndarray]) -> np.ndarray:
 
     Returns:
         [pixels] Å.
+
+    Raises:
+        ValueError: where it would have more than `MOST_PIXELS` pixels: files that do not belong
+            together, or wavelengths in a wrong unit.
     """
     first, *others = _distinct(waves)
     grid = first
@@ -52,8 +59,16 @@ def _extended(grid, low, high):
     forward, backward = (np.log, np.exp) if is_log else (np.asarray, np.asarray)
     x, low, high = forward(grid), forward(low), forward(high)
     before, after = x[1] - x[0], x[-1] - x[-2]
-    left = x[0] - before * np.arange(np.ceil(max(0, x[0] - low) / before - 1e-6), 0, -1)
-    right = x[-1] + after * np.arange(1, np.ceil(max(0, high - x[-1]) / after - 1e-6) + 1)
+    left = np.ceil(max(0, x[0] - low) / before - 1e-6)
+    right = np.ceil(max(0, high - x[-1]) / after - 1e-6)
+    if left + right > MOST_PIXELS:
+        raise ValueError(
+            f"expected spectra that fit on one grid; got {grid[0]:.6g}-{grid[-1]:.6g} A in steps "
+            f"of {min(np.diff(grid)):.2g} A and others that make it {left + right:.2g} pixels: "
+            "read them apart, or say wave="
+        )
+    left = x[0] - before * np.arange(left, 0, -1)
+    right = x[-1] + after * np.arange(1, right + 1)
     wave = backward(np.concatenate([left, x, right]))
     wave[len(left) : len(left) + len(grid)] = grid  # exactly, not by way of logarithms
     return wave[wave > 0]
@@ -64,3 +79,30 @@ def joined(spectra: list[Spectra], wave=None) -> Spectra:
     if wave is None:
         wave = common_grid([s.wave for s in spectra])
     return Spectra.concatenate([s.resample(wave) for s in spectra])
+
+
+def join_arms(arms: list[Spectra]) -> Spectra:
+    """One Spectra of several arms of the same objects: where arms overlap, the mean weighted by
+    inverse variance. Arms are resampled only where their pixels do not coincide."""
+    if len({len(arm) for arm in arms}) > 1:
+        raise ValueError(f"expected arms of the same rows; got {[len(arm) for arm in arms]}")
+    wave = _arm_grid([arm.wave for arm in arms])
+    weight = np.zeros((len(arms[0]), len(wave)))
+    total = np.zeros_like(weight)
+    for arm in arms:
+        arm = arm.resample(wave)
+        weight += arm.ivar
+        total += arm.ivar * arm.flux.astype(np.float64)
+    mean = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+    notes = [joint(*dict.fromkeys(own)) for own in zip(*(arm.notes for arm in arms), strict=True)]
+    return Spectra(wave, mean, weight, names=arms[0].names, notes=notes)
+
+
+def _arm_grid(waves):
+    """The pixels of the bluest arm, then of each redder one those beyond what is covered."""
+    waves = sorted(waves, key=lambda w: w[0])
+    grid = waves[0]
+    for wave in waves[1:]:
+        beyond = wave > grid[-1] + 0.5 * (grid[-1] - grid[-2])
+        grid = np.concatenate([grid, wave[beyond]])
+    return grid

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from flowspec.data.line_names import WAVES, canonical
-from flowspec.io.columns import listed
+from flowspec.io.roles import listed
 
 _ENDINGS = {"err": "err", "error": "err", "ivar": "ivar", "ul": "ul"}
 _ADVICE = "choose by suffix or columns"

@@ -10,7 +10,9 @@ import h5py
 import numpy as np
 
 from flowspec.data.lines import Lines, of_states
-from flowspec.io.hdf5 import check_version, describe, opened, text_rows
+from flowspec.io.datasets import check_version, text_rows
+from flowspec.io.hdf5 import describe, opened
+from flowspec.io.labels import hdf5_labels
 from flowspec.io.source import blaming, sniff
 from flowspec.io.writing import Appending
 
@@ -37,7 +39,7 @@ class LineWriter(Appending):
                 f"{self.path}: expected the file's lines, {', '.join(self._lines)}; got {lines}"
             )
         arrays = {key: getattr(lines, key) for key in (*_ARRAYS, _DUST, "notes")}
-        self._extend(lines.names, arrays)
+        self._extend(lines.names, arrays, lines.extra)
 
     def _create(self):
         self._file.attrs["lines"] = list(self._lines)
@@ -120,4 +122,5 @@ def _chunk(file, lines, rows: slice, total: int) -> Lines:
     names = names or [str(i) for i in range(rows.start, rows.stop)]
     notes = text_rows(file, ("notes",), rows, total)
     dereddened = file[_DUST][rows] if _DUST in file else False
-    return of_states(lines, flux, err, state, names, notes, dereddened)
+    extra = hdf5_labels(file, rows, total)
+    return of_states(lines, flux, err, state, names, notes, dereddened, extra)

@@ -12,10 +12,12 @@ from astropy.table import Table
 
 from flowspec.data.lines import Lines
 from flowspec.io import hdus
-from flowspec.io.columns import listed, parse_unit
+from flowspec.io.labels import is_label, table_labels
 from flowspec.io.line_columns import LineColumns, find_lines, no_line
 from flowspec.io.line_stream import stream_lines
+from flowspec.io.roles import listed
 from flowspec.io.source import MAGIC, TEXT, blaming, sniff
+from flowspec.io.units import parse_unit
 
 NAMES = ("name", "id", "region_id", "targetid", "target_id", "object", "object_id", "objid",
          "source", "source_id", "specobjid", "galaxy")  # fmt: skip
@@ -135,7 +137,9 @@ def _lines(table: Table, found: LineColumns, names) -> Lines:
                   for roles in columns.values()], axis=1)
         for role in ("flux", "err", "ul")
     )  # fmt: skip
-    return Lines(list(found), flux, err, limit, names=names)
+    extra = {name: np.ma.asarray(table[name]) for name in table.colnames if is_label(name)}
+    return Lines(list(found), flux, err, limit, names=names,
+                 extra=table_labels(extra, len(table)))
 
 
 def _column(table: Table, name: str, role: str) -> _Column:

@@ -12,7 +12,7 @@ from flowspec.train.settings import Training
 
 
 def cause(
-    model: eqx.Module, simulator, config: Training, key: PRNGKeyArray, steps: Iterable[int]
+    model, simulator, config: Training, key: PRNGKeyArray, steps: Iterable[int]
 ) -> str:
     """What made a loss NaN or infinite in one of some steps, in words.
 

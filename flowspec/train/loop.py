@@ -87,8 +87,8 @@ def train(
     digest = fingerprint((config, *model.settings), (simulator, validation, jr.key_data(key)))
     if checkpoint is not None and Path(checkpoint).exists():
         state = load_checkpoint(checkpoint, state, digest)
-    validation = jax.tree.map(jnp.asarray, validation)
-    state, validation = jax.device_put((state, validation), devices.replicated(mesh))
+    both = state, jax.tree.map(jnp.asarray, validation)
+    state, validation = jax.device_put(both, devices.replicated(mesh))
     step = make_step(simulator, static, optimiser, config, mesh, key, loss)
     evaluate = make_evaluate(static, config, mesh, key)
     bar = tqdm(total=config.steps, disable=not progress, unit="step", initial=int(state.step))
@@ -97,13 +97,9 @@ def train(
             count = min(config.evaluate, config.steps - int(state.step))
             state, mean = _run(step, state, count, bar)
             state = evaluate(state, mean, validation)
-            last_loss = _last(state, config)
-            if not np.isfinite([float(mean), last_loss]).all():
-                steps = range(int(state.step) - count, int(state.step))
-                why = cause(model, simulator, config, key, steps)
-                raise ValueError(f"expected a finite loss; got {float(mean)}, of validation "
-                                 f"{last_loss}, by step {state.step}: the cause is {why}")
-            bar.set_postfix(loss=f"{mean:.3f}", validation=f"{last_loss:.3f}")
+            losses, steps = (float(mean), _last(state, config)), range(int(state.step))[-count:]
+            _check_finite(losses, steps, model, simulator, config, key)
+            bar.set_postfix(loss=f"{losses[0]:.3f}", validation=f"{losses[1]:.3f}")
             if checkpoint is not None and devices.writes():
                 save_checkpoint(checkpoint, state, digest)
     history = np.asarray(state.history)
@@ -213,6 +209,12 @@ def _replace(state: State, **changes) -> State:
         list(changes.values()),
         is_leaf=lambda x: x is None,
     )
+
+
+def _check_finite(losses: tuple[float, float], steps: range, *trained) -> None:
+    if not np.isfinite(losses).all():
+        raise ValueError(f"expected a finite loss; got {losses[0]:g}, of validation {losses[1]:g}, "
+                         f"by step {steps[-1] + 1}: the cause is {cause(*trained, steps)}")
 
 
 def _last(state: State, config: Training) -> float:
