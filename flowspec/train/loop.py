@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from flowspec.sim.simulator import Simulated
 from flowspec.train import devices
+from flowspec.train.cause import cause
 from flowspec.train.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from flowspec.train.optimiser import make_optimiser
 from flowspec.train.settings import Training
@@ -86,8 +87,8 @@ def train(
     digest = fingerprint((config, *model.settings), (simulator, validation, jr.key_data(key)))
     if checkpoint is not None and Path(checkpoint).exists():
         state = load_checkpoint(checkpoint, state, digest)
-    validation = jax.tree.map(jnp.asarray, validation)
-    state, validation = jax.device_put((state, validation), devices.replicated(mesh))
+    both = state, jax.tree.map(jnp.asarray, validation)
+    state, validation = jax.device_put(both, devices.replicated(mesh))
     step = make_step(simulator, static, optimiser, config, mesh, key, loss)
     evaluate = make_evaluate(static, config, mesh, key)
     bar = tqdm(total=config.steps, disable=not progress, unit="step", initial=int(state.step))
@@ -96,9 +97,9 @@ def train(
             count = min(config.evaluate, config.steps - int(state.step))
             state, mean = _run(step, state, count, bar)
             state = evaluate(state, mean, validation)
-            if not np.isfinite(float(mean)):
-                raise ValueError(f"expected a finite loss; got {float(mean)} by step {state.step}")
-            bar.set_postfix(loss=f"{mean:.3f}", validation=f"{_last(state):.3f}")
+            losses, steps = (float(mean), _last(state, config)), range(int(state.step))[-count:]
+            _check_finite(losses, steps, model, simulator, config, key)
+            bar.set_postfix(loss=f"{losses[0]:.3f}", validation=f"{losses[1]:.3f}")
             if checkpoint is not None and devices.writes():
                 save_checkpoint(checkpoint, state, digest)
     history = np.asarray(state.history)
@@ -210,6 +211,12 @@ def _replace(state: State, **changes) -> State:
     )
 
 
-def _last(state: State) -> float:
-    history = np.asarray(state.history)[:, 2]
-    return float(history[np.isfinite(history)][-1])
+def _check_finite(losses: tuple[float, float], steps: range, *trained) -> None:
+    if not np.isfinite(losses).all():
+        raise ValueError(f"expected a finite loss; got {losses[0]:g}, of validation {losses[1]:g}, "
+                         f"by step {steps[-1] + 1}: the cause is {cause(*trained, steps)}")
+
+
+def _last(state: State, config: Training) -> float:
+    """The validation loss of the last evaluation."""
+    return float(state.history[(int(state.step) - 1) // config.evaluate, 2])
