@@ -29,6 +29,7 @@ from flowspec.posterior.calibrated import calibrated
 from flowspec.posterior.posterior import Posterior
 from flowspec.posterior.redshift import Recalibration
 from flowspec.posterior.screen import Screen
+from flowspec.seeds import key_of
 from flowspec.sim.nebula.catalogues import NebulaSimulator
 from flowspec.sim.simulator import Simulated, Simulator, simulate_checked, simulate_many
 from flowspec.train.loop import train
@@ -82,7 +83,7 @@ def fit(
     """
     began, _ = time.process_time(), keep_programs()
     sim = _with_noise(sim, obs, dereddened, adapt)
-    keys, (training_set, held) = jr.split(jr.key(seed), 5), sim.held_out(training.validation)
+    keys, (training_set, held) = jr.split(key_of(seed), 5), sim.held_out(training.validation)
     fresh, failed = _validation(sim, held, keys[0], training)
     if start is None:
         sizes = architecture or DEFAULTS[sim.frame.kind]
@@ -164,7 +165,7 @@ def adapt(
     continued(posterior, sim)  # whether it is of this simulator
     obs = sim.frame.seen(obs, dereddened)
     sim = sim.with_noise(obs, exact=True) if sim.takes_noise else sim
-    keys = jr.split(jr.key(seed), 5)
+    keys = jr.split(key_of(seed), 5)
     training_set, held = sim.held_out(training.validation)
     validation, _ = _validation(sim, held, keys[0], training)
     obs = obs[np.random.default_rng(0).permutation(np.flatnonzero(obs.usable))]

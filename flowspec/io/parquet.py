@@ -6,10 +6,13 @@ A row is an object. Columns are lists, or a struct `spectrum` of them: `flux`, `
 """
 
 from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 
 from flowspec.io.columns import Format, build
+from flowspec.io.declared import check
 from flowspec.io.labels import is_label, table_labels, with_labels
 from flowspec.io.roles import find, listed
 from flowspec.io.rows import IDENTIFIERS, row_labels
@@ -36,7 +39,13 @@ def opened(source):
     except (pyarrow.ArrowException, OSError) as error:
         raise ValueError(f"expected a complete Parquet file; got: {one_line(error)}") from None
     with file:
+        groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+        check(sum(group.total_byte_size for group in groups), _size(source), "Parquet")
         yield file
+
+
+def _size(source) -> int:
+    return len(source.getvalue()) if isinstance(source, BytesIO) else Path(source).stat().st_size
 
 
 def describe(file) -> str:

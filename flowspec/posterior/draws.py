@@ -22,6 +22,7 @@ from tqdm import tqdm
 from flowspec.data.observation import blocks, padded
 from flowspec.model.model import Model
 from flowspec.networks.network import Embedding
+from flowspec.seeds import key_of
 
 _DENSE = 12  # distinct classes per row from which preparing all of them is cheaper
 _NUMBERS = 1 << 20  # of one array of data that is embedded at once
@@ -107,7 +108,7 @@ def draw(
         seed: Random seed.
         numbers: Of all rows of the input, folded into the key of each word by word.
     """
-    key = jr.key(seed)
+    key = key_of(seed)
     keys = jax.vmap(lambda words: reduce(jr.fold_in, words, key))(numbers[chunk.rows])
     if is_few(model):
         theta, k = _draw_few(model, keys, chunk.embedding, n)
