@@ -8,7 +8,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from flowspec import io
-from flowspec.data.spectra import FLUX_UNIT, Spectra
+from flowspec.data.spectra import Spectra
+from flowspec.data.units import FLUX_UNIT
 from flowspec.io.units import flux_power, parse_unit
 
 WAVE = 10 ** (1e-4 * np.arange(36000, 36500))

@@ -63,6 +63,8 @@ def _predict(commands):
     group.add_argument("--suffix", metavar="TEXT", help="columns are lines with this after them, "
                        "such as _FLUX_CORR, and this with _ERR their errors")
     _add_seed(c)
+    c.add_argument("--by-name", action="store_true", help="key what is random by the name of each "
+                   "row, not by its number: the same draws in any order and company")
     _add_reading(c)
 
 

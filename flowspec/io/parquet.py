@@ -13,6 +13,7 @@ import numpy as np
 
 from flowspec.io.columns import Format, build
 from flowspec.io.declared import check
+from flowspec.io.labels import is_label, table_labels, with_labels
 from flowspec.io.roles import find, listed
 from flowspec.io.rows import IDENTIFIERS, row_labels
 from flowspec.io.source import one_line
@@ -60,11 +61,16 @@ def _load_rows(file, options):
     schema = file.schema_arrow.empty_table().flatten().schema  # "spectrum.flux" of a struct
     found = find([field.name for field in schema if _is_list(field.type)], options.columns)
     known = [name for name in schema.names if name.lower() in IDENTIFIERS]
-    table = _first(file, [*found.values(), *known], options.most).flatten()
+    said = [name for name in schema.names if is_label(name)]
+    wanted = dict.fromkeys([*found.values(), *known, *said])
+    table = _first(file, list(wanted), options.most).flatten()
     columns = {role: (_padded(table[column]), None) for role, column in found.items()}
-    rows = {name: np.array(table[name].to_pylist()) for name in known}
-    labels = row_labels([rows], table.num_rows)
-    return build(columns, options, names=[f"#{x}" for x in labels], air=None, found=found)
+    rows = {name: np.array(table[name].to_pylist()) for name in (*known, *said)}
+    labels = row_labels([{name: rows[name] for name in known}], table.num_rows)
+    names = [f"#{label}" for label in labels]
+    spectra = build(columns, options, names=names, air=None, found=found)
+    extra = table_labels({name: rows[name] for name in said}, table.num_rows)
+    return with_labels(spectra, extra)
 
 
 def _first(file, columns, most):

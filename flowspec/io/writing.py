@@ -9,7 +9,8 @@ import numpy as np
 
 from flowspec.atomic import replacing
 from flowspec.data.extra import LABELS, MISSING, filled
-from flowspec.data.spectra import FLUX_UNIT, Spectra
+from flowspec.data.spectra import Spectra
+from flowspec.data.units import FLUX_UNIT
 
 FORMAT_VERSION = 1
 _CHUNK_BYTES = 2**20

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from flowspec.sim.simulator import Simulated
 from flowspec.train import devices
+from flowspec.train.cause import cause
 from flowspec.train.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from flowspec.train.ending import Ending
 from flowspec.train.optimiser import make_optimiser
@@ -100,7 +101,9 @@ def train(
             count = min(config.evaluate - len(losses), config.steps - int(state.step))
             state, whole = _run(step, state, count, losses, bar, ending)
             if whole:
-                state, losses = _evaluated(evaluate, state, losses, validation, bar), []
+                state = _evaluated(evaluate, state, losses, validation, config, bar)
+                _check_finite(state, config, len(losses), model, simulator, key)
+                losses = []
             if saves:
                 save_checkpoint(checkpoint, (state, _padded(losses, config)), digest)
             ending.obey()
@@ -197,12 +200,10 @@ def _resumed(checkpoint, state: State, config: Training, digest: str) -> tuple[S
     return state, list(losses[: int(state.step) % config.evaluate])
 
 
-def _evaluated(evaluate, state, losses, validation, bar) -> State:
+def _evaluated(evaluate, state, losses, validation, config: Training, bar) -> State:
     mean = jnp.stack(losses).mean()
     state = evaluate(state, mean, validation)
-    if not np.isfinite(float(mean)):
-        raise ValueError(f"expected a finite loss; got {float(mean)} by step {state.step}")
-    bar.set_postfix(loss=f"{mean:.3f}", validation=f"{_last(state):.3f}")
+    bar.set_postfix(loss=f"{mean:.3f}", validation=f"{_last(state, config)[1]:.3f}")
     return state
 
 
@@ -238,6 +239,15 @@ def _replace(state: State, **changes) -> State:
     )
 
 
-def _last(state: State) -> float:
-    history = np.asarray(state.history)[:, 2]
-    return float(history[np.isfinite(history)][-1])
+def _check_finite(state: State, config: Training, count: int, model, simulator, key) -> None:
+    """Raise where the last `count` steps or their evaluation gave a loss that is not finite."""
+    losses, step = _last(state, config), int(state.step)
+    if not np.isfinite(losses).all():
+        why = cause(model, simulator, config, key, range(step - count, step))
+        raise ValueError(f"expected a finite loss; got {losses[0]:g}, of validation {losses[1]:g}, "
+                         f"by step {step}: the cause is {why}")
+
+
+def _last(state: State, config: Training) -> tuple[float, float]:
+    """Training and validation loss of the last evaluation."""
+    return tuple(map(float, state.history[(int(state.step) - 1) // config.evaluate, 1:]))
