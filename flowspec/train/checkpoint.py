@@ -10,7 +10,6 @@ from jaxtyping import PyTree
 
 from flowspec.atomic import replacing
 
-
 VERSION = 2  # of what a training puts into its state
 
 
