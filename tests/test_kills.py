@@ -39,6 +39,12 @@ def started(words, folder: Path) -> subprocess.Popen:
                             env=environment, stderr=subprocess.PIPE, text=True)  # fmt: skip
 
 
+def ended(words, folder: Path) -> None:
+    with started(words, folder) as process:
+        _, err = process.communicate()
+    assert process.returncode == 0, err
+
+
 def content(path: Path):
     """What must be the same: all bytes, of a model all but how long its training took."""
     if path.name != "model":
@@ -50,12 +56,12 @@ def content(path: Path):
 
 @pytest.mark.slow
 def test_kills_at_random_moments(tmp_path):
-    assert started(["simulate", "sdss", "--n", "300", "-o", "spectra.h5"], tmp_path).wait() == 0
+    ended(["simulate", "sdss", "--n", "300", "-o", "spectra.h5"], tmp_path)
     whole, seconds = {}, {}
     for name, (words, written) in COMMANDS.items():
         for _ in range(2):  # the first compiles
             start = time.monotonic()
-            assert started(words, tmp_path / name).wait() == 0
+            ended(words, tmp_path / name)
             seconds[name] = time.monotonic() - start
             if name == "fit":
                 (tmp_path / name / "run").rename(tmp_path / "run")
@@ -66,15 +72,13 @@ def test_kills_at_random_moments(tmp_path):
         number = NUMBERS[i // len(COMMANDS) % len(NUMBERS)]
         words, written = COMMANDS[name]
         folder = tmp_path / f"{name}-{i}"
-        process = started(words, folder)
-        time.sleep(seconds[name] * rng.uniform(0.3, 1.0))
-        process.send_signal(number)
-        _, err = process.communicate()
+        with started(words, folder) as process:
+            time.sleep(seconds[name] * rng.uniform(0.2, 0.9))
+            process.send_signal(number)
+            _, err = process.communicate()
         codes.append((name, number.name, process.returncode, sorted(os.listdir(folder))))
         check_left(folder, written, whole[name], number, process.returncode, err)
-        again = started(words, folder)
-        _, err = again.communicate()
-        assert again.returncode == 0, err
+        ended(words, folder)
         assert set(os.listdir(folder)) == written
         assert {f: content(folder / f) for f in whole[name]} == whole[name], name
     print(*codes, sep="\n")
