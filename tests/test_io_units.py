@@ -9,6 +9,7 @@ from astropy.table import Table
 
 from flowspec import io
 from flowspec.data.spectra import FLUX_UNIT, Spectra
+from flowspec.io.join import common_grid
 from flowspec.io.units import flux_power, parse_unit
 
 WAVE = 10 ** (1e-4 * np.arange(36000, 36500))
@@ -207,3 +208,7 @@ def test_a_grid_is_never_extended_without_end(tmp_path):
     with pytest.raises(ValueError, match="fit on one grid; got 4000-4000 A in steps of 1e-06 A"):
         io.read([fine, wide])
     assert len(io.read([fine, wide], wave=WAVE)) == 2
+    grids = [4000 + 0.1 * np.arange(N), np.linspace(5000, 20000, N)]
+    assert len(common_grid(grids)) > 150_000
+    with pytest.raises(ValueError, match="fit on one grid"):
+        common_grid(grids, rows=10_000)  # 8 GB
