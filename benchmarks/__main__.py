@@ -18,6 +18,8 @@ BENCHMARKS = {
     "calibration": 0,
     "toy_spectra": 1,
     "doors": 1,
+    "judged": 0,
+    "misfit": 0,
     "throughput": 0,
     "moons": 0,
     "moons_reference": 1,

@@ -146,6 +146,7 @@ def best_redshift(found: mtopnet.Prediction) -> np.ndarray:
 SMALL = {"widths": (32, 32), "hidden": 64, "window": 51, "limits": (0.6, 1.2)}
 
 
+@pytest.mark.slow
 def test_network_learns_a_line_and_the_labels():
     theta, flux, ivar = labelled(2560, 0.1)
     test = slice(2048, None)
@@ -163,6 +164,7 @@ def test_network_learns_a_line_and_the_labels():
     assert state.history[-1, 1] < 0.5 * state.history[0, 1]
 
 
+@pytest.mark.slow
 def test_network_overfits_a_few_spectra():
     theta, flux, ivar = labelled(64, 0.3)
     state = mtopnet.train(theta, flux, ivar, WAVE, epochs=70, validation=0, batch=64, dropout=0.0,

@@ -75,6 +75,7 @@ def test_it_trains_on_the_gaps_limits_and_dust_of_observations(said, monkeypatch
         assert (dereddened == free).all()
 
 
+@pytest.mark.slow
 def test_nothing_trained_further_is_what_it_started_from(plain):
     same = fs.fit_lines(SIM, start=plain, training=NONE, progress=False, seed=3)
     assert_same(same, plain)
@@ -99,6 +100,7 @@ def test_a_start_of_other_data_or_sources_is_refused(plain):
         fs.fit_lines(SIM, start=other, training=NONE, progress=False)
 
 
+@pytest.mark.slow
 def test_it_adapts_as_the_verb_does_whoever_says_that_dust_is_gone(plain):
     """With nothing trained before: the same bits and the same record."""
     options = {"adaptation": ADAPTATION, "progress": False, "training": NONE, "seed": 2}

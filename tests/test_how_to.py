@@ -40,6 +40,7 @@ def follow(what: str) -> dict:
     return found
 
 
+@pytest.mark.slow
 def test_an_instrument_is_one_file():
     sim = follow("an instrument")["sim"]
     theta, flux, ivar = sim.draw(jr.key(0), 4)

@@ -1,6 +1,7 @@
 """Photoionisation grids in files: against the raw content, and broken."""
 
 import gzip
+import logging
 
 import h5py
 import numpy as np
@@ -173,3 +174,43 @@ def test_a_broken_file_is_one_line_with_its_name(tmp_path, kind):
     with pytest.raises(ValueError, match=cause) as caught:
         read_grid(path)
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+
+
+def test_what_is_spelled_like_a_line_is_no_parameter_of_a_grid(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "flowspec")
+    names = ["log U", "H  1 4861.33A", "TOTL 3727.00A", "O  3 5006.84A", "OIII_4959_FLUX",
+             "OIII_4959_FLUX_ERR", "Ca B 4861.33A", "BLND 1035.00A"]  # fmt: skip
+    rows = np.arange(1, 17.0).reshape(2, 8)
+    Table(rows, names=names).write(tmp_path / "g.csv")
+    grid = read_grid(tmp_path / "g.csv")
+    assert grid.names == ("log_u",)
+    assert grid.lines == ("Hbeta", "[OII]3726,3729", "[OIII]5007", "[OIII]4959")
+    np.testing.assert_allclose(grid.flux, rows[:, 1:5] / rows[:, 1:2])
+    said = " ".join(caplog.messages[0].split())
+    assert "log_u = log U" in said and "[OII]3726,3729 = TOTL 3727.00A, " in said
+    assert "IGNORED, of no known line: OIII_4959_FLUX_ERR, Ca B 4861.33A, BLND 1035.00A" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("a,Hb,OIII5007,O3_5007\n1,1,2,2\n2,1,2,2\n", "OIII5007' and 'O3_5007"),
+     ("a,Hb,OIII\n1,1,2\n2,1,3\n", "5007 or .OIII.4959,5007"),
+     ("a,Hb,Ha,Ha\n1,1,2,3\n2,1,3,3\n", "'Ha' more than once"),
+     ("a,Hb,Ha\n1,1,3\n1,1,2\n", "2 models at a = 1")],
+)  # fmt: skip
+def test_grids_with_something_twice_are_refused(text, words, tmp_path):
+    (tmp_path / "g.csv").write_text(text)
+    with pytest.raises(ValueError, match=words):
+        read_grid(tmp_path / "g.csv")
+
+
+def test_a_gap_in_a_lattice_is_announced(tmp_path, caplog):
+    rows = [f"{oh},{u},1,{oh + u}" for oh in (7, 8, 9) for u in (-3, -2, -1)]
+    for kept, gaps in ((rows, 0), (rows[:4] + rows[5:], 1)):
+        caplog.clear()
+        (tmp_path / "g.csv").write_text("\n".join(["oh,logu,Hb,Ha", *kept]))
+        grid = read_grid(tmp_path / "g.csv")
+        assert len(grid.gaps) == gaps
+        warned = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+        assert len(warned) == gaps
+    assert "lacks 1 of 9, such as oh = 8, log_u = -2" in warned[0]

@@ -168,6 +168,7 @@ def test_the_log_jacobian_is_that_of_the_map(posterior):
     np.testing.assert_allclose(space.decode(k, free), theta, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_refined_a_few_rows_at_a_time_is_refined_together(posterior, monkeypatch):
     gaussian = lambda theta, source, *data: -50 * (theta[0] - 8.2) ** 2  # noqa: E731
     together = posterior.refine(OBS, gaussian, 50, draws=200)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from flowspec.data.line_names import WAVES, canonical, is_line, parts, unnamed, wave_of
+from flowspec.data.line_labels import looks_like_line
+from flowspec.data.line_names import canonical, is_line, parts, unnamed, wave_of
+from flowspec.data.line_waves import WAVES
 from flowspec.sim.galaxy.nebula import load_nebula
 
 SPELLINGS = {
@@ -63,6 +65,21 @@ def test_what_is_no_line_is_refused(text):
 def test_refusal_suggests_names():
     with pytest.raises(ValueError, match=r"\[OIII\]5007"):
         canonical("[OIII]5070")
+
+
+CLOUDY = {
+    "TOTL 3727.00A": "[OII]3726,3729", "BLND 3727.00A": "[OII]3726,3729",
+    "Blnd 6720.00A": "[SII]6717,6731", "BLND 1909.00A": "CIII]1907,1909",
+    "TOTL  4363.00A": "[OIII]4363", "O  3 5006.84A": "[OIII]5007", "H  1 4861.33A": "Hbeta",
+    "S  3 18.7078m": "[SIII]18.7um", "O__3_500684A": "[OIII]5007", "BLND_372700A": "[OII]3726,3729",
+    "S__3_187078M": "[SIII]18.7um",
+}  # fmt: skip
+
+
+def test_labels_of_cloudy():
+    assert {label: canonical(label) for label in CLOUDY} == CLOUDY
+    for label in ("Ca B 4861.33A", "Inci 4860.00A", "BLND 1035.00A", "O  6 1031.91A"):
+        assert looks_like_line(label) and not is_line(label)
 
 
 def test_sums():

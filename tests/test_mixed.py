@@ -20,6 +20,7 @@ def drawn():
     return PRIOR.sample(jr.key(0), (8000,))
 
 
+@pytest.mark.slow
 def test_its_draws_are_of_its_density_and_no_weight_towards_a_part_is_large(drawn):
     """Under p, E[part / p] = 1 for both parts, and no ratio exceeds the inverse of its share."""
     density = PRIOR.log_prob(drawn)
@@ -33,6 +34,7 @@ def test_its_draws_are_of_its_density_and_no_weight_towards_a_part_is_large(draw
     assert mass.mean() == pytest.approx(mean, abs=5 * mass.std() / 8000**0.5)
 
 
+@pytest.mark.slow
 def test_what_is_gaussianised_comes_back_and_so_does_the_configuration(drawn):
     theta = drawn[:500]
     free, slope = PRIOR.to_unconstrained(theta)

@@ -141,6 +141,7 @@ def test_catalogues_of_mixed_nebulae_are_drawn_by_their_ratios(mixed, catalogue)
     assert square.mean() == pytest.approx(4, abs=0.4 + 4 * (8 / len(square)) ** 0.5)
 
 
+@pytest.mark.slow
 def test_the_posterior_of_the_share_is_calibrated(mixed, catalogue):
     """By importance weights of prior draws on the likelihood: ranks of true shares are uniform."""
     column = mixed.names.index("mixing")

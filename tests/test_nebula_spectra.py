@@ -10,7 +10,7 @@ from dust_extinction.parameter_averages import CCM89
 
 from flowspec import Architecture, NebulaSimulator, NebulaSpectra, Spectra, Training, fit
 from flowspec.data.line_grid import LineGrid
-from flowspec.data.line_names import WAVES
+from flowspec.data.line_waves import WAVES
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.nebula.spectra import painted

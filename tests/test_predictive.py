@@ -109,6 +109,7 @@ def test_a_line_that_was_used_has_smaller_ones(sim, exact, predicted):
     assert (found.sigma < others.sigma).mean() > 0.8
 
 
+@pytest.mark.slow
 def test_a_limit_is_a_censored_measurement(sim, exact, mocks):
     flux, err = mocks
     faint = flux < 3 * err
@@ -216,6 +217,7 @@ def test_a_sum_goes_with_its_lines():
     np.testing.assert_array_equal(without(obs, "[NII]6584").state, [[1, 1, 1, 0]] * 2)
 
 
+@pytest.mark.slow
 def test_the_shipped_model_predicts_mocks():
     """[O III] 5007 from the three others, with dust."""
     posterior, sim = load("nebula"), NebulaSimulator(mappings(), LINES)

@@ -45,6 +45,7 @@ def test_two_peaks_keep_their_shares():
     assert share == pytest.approx(0.75, abs=5 * (0.19 / 4000) ** 0.5 + 0.01)
 
 
+@pytest.mark.slow
 def test_nuts_agrees():
     start = np.array([[1.0, 9.0], [0.8, 8.8], [1.2, 9.2]])
     drawn, report = nuts(log_likelihood, PRIOR, start, jr.key(0), warmup=300, draws=500)

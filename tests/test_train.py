@@ -124,6 +124,7 @@ def test_a_batch_must_divide_and_a_loss_be_finite():
         fit(line_simulator(), training=broken, architecture=SIZES, progress=False)
 
 
+@pytest.mark.slow
 def test_muon_moves_matrices_by_orthogonal_ones_and_the_rest_as_adam_does():
     """After one step: all singular values alike, but for what five iterations leave; rms 0.2."""
     gradient = {"matrix": jr.normal(jr.key(0), (24, 48)), "vector": jr.normal(jr.key(1), (48,))}
@@ -145,6 +146,7 @@ def test_muon_moves_matrices_by_orthogonal_ones_and_the_rest_as_adam_does():
         make_optimiser(Training(optimiser="sgd"), {})
 
 
+@pytest.mark.slow
 def test_templates_may_be_told_to_stay_and_another_loss_be_trained():
     """With a loss of one parameter alone nothing else moves; validation keeps the model's."""
     sim = line_simulator()

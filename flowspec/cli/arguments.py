@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     top = _parser(_Parser, "flowspec", "Calibrated posteriors from galaxy spectra.", texts.START)
     top.add_argument("--version", action="version", version=f"flowspec {version('flowspec')}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_predict, _models, _demo, _simulate, _fit, _diagnose):
+    for add in (_predict, _inspect, _models, _demo, _simulate, _fit, _diagnose):
         add(commands)
     return top
 
@@ -44,11 +44,14 @@ def _command(commands, name: str, about: str, epilog: str, module: str = ""):
 
 def _predict(commands):
     c = _command(commands, "predict", "posteriors of spectra, from a trained model", texts.PREDICT)
-    c.add_argument("spectra", nargs="+", metavar="SPECTRA", help="files or patterns")
+    c.add_argument("spectra", nargs="+", metavar="SPECTRA",
+                   help="files, patterns or folders")
     _add_model(c)
     c.add_argument("-o", "--output", required=True, metavar="TABLE",
-                   help="table: .ecsv, .fits or .h5")
+                   help="table: .ecsv, .fits, .csv, .vot, .xml, .parquet or .h5")
     c.add_argument("--samples", metavar="FILE", help="write the samples too, to this HDF5 file")
+    c.add_argument("--redshift-pdf", metavar="FILE",
+                   help="write the density of the redshift in bins too, to this HDF5 file")
     text = "posterior samples per spectrum (%(default)s)"
     c.add_argument("--num-samples", type=whole(100), default=500, metavar="N", help=text)
     text = "weight the posteriors to the galaxies of a survey instead of the model's flat prior"
@@ -58,6 +61,13 @@ def _predict(commands):
     group.add_argument("--suffix", metavar="TEXT", help="columns are lines with this after them, "
                        "such as _FLUX_CORR, and this with _ERR their errors")
     _add_seed(c)
+    _add_reading(c)
+
+
+def _inspect(commands):
+    c = _command(commands, "inspect", "what is understood of files, and which models fit them",
+                 texts.INSPECT)
+    c.add_argument("files", nargs="+", metavar="FILE", help="files or patterns")
     _add_reading(c)
 
 

@@ -11,7 +11,7 @@ import numpyro.distributions as dist
 from flowspec.adaptation.align import Adaptation
 from flowspec.cli.grids import nebulae
 from flowspec.cli.inputs import expanded, reading
-from flowspec.cli.outputs import check_file
+from flowspec.cli.outputs import check_file, make_parents
 from flowspec.cli.simulate import galaxies
 from flowspec.data.lines import Lines
 from flowspec.data.spectra import Spectra
@@ -35,7 +35,7 @@ def run(args: Namespace) -> None:
         ValueError: On simulations, observations or a checkpoint that are of no use.
         OSError: If the model cannot be written.
     """
-    observed = expanded(args.observed)
+    observed = expanded(args.observed, text=bool(args.grid), tell=False)
     check_file(args.output, inputs=[*observed, *filter(None, [args.simulations])])
     if args.checkpoint:
         check_file(args.checkpoint, inputs=[*observed, args.output])
@@ -51,6 +51,7 @@ def run(args: Namespace) -> None:
     if args.observed and args.simulations and args.adapt == "none":
         raise ValueError("expected observed spectra only with --instrument or --adapt: a file of "
                          "simulations has its noise in it")
+    make_parents(filter(None, [args.output, args.checkpoint]))
     given = {f.name: getattr(args, f.name) for f in fields(Training) if f.name in vars(args)}
     training = Training(**given)
     start = load(args.start) if args.start else None
@@ -77,8 +78,8 @@ def _observed(args: Namespace) -> Spectra | Lines | None:
         return None
     if not (args.grid or args.lines):
         return read(args.observed, **reading(args))
-    given = dict(args.columns)
-    return Lines.concatenate([read_lines(p, columns=given) for p in expanded(args.observed)])
+    given, paths = dict(args.columns), expanded(args.observed, text=True)
+    return Lines.concatenate([read_lines(p, columns=given) for p in paths])
 
 
 def simulations(path: str, options: dict) -> Simulations:

@@ -1,15 +1,17 @@
 """Spectra named on the command line, in blocks on a model's grid, bad ones as rows with notes."""
 
-import glob
+import logging
 import os
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from flowspec.data.lines import Lines
 from flowspec.data.spectra import Spectra, on_grid
 from flowspec.io import read, read_lines, stream, stream_lines
+from flowspec.io.paths import expanded, unreadable
 from flowspec.io.source import is_hdf5
 
 _LINE_ROWS = 8192  # at once: 500 draws of four parameters are 66 MB
@@ -22,6 +24,27 @@ def reading(args: Namespace) -> dict:
     return units | {"air": args.air, "columns": dict(args.columns)}
 
 
+def check_inputs(patterns: Iterable[str]) -> list[str]:
+    """All files that may be read, before any is.
+
+    Some that cannot be opened among others are told in the log, and rows with notes later.
+
+    Raises:
+        ValueError: In one line, where a pattern or folder has no file or none can be opened.
+    """
+    paths = expanded(patterns, text=True, tell=False)
+    causes = unreadable(paths)
+    if causes:
+        path, cause = next(iter(causes.items()))
+        if len(causes) == len(set(paths)):
+            more = f" (and {len(causes) - 1} more files)" if len(causes) > 1 else ""
+            raise ValueError(f"{path}: {cause}{more}")
+        logging.getLogger("flowspec").warning(
+            "files that cannot be opened: %d, such as %s: %s", len(causes), path, cause
+        )
+    return paths
+
+
 def blocks(
     patterns: Iterable[str], wave: np.ndarray, options: dict, rows: int = 1024
 ) -> Iterator[Spectra]:
@@ -31,13 +54,13 @@ def blocks(
     be read or does not cover the grid is a row without data and with a note.
 
     Args:
-        patterns: Files or patterns.
+        patterns: Files, patterns or folders.
         wave: Grid to resample to.
         options: See `reading`.
         rows: Of a block, at most.
 
     Raises:
-        ValueError: If a pattern matches no file.
+        ValueError: If a pattern or a folder has no file.
     """
     waiting: list[Spectra] = []
     for part in _parts(patterns, wave, options, rows):
@@ -57,14 +80,17 @@ def line_blocks(
     """All rows of all line catalogues, a file at a time, HDF5 in blocks of `_LINE_ROWS`.
 
     Args:
-        patterns: Files or patterns.
+        patterns: Files, patterns or folders.
         columns: Role of a column to its name, see `flowspec.read_lines`.
         suffix: Of the columns of fluxes, see there.
 
     Raises:
-        ValueError: If a pattern matches no file, or one is no catalogue.
+        ValueError: If a pattern or a folder has no file, or one is no catalogue.
     """
-    for path in expanded(patterns):
+    paths = expanded(patterns, text=True)
+    for path, cause in unreadable(paths).items():  # before the first of them is predicted
+        raise ValueError(f"{path}: {cause}")
+    for path in paths:
         if is_hdf5(path):
             yield from stream_lines(path, _LINE_ROWS)
         else:
@@ -94,21 +120,4 @@ def _labelled(spectra: Spectra, path: str, label: str) -> Spectra:
     """Rows without a name of their own are `label`, with "#row" where there are more."""
     own = [name.removeprefix(os.path.basename(path)) for name in spectra.names]
     names = [label + name if name[:1] in ("", "#") else name for name in own]
-    return Spectra(spectra.wave, spectra.flux, spectra.ivar, names=names, notes=spectra.notes)
-
-
-def expanded(patterns: Iterable[str]) -> list[str]:
-    """Files of patterns, in order; a name that is no pattern stays, whether it exists or not.
-
-    Raises:
-        ValueError: If a pattern matches no file.
-    """
-    paths = []
-    for pattern in patterns:
-        if not glob.has_magic(pattern) or os.path.exists(pattern):
-            paths.append(pattern)
-        elif matches := sorted(glob.glob(pattern)):
-            paths += matches
-        else:
-            raise ValueError(f"{pattern}: expected files; got a pattern that matches none")
-    return paths
+    return replace(spectra, names=names)

@@ -7,7 +7,17 @@ from pathlib import Path
 
 from astropy.table import Table
 
-TABLES = {".ecsv": "ascii.ecsv", ".fits": "fits"}
+from flowspec.io.table_formats import TABLES, check_format, write
+
+
+def check_table(path: str, *, inputs: Iterable[str] = ()) -> None:
+    """`check_file` of a table, whose ending decides its format.
+
+    Raises:
+        ValueError: In one line naming the file.
+    """
+    check_file(path, inputs=inputs, endings=[*TABLES, ".h5"])
+    check_format(path)
 
 
 def check_file(path: str, *, inputs: Iterable[str] = (), endings: Iterable[str] = ()) -> None:
@@ -23,12 +33,14 @@ def check_file(path: str, *, inputs: Iterable[str] = (), endings: Iterable[str] 
     """
     endings = tuple(endings)
     if endings and not path.endswith(endings):
-        raise ValueError(f"{path}: expected a name that ends in {' or '.join(endings)}")
+        *others, last = endings
+        choices = f"{', '.join(others)} or {last}" if others else last
+        raise ValueError(f"{path}: expected a name that ends in {choices}")
     if Path(path).is_dir():
         raise ValueError(f"{path}: expected a file to write; got a folder")
-    folder = Path(path).parent
+    folder = next(f for f in Path(path).absolute().parents if f.exists())
     if not folder.is_dir():
-        raise ValueError(f"{path}: expected an existing folder; got {folder}")
+        raise ValueError(f"{path}: expected a folder to write to; got a file, {folder}")
     if not os.access(folder, os.W_OK):
         raise ValueError(f"{path}: expected a folder that can be written to; got {folder}")
     if Path(path).exists() and any(_same(path, given) for given in inputs):
@@ -67,16 +79,16 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def make_parents(paths: Iterable[str]) -> None:
+    """Make the folders that files to write are to be in, if need be."""
+    for path in paths:
+        Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
+
+
 def write_table(table: Table, path: str | Path) -> None:
-    """Write a table as ECSV or FITS, by the ending of `path`."""
-    kind = TABLES[Path(path).suffix]
-    if kind == "fits":  # FITS has no other characters
-        table = table.copy()
-        for name in [n for n in table.colnames if table[n].dtype.kind == "U"]:
-            plain = [str(s).encode("ascii", "backslashreplace").decode() for s in table[name]]
-            table[name] = plain
+    """Write a table in the format of `TABLES` that the ending of `path` says."""
     with replacing(path) as temporary:
-        table.write(temporary, format=kind)
+        write(table, temporary, TABLES[Path(path).suffix])
 
 
 def save(figure, path: str | Path) -> None:

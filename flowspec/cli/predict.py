@@ -6,18 +6,21 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
-from astropy.table import QTable, vstack
+from astropy.table import Table, vstack
 from tqdm import tqdm
 
-from flowspec.cli.inputs import blocks, expanded, line_blocks, reading
-from flowspec.cli.outputs import TABLES, check_file, write_table
+from flowspec.cli.inputs import blocks, check_inputs, line_blocks, reading
+from flowspec.cli.outputs import check_file, check_table, make_parents, write_table
 from flowspec.data.flags import Flag
 from flowspec.data.observation import Observation
+from flowspec.io.densities import DensityWriter
 from flowspec.io.results import TableWriter
 from flowspec.io.samples import SampleWriter
 from flowspec.io.source import blaming
+from flowspec.posterior.columns import described, in_order
 from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
 from flowspec.posterior.table import add_percentiles
@@ -37,24 +40,27 @@ def run(args: Namespace) -> None:
         OSError: If an output cannot be written.
     """
     start = time.perf_counter()
-    inputs = [*expanded(args.spectra), args.model]
-    check_file(args.output, inputs=inputs, endings=[*TABLES, ".h5"])
-    if args.samples:
-        check_file(args.samples, inputs=[*inputs, args.output])
+    outputs = _checked_outputs(args)
     posterior = load(args.model)
     options = _options(args, posterior)
+    make_parents(outputs)
     loaded, rows = time.perf_counter(), 0
     unusable = _Unusable(_WORDS[posterior.model.frame.kind])
     about = {"model": args.model, "seed": args.seed, "flowspec": version("flowspec")}
-    with _samples_file(args, posterior, about) as samples:
+    with (
+        _samples_file(args, posterior, about) as samples,
+        _densities_file(args, posterior, about) as densities,
+    ):
         # within: without the table there are no samples either
         with _table_file(args, about) as append, tqdm(unit="rows", disable=None) as bar:
             for obs in _observations(args, posterior):
                 table, draws = posterior.summarize(obs, **options, first=rows)
-                append(table if args.dereddened else _with_silent(table, posterior.names))
+                append(table if args.dereddened else _with_silent(table, posterior))
                 unusable.count(table)
                 if samples is not None:
                     samples.append(obs.names, draws)
+                if densities is not None:
+                    densities.append(obs.names, posterior.redshift_pdf(obs)[1])
                 rows += len(obs)
                 bar.update(len(obs))
             unusable.tell()
@@ -63,6 +69,19 @@ def run(args: Namespace) -> None:
         "%d rows in %.1f s, %.2g s per row; %.1f s to load the model",
         rows, seconds, seconds / max(rows, 1), loaded - start,
     )  # fmt: skip
+
+
+def _checked_outputs(args: Namespace) -> list[str]:
+    """The files to write, after they and those to read are known to be possible."""
+    taken = [*check_inputs(args.spectra), args.model]
+    check_table(args.output, inputs=taken)
+    outputs = [args.output]
+    for path in filter(None, [args.samples, args.redshift_pdf]):
+        if any(Path(path).absolute() == Path(other).absolute() for other in outputs):
+            raise ValueError(f"{path}: expected another file for each output")
+        check_file(path, inputs=[*taken, *outputs])
+        outputs.append(path)
+    return outputs
 
 
 def _options(args: Namespace, posterior: Posterior) -> dict:
@@ -75,6 +94,12 @@ def _options(args: Namespace, posterior: Posterior) -> dict:
             if getattr(args, option):
                 raise ValueError(f"expected --{option.replace('_', '-')} only with a model of "
                                  f"{_WORDS[other]}; got a model of {_WORDS[kind]}")
+    if args.redshift_pdf and posterior.model.space.redshift is None:
+        raise ValueError(f"expected --redshift-pdf only with a model of redshifts; got parameters "
+                         f"{', '.join(posterior.names)}")
+    if args.redshift_pdf and args.population:
+        raise ValueError("expected --redshift-pdf without --population, which weights draws; "
+                         "--samples has their redshifts")
     options = {"n": args.num_samples, "seed": args.seed, "with_samples": True}
     options["dereddened"] = args.dereddened
     if args.population:
@@ -95,27 +120,34 @@ def _samples_file(args: Namespace, posterior: Posterior, about: dict):
     return SampleWriter(args.samples, posterior.names, args.num_samples, about)
 
 
+def _densities_file(args: Namespace, posterior: Posterior, about: dict):
+    if not args.redshift_pdf:
+        return nullcontext()
+    return DensityWriter(args.redshift_pdf, posterior.model.space.redshift.all_edges(), about)
+
+
 @contextmanager
 def _table_file(args: Namespace, about: dict):
-    """What appends a table: to memory for ECSV and FITS, to the file for HDF5."""
+    """What appends a table: to the file for HDF5, else to memory."""
     about = about | {"samples": args.num_samples, "dereddened": args.dereddened}
     if args.output.endswith(".h5"):
         with TableWriter(args.output, about) as writer:
             yield writer.append
         return
-    tables: list[QTable] = []
+    tables: list[Table] = []
     yield tables.append
     table = vstack(tables, metadata_conflicts="silent")
+    table = table[in_order(table.colnames)]
     table.meta |= about
     write_table(table, args.output)
 
 
-def _with_silent(table: QTable, names: tuple[str, ...]) -> QTable:
+def _with_silent(table: Table, posterior: Posterior) -> Table:
     """With NaN for parameters of which all rows of a block say nothing: those of others may."""
-    for name in names:
+    for name in posterior.names:
         if f"{name}_p50" not in table.colnames:
             add_percentiles(table, name, np.full((1, len(table)), np.nan, np.float32))
-    return table
+    return described(table, posterior.model.space)
 
 
 class _Unusable:
@@ -128,7 +160,7 @@ class _Unusable:
     def __init__(self, word: str):
         self._word, self._rows, self._bad, self._reason = word, 0, 0, ""
 
-    def count(self, table: QTable) -> None:
+    def count(self, table: Table) -> None:
         """Look at some more rows."""
         bad = np.flatnonzero(table["flags"] & int(Flag.NO_DATA))
         if len(bad) and not self._bad:

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from flowspec.cli.inputs import expanded, reading
-from flowspec.cli.outputs import check_file
+from flowspec.cli.outputs import check_file, make_parents
 from flowspec.data.spectra import Spectra
 from flowspec.io import read
 from flowspec.io.parts import write_in_parts
@@ -33,7 +33,7 @@ def run(args: Namespace) -> None:
             instrument does not have, or parts of another run.
         OSError: If the file cannot be written.
     """
-    check_file(args.output, inputs=expanded(args.noise_from))
+    check_file(args.output, inputs=expanded(args.noise_from, tell=False))
     sim = galaxies(args.instrument, args.noise_from, reading(args))
     survey = isinstance(sim.noise, ExposureNoise)
     if not survey and (args.texp or args.magnitudes):
@@ -41,7 +41,7 @@ def run(args: Namespace) -> None:
     settings = {
         "simulator": f"GalaxySimulator({args.instrument!r})",
         "prior": json.dumps(sim.prior.config()),
-        "noise_from": json.dumps(expanded(args.noise_from)),
+        "noise_from": json.dumps(expanded(args.noise_from, tell=False)),
         "seed": args.seed,
         "flowspec": version("flowspec"),
     }
@@ -52,6 +52,7 @@ def run(args: Namespace) -> None:
     names = sim.columns if survey else sim.prior.names
     make = _observed(sim, args.seed) if survey else _drawn(sim, args.seed)
     wave = sim.simulator.wave if survey else sim.wave
+    make_parents([args.output])
     with tqdm(total=args.n, unit="spectra", disable=None) as bar:
         write_in_parts(
             args.output, wave, make, args.n,

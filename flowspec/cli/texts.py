@@ -20,13 +20,16 @@ A command compiles once: programs are kept in the user's cache, or in the folder
 FLOWSPEC_CACHE names; FLOWSPEC_CACHE=off keeps none.
 """
 PREDICT = """\
-The table has a row per spectrum: name; z_best, z_prob (best redshift and its probability);
-<parameter>_p16, _p50, _p84 (percentiles of its posterior); snr; p_value (small: unlike anything the
-model was trained on); flags, flag_names, notes. A spectrum that cannot be read among others that
-can be is a row with the flag no_data, and 'notes' says why.
+The table has a row per spectrum: name; coordinates and identifiers where files have them; z_best,
+z_prob (best redshift and its probability); z_peaks, z_peak_sigmas, z_peak_probs (up to five
+redshifts); <parameter>_p16, _p50, _p84 (percentiles of its posterior); snr; p_value (small: unlike
+anything the model was trained on); flags, flag_names, notes. A spectrum that cannot be read among
+others that can be is a row with the flag no_data, and 'notes' says why. Of a folder everything is
+read that can be a spectrum. The ending of TABLE says its format; a new folder is made.
 
 examples:
   flowspec predict spec-*.fits --model sdss -o results.ecsv
+  flowspec predict night-3/ --model sdss -o results/night-3.fits --redshift-pdf results/pdf.h5
   flowspec predict survey.h5 --model my-model -o results.fits --samples samples.h5 --num-samples 200
   flowspec predict table.fits --flux-unit "1e-18 erg/s/cm2/A" --column err=FLUX_SIGMA \\
            --model sdss -o results.ecsv
@@ -39,6 +42,16 @@ table has the probability of every ionising source, and percentiles of the param
   flowspec predict lines.ecsv --model cloudy -o out.ecsv
   flowspec predict lines.csv --column '[OIII]5007=o3' --column '[OIII]5007_err=o3_sig' \\
            --model nebula --dereddened -o out.fits
+"""
+INSPECT = """\
+Per file: its format, its objects, the range of wavelengths, whether they were converted from air,
+the unit of flux, what the noise was taken from, the share of pixels without data, and how much of
+the wavelengths of each shipped model has good pixels; of a line catalogue, its lines. Nothing is
+inferred. Exit code 2 where no file can be read.
+
+examples:
+  flowspec inspect spec-*.fits
+  flowspec inspect table.fits --flux-unit "1e-18 erg/s/cm2/A" --column err=FLUX_SIGMA
 """
 SIMULATE = """\
 The file has theta [n, parameters], wave (vacuum A), flux and ivar [n, pixels] (1e-17 erg/s/cm2/A).

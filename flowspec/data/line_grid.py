@@ -1,5 +1,8 @@
 """Line fluxes on a grid of photoionisation models: any named parameters, any named lines."""
 
+import logging
+import math
+import re
 from collections.abc import Iterable, Sequence
 
 import equinox as eqx
@@ -8,6 +11,8 @@ from jaxtyping import Float, ScalarLike
 
 from flowspec.data.line_names import canonical, parts, wave_of
 
+log = logging.getLogger("flowspec")
+_UNRESOLVED = ("[OII]7320", "[OII]7330")  # pairs: the sum where a table has both lines of one
 FAINTEST = 1e-6  # of H-beta: no spectrum shows it, whatever a table prints
 
 
@@ -55,6 +60,21 @@ class LineGrid(eqx.Module):
         order = np.lexsort(self.points.T[::-1])
         return self.flux[order].reshape(*(len(nodes) for nodes in axes), len(self.lines))
 
+    @property
+    def gaps(self) -> np.ndarray:
+        """Parameters [gaps, params] of the models that lack for every combination of the nodes.
+
+        None where the models are less than half of these: they are scattered, and no lattice.
+        """
+        nodes = [np.unique(column, return_inverse=True) for column in self.points.T]
+        shape = tuple(len(values) for values, _ in nodes)
+        found = set(zip(*(place.ravel().tolist() for _, place in nodes), strict=True))
+        if not len(found) >= math.prod(shape) / 2:
+            return np.empty((0, len(shape)))
+        lacking = [index for index in np.ndindex(shape) if index not in found]
+        return np.array([[values[i] for (values, _), i in zip(nodes, index, strict=True)]
+                         for index in lacking]).reshape(-1, len(shape))  # fmt: skip
+
     def completed(self) -> "LineGrid":
         """A grid on every combination of its common nodes, where it is almost one.
 
@@ -77,6 +97,8 @@ class LineGrid(eqx.Module):
         missing = np.isnan(flux[..., 0])
         if missing.mean() > 0.05:
             raise ValueError(f"expected almost all of {shape} models; {missing.sum()} are missing")
+        log.info("models left out: %d, off the lattice; filled in from their neighbours: %d of %d",
+                 (~on).sum(), missing.sum(), missing.size)  # fmt: skip
         filled = 10 ** _filled_in(axes, np.log10(np.maximum(flux, self.floor / 2)), missing)
         filled = np.where(filled < self.floor * (1 - 1e-6), 0.0, filled)
         flux = np.where(missing[..., None], filled, flux).reshape(-1, len(self.lines))
@@ -182,9 +204,9 @@ def line_grid(
 ) -> LineGrid:
     """A `LineGrid` from a table: relative to H-beta, one column per line, nothing that is empty.
 
-    Columns of one canonical name (such as 7318 and 7320, unresolved) are summed. Dropped are
-    models without H-beta or any other line, lines that are zero in all models, and parameters of
-    one value.
+    The lines of a pair that is one canonical name (7318 and 7320) are summed. Dropped, and named in
+    the log, are models without H-beta or any other line, lines that are zero in all models, and
+    parameters of one value.
 
     Args:
         points: parameters [models, params].
@@ -196,10 +218,12 @@ def line_grid(
             but at least `FAINTEST`.
 
     Raises:
-        ValueError: where H-beta, models or parameters are missing, or values make no sense.
+        ValueError: where H-beta, models or parameters are missing, a line is there twice, or values
+            make no sense.
     """
     points, flux = np.asarray(points, float), np.asarray(flux, float)
     known = [canonical(line) for line in lines]
+    _check_once(lines, known)
     unique = list(dict.fromkeys(known))
     if "Hbeta" not in unique:
         raise ValueError(f"expected Hbeta among the lines; got {', '.join(unique[:12])}")
@@ -222,5 +246,24 @@ def line_grid(
         raise ValueError(f"expected models that differ in a parameter; got {', '.join(names)}")
     shown = (flux > 0).any(axis=0)
     kept = tuple(n for n, v in zip(names, varied, strict=True) if v)
+    _log_dropped(~good, [n for n in names if n not in kept],
+                 [n for n, s in zip(unique, shown, strict=True) if not s])  # fmt: skip
     lines = tuple(n for n, s in zip(unique, shown, strict=True) if s)
     return LineGrid(points[:, varied], flux[:, shown], kept, lines, floor, source)
+
+
+def _check_once(lines: Sequence[str], known: Sequence[str]):
+    for name in {n for n in known if known.count(n) > 1}:
+        labels = [label for label, other in zip(lines, known, strict=True) if other == name]
+        waves = {re.sub(r"\D*(\d{4}).*", r"\1", label) for label in labels}
+        if name not in _UNRESOLVED or len(waves) < len(labels):
+            raise ValueError(f"expected each line once; got {name} as '{labels[0]}' and "
+                             f"'{labels[1]}'")
+
+
+def _log_dropped(models, parameters, lines):
+    dropped = [f"{models.sum()} models without H-beta or any other line"] if models.any() else []
+    dropped += [f"parameters of one value: {', '.join(parameters)}"] if parameters else []
+    dropped += [f"lines that are 0 in all models: {', '.join(lines)}"] if lines else []
+    if dropped:
+        log.info("left out of the grid: %s", "; ".join(dropped))

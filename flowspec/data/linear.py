@@ -49,7 +49,6 @@ def numbers(values: ArrayLike, err: ArrayLike, present: ArrayLike) -> Weighted:
         err: Standard errors, 0 where there is none.
         present: Whether each is there.
     """
-    values, err = np.asarray(values, np.float32), np.asarray(err, np.float32)
+    values, err = np.asarray(values, float), np.asarray(err, float)
     present = np.asarray(present, bool)
-    weight = np.where(present, np.maximum(err, 1e-15) ** -2.0, 0)
-    return np.where(present, values, 0), weight.astype(np.float32)
+    return np.where(present, values, 0), np.where(present, np.maximum(err, 1e-90) ** -2.0, 0)

@@ -1,13 +1,14 @@
 """`Lines`: a batch of emission-line fluxes, as `Spectra` is one of spectra."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from flowspec.data.extra import Extra, joined_extra
 from flowspec.data.line_names import canonical, parts
 from flowspec.data.observation import labels
 
@@ -45,6 +46,9 @@ class Lines(eqx.Module):
         notes: one per row: "" or what is wrong with it. A row without any usable line always gets
             a note.
         dereddened: whether the fluxes of each row are corrected for dust: one bool, or [batch].
+        extra: labels to carry along to the table, one value per row by name of column.
+        reading: which columns of a file these are and which were ignored, in words; "" where they
+            are of no file.
 
     Attributes:
         flux: [batch, lines] of a limit the limit, 0 where absent.
@@ -63,6 +67,8 @@ class Lines(eqx.Module):
     lines: tuple[str, ...] = eqx.field(static=True)
     names: tuple[str, ...] = eqx.field(static=True)
     notes: tuple[str, ...] = eqx.field(static=True)
+    extra: Extra = eqx.field(static=True)
+    reading: str = eqx.field(static=True)
 
     def __init__(
         self,
@@ -73,7 +79,10 @@ class Lines(eqx.Module):
         names: Sequence[str] = (),
         notes: Sequence[str] = (),
         dereddened=False,
+        extra: Mapping = Extra(),
+        reading: str = "",
     ):
+        self.reading = reading
         self.lines = _checked_lines(lines)
         flux, err = _filled(flux), _filled(err)
         limit = np.full(flux.shape, np.nan) if limit is None else _filled(limit)
@@ -83,6 +92,7 @@ class Lines(eqx.Module):
                 f"got {flux.shape}, {err.shape} and {limit.shape}"
             )
         self.names = labels(names, [str(i) for i in range(len(flux))], "names")
+        self.extra = Extra(extra, len(flux))
         dereddened = np.asarray(dereddened, bool)
         if dereddened.shape not in ((), (len(flux),)):
             raise ValueError(f"expected one dereddened, or one per row of {len(flux)}; got shape "
@@ -123,13 +133,23 @@ class Lines(eqx.Module):
             [self.names[i] for i in rows],
             [self.notes[i] for i in rows],
             self.dereddened[rows],
+            self.extra.of_rows(rows),
+            self.reading,
         )
 
     def corrected(self, dereddened) -> "Lines":
         """The same fluxes, said to be corrected for dust or not: one bool, or [batch]."""
         return of_states(
-            self.lines, self.flux, self.err, self.state, self.names, self.notes, dereddened
-        )
+            self.lines, self.flux, self.err, self.state, self.names, self.notes, dereddened,
+            self.extra, self.reading,
+        )  # fmt: skip
+
+    def read_as(self, reading: str) -> "Lines":
+        """The same rows, with words on how they were read."""
+        return of_states(
+            self.lines, self.flux, self.err, self.state, self.names, self.notes, self.dereddened,
+            self.extra, reading,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"Lines({len(self)} x {', '.join(self.lines)})"
@@ -178,7 +198,8 @@ class Lines(eqx.Module):
                 flux[:, i], err[:, i], state[:, i] = self._sum(columns)
                 used.update(pieces)
         self._log_dropped([line for line in self.lines if line not in used], wanted)
-        return of_states(wanted, flux, err, state, self.names, self.notes, self.dereddened)
+        about = self.names, self.notes, self.dereddened, self.extra, self.reading
+        return of_states(wanted, flux, err, state, *about)
 
     def _sum(self, columns: list[int]):
         """Flux, err and state [batch] of the sum of some lines."""
@@ -215,14 +236,19 @@ class Lines(eqx.Module):
             [name for p in pieces for name in p.names],
             [note for p in pieces for note in p.notes],
             np.concatenate([p.dereddened for p in pieces]),
+            joined_extra([p.extra for p in pieces], [len(p) for p in pieces]),
+            " | ".join(dict.fromkeys(p.reading for p in pieces if p.reading)),
         )
 
 
-def of_states(lines, flux, err, state, names=(), notes=(), dereddened=False) -> Lines:
+def of_states(
+    lines, flux, err, state, names=(), notes=(), dereddened=False, extra: Mapping = Extra(),
+    reading: str = "",
+) -> Lines:
     """`Lines` from its own attributes, `state` among them."""
     flux_of = {s: np.where(state == s, flux, np.nan) for s in (State.MEASURED, State.LIMIT)}
     values = flux_of[State.MEASURED], err, flux_of[State.LIMIT]
-    return Lines(lines, *values, names, notes, dereddened)
+    return Lines(lines, *values, names, notes, dereddened, extra, reading)
 
 
 def _checked_lines(lines) -> tuple[str, ...]:

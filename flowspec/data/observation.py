@@ -5,6 +5,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from flowspec.data.extra import Extra
+
 
 @runtime_checkable
 class Observation(Protocol):
@@ -13,10 +15,12 @@ class Observation(Protocol):
     Attributes:
         names: One label per row.
         notes: One per row: "" or what is wrong with it.
+        extra: Labels that are carried along to the table, by name of column.
     """
 
     names: tuple[str, ...]
     notes: tuple[str, ...]
+    extra: Extra
 
     def __len__(self) -> int: ...
 

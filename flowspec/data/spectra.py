@@ -2,13 +2,15 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import astropy.units as u
 import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from flowspec.data.extra import Extra, joined_extra
 from flowspec.data.observation import labels
 from flowspec.data.regrid import bridged, overlaps, pixel_edges, rebin, shared_pixels
 
@@ -30,6 +32,8 @@ class Spectra(eqx.Module):
         names: one label per row (default "0", "1", ...).
         notes: one per row: "" or why it carries no usable data, or what was assumed of it. A row
             without any good pixel always gets a note.
+        extra: labels to carry along to the table, one value per row by name of column, such as
+            ra, dec or target_id; masked where not known. Nothing is learned from them.
 
     Raises:
         ValueError: on wrong shapes or units, wavelengths that are not finite, positive and
@@ -41,8 +45,12 @@ class Spectra(eqx.Module):
     ivar: Float[np.ndarray, "batch pixels"]
     names: tuple[str, ...] = eqx.field(static=True)
     notes: tuple[str, ...] = eqx.field(static=True)
+    extra: Extra = eqx.field(static=True)
 
-    def __init__(self, wave, flux, ivar, names: Sequence[str] = (), notes: Sequence[str] = ()):
+    def __init__(
+        self, wave, flux, ivar, names: Sequence[str] = (), notes: Sequence[str] = (),
+        extra: Mapping = Extra(),
+    ):  # fmt: skip
         self.wave = _checked_wave(wave)
         flux, ivar = _in_flux_unit(self.wave, flux, ivar)
         flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
@@ -52,6 +60,7 @@ class Spectra(eqx.Module):
                 f"got {flux.shape} and {ivar.shape}"
             )
         self.names = labels(names, [str(i) for i in range(len(flux))], "names")
+        self.extra = Extra(extra, len(flux))
         self._check_sign(ivar)
         with np.errstate(over="ignore"):  # beyond float32: infinite, hence masked
             self.flux, self.ivar = np.array(flux, np.float32), np.array(ivar, np.float32)
@@ -81,6 +90,7 @@ class Spectra(eqx.Module):
             self.ivar[rows],
             names=[self.names[i] for i in rows],
             notes=[self.notes[i] for i in rows],
+            extra=self.extra.of_rows(rows),
         )
 
     def __repr__(self) -> str:
@@ -116,13 +126,12 @@ class Spectra(eqx.Module):
                 only as far as the spectrum is even within a new pixel.
 
         Returns:
-            Spectra on `wave`, with the same names and notes.
+            Spectra on `wave`, with the same names, notes and labels.
         """
         wave = _checked_wave(wave)
         if np.array_equal(wave, self.wave):
             return self
-        shape = (len(self), len(wave))
-        flux, ivar = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        flux, ivar = np.zeros((2, len(self), len(wave)), np.float32)
         inside, source = shared_pixels(self.wave, wave)
         if source is not None:
             flux[:, inside], ivar[:, inside] = self.flux[:, source], self.ivar[:, source]
@@ -133,7 +142,7 @@ class Spectra(eqx.Module):
                 rows = slice(i, i + _ROWS_AT_ONCE)
                 means = rebin(self.flux[rows], self.ivar[rows], overlap, weighted)
                 flux[rows], ivar[rows] = means
-        return Spectra(wave, flux, ivar, names=self.names, notes=self.notes)
+        return replace(self, wave=wave, flux=flux, ivar=ivar)
 
     @staticmethod
     def concatenate(parts: Sequence["Spectra"]) -> "Spectra":
@@ -156,6 +165,7 @@ class Spectra(eqx.Module):
             np.concatenate([p.ivar for p in parts]),
             names=[name for p in parts for name in p.names],
             notes=[note for p in parts for note in p.notes],
+            extra=joined_extra([p.extra for p in parts], [len(p) for p in parts]),
         )
 
     def to_specutils(self):
@@ -249,8 +259,7 @@ def on_grid(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> Spectra:
         warnings.simplefilter("ignore", RuntimeWarning)  # rows without any data
         accident = good > 30 * np.nanmedian(good, axis=1, keepdims=True)
     if accident.any():
-        ivar = np.where(accident, 0, obs.ivar)
-        obs = Spectra(obs.wave, obs.flux, ivar, names=obs.names, notes=obs.notes)
+        obs = replace(obs, ivar=np.where(accident, 0, obs.ivar))
     if obs.wave.shape == wave.shape and np.allclose(obs.wave, wave, rtol=1e-7):
         return obs
     low, high = max(obs.wave[0], wave[0]), min(obs.wave[-1], wave[-1])

@@ -1,11 +1,12 @@
 """`Vectors`: rows of numbers of any kind, with errors and gaps, and no wavelength."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float
 
+from flowspec.data.extra import Extra, joined_extra
 from flowspec.data.observation import labels
 
 
@@ -20,6 +21,7 @@ class Vectors(eqx.Module):
         columns: Names of the columns (default "x0", "x1", ...).
         names: One label per row (default "0", "1", ...).
         notes: One per row: "" or what is wrong with it. A row without any number gets a note.
+        extra: Labels to carry along to the table, one value per row by name of column.
 
     Attributes:
         values: 0 where there is none.
@@ -36,10 +38,11 @@ class Vectors(eqx.Module):
     columns: tuple[str, ...] = eqx.field(static=True)
     names: tuple[str, ...] = eqx.field(static=True)
     notes: tuple[str, ...] = eqx.field(static=True)
+    extra: Extra = eqx.field(static=True)
 
     def __init__(
         self, values, err=None, columns: Sequence[str] = (), names: Sequence[str] = (),
-        notes: Sequence[str] = (),
+        notes: Sequence[str] = (), extra: Mapping = Extra(),
     ):  # fmt: skip
         values = _filled(values)
         err = np.zeros(values.shape) if err is None else _filled(err)
@@ -58,6 +61,7 @@ class Vectors(eqx.Module):
         self.present = np.isfinite(values) & np.isfinite(err)
         self.values, self.err = (np.where(self.present, a, 0) for a in (values, err))
         self.names = labels(names, [str(i) for i in range(len(values))], "names")
+        self.extra = Extra(extra, len(values))
         notes = labels(notes, [""] * len(values), "notes")
         self.notes = tuple(n or ("" if ok else "no numbers")
                            for n, ok in zip(notes, self.usable, strict=True))
@@ -70,7 +74,7 @@ class Vectors(eqx.Module):
         rows = np.atleast_1d(np.arange(len(self))[index])
         given = np.where(self.present, self.values, np.nan)[rows], self.err[rows]
         names, notes = ([texts[i] for i in rows] for texts in (self.names, self.notes))
-        return Vectors(*given, self.columns, names, notes)
+        return Vectors(*given, self.columns, names, notes, self.extra.of_rows(rows))
 
     def __repr__(self) -> str:
         return f"Vectors({len(self)} x {', '.join(self.columns)})"
@@ -103,7 +107,7 @@ class Vectors(eqx.Module):
             raise ValueError(f"expected columns {', '.join(columns)}; none is {missing[0]!r}")
         at = [self.columns.index(c) for c in columns]
         values = np.where(self.present, self.values, np.nan)[:, at]
-        return Vectors(values, self.err[:, at], columns, self.names, self.notes)
+        return Vectors(values, self.err[:, at], columns, self.names, self.notes, self.extra)
 
     @staticmethod
     def concatenate(parts: Sequence["Vectors"]) -> "Vectors":
@@ -118,7 +122,8 @@ class Vectors(eqx.Module):
         values = np.concatenate([np.where(p.present, p.values, np.nan) for p in parts])
         err = np.concatenate([p.err for p in parts])
         names, notes = ([t for p in parts for t in getattr(p, what)] for what in ("names", "notes"))
-        return Vectors(values, err, parts[0].columns, names, notes)
+        extra = joined_extra([p.extra for p in parts], [len(p) for p in parts])
+        return Vectors(values, err, parts[0].columns, names, notes, extra)
 
 
 def _filled(values) -> np.ndarray:

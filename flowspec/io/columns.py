@@ -19,14 +19,31 @@ Columns = Mapping[str, tuple[Any, u.UnitBase | None]]  # role -> values, unit wh
 
 
 @dataclass(frozen=True)
+class Taken:
+    """How columns were taken: role to name, where names decided; the unit of flux and who says so
+    (the user, the file, the format, or nobody); what the noise is; and whether wavelengths were in
+    air and somebody says so."""
+
+    found: Mapping[str, str]
+    unit: u.UnitBase
+    unit_of: str
+    noise: str
+    air: bool
+    medium_said: bool
+
+
+@dataclass(frozen=True)
 class Options:
-    """What a user may say about a file that the file does not; see `flowspec.read`."""
+    """What a user may say about a file that the file does not; see `flowspec.read`. `most`
+    rows of an HDF5 or Parquet file are read. `taken` is filled while a file is read."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     flux_unit: u.UnitBase | None = None
     wave_unit: u.UnitBase | None = None
     air: bool | None = None
     mask: np.ndarray | None = None
+    most: int | None = None
+    taken: list[Taken] = field(default_factory=list)
 
 
 def make_options(columns=None, flux_unit=None, wave_unit=None, air=None, mask=None) -> Options:
@@ -96,6 +113,7 @@ def build(
     air: bool | None = False,
     flux_unit: u.UnitBase | None = None,
     assumed: Sequence[str] = (),
+    found: Mapping[str, str] | None = None,
 ) -> list[Spectra]:
     """Spectra from columns by role.
 
@@ -106,12 +124,11 @@ def build(
             wavelengths that are not, and errors 10^4 times those of the best pixels. Rows of
             different lengths are arrays of arrays.
         options: of the user; they win over what the file says.
-        names: one per row.
-        notes: one per row, if any.
+        names, notes: one per row; notes if any.
         air: whether the file gives air wavelengths; None where it does not say.
         flux_unit: what a file of this kind means where it names no unit; None where it may mean
             anything, so that 1e-17 erg/s/cm2/A is assumed, and said in the notes.
-        assumed: what else was, for the notes.
+        assumed, found: what else was, for the notes; role to name of column, if names decided.
 
     Returns:
         One Spectra per grid: a single one unless wavelengths differ between rows. A row without
@@ -121,17 +138,14 @@ def build(
         ValueError: where shapes or units do not fit together, or no row can be read.
     """
     notes = list(notes) or [""] * len(names)
-    if any(np.asanyarray(values).dtype == object for values, _ in columns.values()):
-        given = {"air": air, "flux_unit": flux_unit, "assumed": assumed}
-        return _ragged(columns, options, names, notes, given)
-    role = next(r for r in NOISE if r in columns)
-    kind, sigma_unit = noise_kind(role, None if options.flux_unit else columns[role][1])
-    unit = options.flux_unit or columns["flux"][1] or flux_unit or sigma_unit or FLUX_UNIT
+    if any(map(_is_ragged, (values for values, _ in columns.values()))):
+        return _ragged(columns, options, names, notes, air=air, flux_unit=flux_unit,
+                       assumed=assumed, found=found)  # fmt: skip
+    role, kind, sigma_unit, unit = _noise_and_unit(columns, options, flux_unit)
+    options.taken.append(_taken(columns, options, found, unit, kind, air, flux_unit))
     wave, values = _wave(columns, options, bool(air)), _arrays(columns, options)
     flux, noise, bad = _fitting(wave, values, role)
-    if wave.ndim == 2 and np.array_equal(wave, np.broadcast_to(wave[0], wave.shape), True):
-        wave = wave[0]
-    # of one row where all share the grid
+    wave = _shared(wave)
     to_flux, to_sigma = (np.atleast_2d(flux_factor(x, wave)) for x in (unit, sigma_unit or unit))
     flux_out, ivar_out = np.empty(flux.shape, np.float32), np.empty(flux.shape, np.float32)
     said = ", ".join([*_unsaid(columns, options, air, flux_unit, sigma_unit), *assumed])
@@ -152,7 +166,22 @@ def build(
     return of_own_grids(wave, flux_out, ivar_out, names, notes)
 
 
-def _ragged(columns, options, names, notes, given) -> list[Spectra]:
+def _noise_and_unit(columns, options, flux_unit):
+    """Role of the noise, what it is, the unit of its standard error if any, the unit of flux."""
+    role = next(r for r in NOISE if r in columns)
+    kind, sigma_unit = noise_kind(role, None if options.flux_unit else columns[role][1])
+    unit = options.flux_unit or columns["flux"][1] or flux_unit or sigma_unit or FLUX_UNIT
+    return role, kind, sigma_unit, unit
+
+
+def _taken(columns, options, found, unit, kind, air, flux_unit) -> Taken:
+    says = {"user": options.flux_unit, "file": columns["flux"][1], "format": flux_unit}
+    unit_of = next((who for who, said in says.items() if said is not None), "nobody")
+    air = air if options.air is None else options.air
+    return Taken(found or {}, unit, unit_of, kind, bool(air), air is not None)
+
+
+def _ragged(columns, options, names, notes, **given) -> list[Spectra]:
     """Rows of different lengths: each alone."""
 
     def row(i):
@@ -178,6 +207,13 @@ def _wave(columns: Columns, options: Options, air: bool) -> np.ndarray:
     wave = vacuum_wave(_plain(values), unit, log=log, air=air)
     if runs_down(unit):
         wave = wave[..., ::-1]
+    return wave
+
+
+def _shared(wave: np.ndarray) -> np.ndarray:
+    """[pixels] where all rows share the grid."""
+    if wave.ndim == 2 and np.array_equal(wave, np.broadcast_to(wave[0], wave.shape), True):
+        return wave[0]
     return wave
 
 

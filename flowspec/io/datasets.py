@@ -7,6 +7,7 @@ import numpy as np
 
 from flowspec.data.spectra import Spectra
 from flowspec.io.columns import Options, assumed, build, column
+from flowspec.io.labels import hdf5_labels, with_labels
 from flowspec.io.medium import says_air
 from flowspec.io.roles import find, unit_in
 from flowspec.io.rows import IDENTIFIERS, row_labels
@@ -114,9 +115,10 @@ def spectra_of(file, layout: Layout, rows: slice, options) -> list[Spectra]:
         new, entry = column(role, values, unit)
         columns[new] = entry
     names = _names(file, layout, rows)
-    return build(columns, options, names=names, notes=text_rows(file, ("notes",), rows, total),
-                 air=_air(file, found, options),
-                 assumed=assumed(columns, found, list(file), options))  # fmt: skip
+    spectra = build(columns, options, names=names, notes=text_rows(file, ("notes",), rows, total),
+                    air=_air(file, found, options), found=found,
+                    assumed=assumed(columns, found, list(file), options))  # fmt: skip
+    return with_labels(spectra, hdf5_labels(file, rows, total))
 
 
 def _air(file, found, options) -> bool | None:
@@ -133,6 +135,8 @@ def _names(file, layout: Layout, rows: slice) -> list[str]:
         return [layout.prefix]
     single = [key for key in file if getattr(file[key], "shape", None) == (layout.total,)]
     ids = {key: file[key][...] for key in single if key.lower() in IDENTIFIERS}
+    if not ids:
+        return [f"{layout.prefix}#{i}" for i in range(rows.start, rows.stop)]
     return [f"{layout.prefix}#{label}" for label in row_labels([ids], layout.total)[rows]]
 
 

@@ -1,21 +1,28 @@
 """`read`: files of any known format to one `Spectra`."""
 
-import glob
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import astropy.units as u
 
 from flowspec.data.spectra import Spectra, to_angstrom
-from flowspec.io import hdf5, hdus
+from flowspec.io import hdf5, hdus, parquet
 from flowspec.io.columns import Options, make_options
 from flowspec.io.fits import FITS_FORMATS
 from flowspec.io.hdf5 import HDF5_FORMATS
 from flowspec.io.join import common_grid, joined
+from flowspec.io.labels import fits_labels, with_labels
+from flowspec.io.parquet import PARQUET_FORMATS
+from flowspec.io.paths import expanded
 from flowspec.io.rows import no_data, without_padding
 from flowspec.io.source import blaming, sniff
 
-_OPENERS = {"fits": (hdus, FITS_FORMATS), "hdf5": (hdf5, HDF5_FORMATS)}
+_OPENERS = {
+    "fits": (hdus, FITS_FORMATS),
+    "hdf5": (hdf5, HDF5_FORMATS),
+    "parquet": (parquet, PARQUET_FORMATS),
+}
 
 
 def read(
@@ -31,11 +38,10 @@ def read(
 ) -> Spectra:
     """Read spectra from files.
 
-    Known formats (`format` names one, else the content decides): `sdss` (SDSS and BOSS spec,
-    spec-lite), `desi` (coadds; arms joined), `muse` (MPDAF spectra), `muse-cube` (spaxels as
-    rows), `jwst` (x1d), `jades` (NIRSpec GTO 1-D files), `images` (FITS images), `table` (any
-    FITS table) and `hdf5`, the last three with columns named as in `flowspec.io.roles`. Any may be
-    gzipped.
+    The content decides of which format a file is, or `format` names one; any may be gzipped. FITS
+    of SDSS, DESI, LAMOST, GAMA, VIPERS, Gaia, MUSE, MaNGA, CALIFA, SAMI, PypeIt, PFS, Euclid, HST,
+    JWST, IRAF and others by their layouts; any FITS table, HDF5 or Parquet with columns named as in
+    `flowspec.io.roles`. The list is in docs/data-formats.md.
 
     Of many files with different grids, the result is on the union of their pixels where these
     coincide (SDSS), else all are resampled to the first grid, extended to cover the others. A
@@ -43,7 +49,7 @@ def read(
     is in `notes`. Ends padded with a constant (`padded_ends`) are no data.
 
     Args:
-        path: one path or glob pattern, or a list of them.
+        path: one path, glob pattern or folder, or a list of them.
         format: name of a format.
         wave: [pixels] Å or a quantity: a grid to resample everything to.
         columns: name of the column for any of `wave`, `loglam`, `flux`, `ivar`, `var`, `err`,
@@ -56,13 +62,15 @@ def read(
         mask: [y, x] the spaxels of a cube to read (True or non-zero: read).
 
     Returns:
-        Spectra with vacuum wavelengths. Names are file names, with "#row" where there are more.
+        Spectra with vacuum wavelengths. Names are file names, with "#row" where there are more;
+        `extra` has coordinates, identifiers, and the archive's own redshift and class, where the
+        file has them.
 
     Raises:
         ValueError: in one line naming file and cause, where no file can be read.
     """
     options = make_options(columns, flux_unit, wave_unit, air, mask)
-    known = [f.name for f in (*FITS_FORMATS, *HDF5_FORMATS)]
+    known = [f.name for _, formats in _OPENERS.values() for f in formats]
     if format is not None and format not in known:
         raise ValueError(f"expected format of {', '.join(known)}; got {format}")
     paths = _expanded(path)
@@ -70,7 +78,7 @@ def read(
     parts: list[list[Spectra] | ValueError] = []
     for one, label in zip(paths, labels, strict=True):
         try:
-            parts.append([_labelled(s, label) for s in _load(one, format, options)])
+            parts.append([_labelled(s, label) for s in load(one, format, options)[1]])
         except ValueError as error:
             parts.append(error)
     return _gathered(parts, labels, wave)
@@ -90,39 +98,34 @@ def _gathered(parts, labels, wave) -> Spectra:
     return joined([s for row in rows for s in row], wave)
 
 
-def _load(path, format, options: Options) -> list[Spectra]:
+def load(path, format: str | None, options: Options) -> tuple[str, list[Spectra]]:
+    """The format of a file and its spectra, one `Spectra` per grid, named without the file."""
     with blaming(path):
         kind, source = sniff(path)
         module, formats = _OPENERS[kind]
         with module.opened(source) as handle:
             for entry in formats:
                 if entry.name == format or (format is None and entry.identify(handle, options)):
-                    return entry.load(handle, options)
+                    spectra = [without_padding(s) for s in entry.load(handle, options)]
+                    if kind == "fits":
+                        spectra = with_labels(spectra, fits_labels(handle, sum(map(len, spectra))))
+                    return entry.name, spectra
             known = format or ", ".join(entry.name for entry in formats)
             raise ValueError(f"expected spectra ({known}); got {module.describe(handle)}")
 
 
 def _labelled(spectra: Spectra, label) -> Spectra:
     names = [label + n if n.startswith("#") or not n else n for n in spectra.names]
-    spectra = without_padding(spectra)
-    return Spectra(spectra.wave, spectra.flux, spectra.ivar, names=names, notes=spectra.notes)
+    return replace(spectra, names=names)
 
 
 def _expanded(path) -> list[str]:
-    """Existing files of patterns in order; names without pattern as they are."""
+    """Existing files of patterns and folders in order; names without pattern as they are."""
     if isinstance(path, str | os.PathLike):
         path = [path]
     if not isinstance(path, Iterable):
         raise ValueError(f"expected a path, a pattern or a list of them; got {path!r}")
-    paths = []
-    for item in map(os.fspath, path):
-        if glob.has_magic(item) and not os.path.exists(item):
-            matches = sorted(glob.glob(item))
-            if not matches:
-                raise ValueError(f"{item}: expected files; got a pattern that matches none")
-            paths += matches
-        else:
-            paths.append(item)
+    paths = expanded(map(os.fspath, path))
     if not paths:
         raise ValueError("expected at least one file; got none")
     return paths

@@ -3,7 +3,7 @@
 import numpy as np
 from astropy.units import AA, Unit
 
-from flowspec.data.spectra import FLUX_UNIT, Spectra
+from flowspec.data.spectra import FLUX_UNIT
 from flowspec.io.columns import Format, build, column
 from flowspec.io.hdus import (
     all_tables,
@@ -19,10 +19,15 @@ from flowspec.io.hdus import (
     table_rows,
     wcs_wave,
 )
+from flowspec.io.iraf import IRAF_FORMATS
+from flowspec.io.join import join_arms
+from flowspec.io.pipelines import PIPELINE_FORMATS
 from flowspec.io.roles import find
-from flowspec.io.rows import joint, row_labels
+from flowspec.io.rows import row_labels
+from flowspec.io.surveys import SURVEY_FORMATS
 from flowspec.io.tables import is_table_of_spectra, load_tables
 from flowspec.io.units import parse_unit
+from flowspec.io.wcs_images import WCS_FORMATS
 
 MUSE_UNIT = Unit("1e-20 erg / (s cm2 AA)")
 _DESI = {"wave": "WAVELENGTH", "flux": "FLUX", "ivar": "IVAR"}
@@ -33,7 +38,7 @@ SDSS_STEP = 1e-4  # of log10 wavelength
 
 
 def _is_sdss(hdus, options):
-    return any(has(hdu, "loglam", "flux", "ivar") for hdu in all_tables(hdus)) and "COADD" in hdus
+    return "COADD" in hdus and any(has(hdu, "loglam", "flux", "ivar") for hdu in all_tables(hdus))
 
 
 def _load_sdss(hdus, options):
@@ -83,33 +88,6 @@ def _desi_names(hdus, n):
     return [f"#{label}" for label in row_labels([table_rows(hdu) for hdu in tables], n)]
 
 
-def join_arms(arms: list[Spectra]) -> Spectra:
-    """One Spectra of several arms of the same objects: where arms overlap, the mean weighted by
-    inverse variance. Arms are resampled only where their pixels do not coincide."""
-    if len({len(arm) for arm in arms}) > 1:
-        raise ValueError(f"expected arms of the same rows; got {[len(arm) for arm in arms]}")
-    wave = _arm_grid([arm.wave for arm in arms])
-    weight = np.zeros((len(arms[0]), len(wave)))
-    total = np.zeros_like(weight)
-    for arm in arms:
-        arm = arm.resample(wave)
-        weight += arm.ivar
-        total += arm.ivar * arm.flux.astype(np.float64)
-    mean = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
-    notes = [joint(*dict.fromkeys(own)) for own in zip(*(arm.notes for arm in arms), strict=True)]
-    return Spectra(wave, mean, weight, names=arms[0].names, notes=notes)
-
-
-def _arm_grid(waves):
-    """The pixels of the bluest arm, then of each redder one those beyond what is covered."""
-    waves = sorted(waves, key=lambda w: w[0])
-    grid = waves[0]
-    for wave in waves[1:]:
-        beyond = wave > grid[-1] + 0.5 * (grid[-1] - grid[-2])
-        grid = np.concatenate([grid, wave[beyond]])
-    return grid
-
-
 # --- MUSE: MPDAF spectra and cubes (DATA and its variance STAT)
 
 
@@ -137,26 +115,7 @@ def _muse_columns(hdus, options):
     return columns, air
 
 
-# --- JWST x1d (and high-level products with EXTRACT* tables), NIRSpec GTO 1-D files
-
-
-def _is_jwst(hdus, options):
-    return any(hdu.name.startswith("EXTRACT") for hdu in all_tables(hdus))
-
-
-def _load_jwst(hdus, options):
-    """All EXTRACT1D tables (one per source), or else the first other extraction."""
-    tables = [hdu for hdu in all_tables(hdus) if hdu.name.startswith("EXTRACT")]
-    sources = [hdu for hdu in tables if hdu.name == "EXTRACT1D"] or tables[:1]
-    spectra = []
-    for i, hdu in enumerate(sources):
-        columns = table_columns(hdu, find(column_names(hdu), options.columns))
-        if has(hdu, "dq") and "mask" not in options.columns:
-            # bit 0 is DO_NOT_USE; the others are remarks
-            columns["mask"] = (hdu.data["dq"].astype(int) & 1, None)
-        prefix = f"#{i}" if len(sources) > 1 else ""
-        spectra += build(columns, options, names=row_names(columns, prefix))
-    return spectra
+# --- JWST: NIRSpec GTO 1-D files
 
 
 def _is_jades(hdus, options):
@@ -196,19 +155,24 @@ def _load_images(hdus, options):
                    for role, n in found.items())  # fmt: skip
     first = hdus[found.get("wave") or found["loglam"]]
     air = options.air if options.air is not None else says_air(first, hdus[0], first.name)
+    air = says_air(hdus[found["flux"]]) if air is None else air  # by its WCS
     if np.ndim(columns["flux"][0]) == 3:
-        return spaxels(columns, options, air=air)
-    return build(columns, options, names=row_names(columns, tables=all_tables(hdus)), air=air)
+        return spaxels(columns, options, air=air, found=found)
+    names = row_names(columns, tables=all_tables(hdus))
+    return build(columns, options, names=names, air=air, found=found)
 
 
 # Tried in this order; a format of one's own is one more entry.
 FITS_FORMATS = [
     Format("sdss", _is_sdss, _load_sdss),
     Format("desi", _is_desi, _load_desi),
+    *PIPELINE_FORMATS,
+    *SURVEY_FORMATS,
     Format("muse", _is_muse(1), _load_muse),
     Format("muse-cube", _is_muse(3), _load_cube),
-    Format("jwst", _is_jwst, _load_jwst),
     Format("jades", _is_jades, _load_jades),
     Format("images", _is_images, _load_images),
     Format("table", is_table_of_spectra, load_tables),
+    *WCS_FORMATS,
+    *IRAF_FORMATS,
 ]

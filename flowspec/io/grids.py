@@ -1,6 +1,7 @@
 """Files of photoionisation grids to `LineGrid`."""
 
 import gzip
+import logging
 import re
 import zlib
 from io import BytesIO
@@ -11,15 +12,17 @@ import numpy as np
 from astropy.io import ascii, fits
 
 from flowspec.data.line_grid import LineGrid, line_grid
-from flowspec.data.line_names import WAVES, is_line, unnamed
+from flowspec.data.line_names import canonical, is_line, unnamed
+from flowspec.data.line_waves import WAVES
+from flowspec.io.grid_columns import grid_of_columns
+from flowspec.io.line_columns import check_once, header_names
 from flowspec.io.source import FITS_MAGIC, GZIP_MAGIC, HDF5_MAGIC, blaming
 
+log = logging.getLogger("flowspec")
 LOG_C = np.log10(2.99792458e10)  # cm/s: U = q / c
 SOLAR_CO = 0.44  # Gutkin et al. (2016), table 3
 # Case B at 10^4 K, 100 cm-3 (Osterbrock & Ferland 2006, table 4.4), relative to H-beta.
 CASE_B = {"Halpha": 2.86, "Hgamma": 0.468, "Hdelta": 0.259}
-_PARAMETERS = {"12logoh": "oh", "logno": "no", "logu": "log_u", "logus": "log_u",
-               "logpk": "log_pk", "logepeak": "log_e_peak", "pnt": "p_nt"}  # fmt: skip
 # Cloudy's [OII] pairs, whose mean labels (7323, 7332) FSPS turned into vacuum wavelengths, and the
 # first of them in the IZI files made of FSPS.
 _FSPS = {7325.129: "[OII]7320", 7334.131: "[OII]7330", 7321.0: "[OII]7320"}
@@ -57,26 +60,38 @@ def read_grid(path, *, balmer: bool = True, source: str | None = None) -> LineGr
     Raises:
         ValueError: in one line naming file and cause.
     """
-    path = Path(path)
     with blaming(path):
-        if path.is_dir():
-            return _folder(path, source)
-        content = _content(path)
-        if content.startswith((FITS_MAGIC, HDF5_MAGIC)):
-            read = _fits if content.startswith(FITS_MAGIC) else _hdf5
-            return read(content, source or path.name)
-        rows = _decoded(content).splitlines()
-        head = next((row for row in rows if not row.startswith("#")), "")
-        if re.match(r"\s*12\+log\(O/H\)", head):
-            return _hcm(rows, source or f"HII-CHI-mistry, {path.name}", balmer)
-        if "log(Us)" in rows[0]:
-            return _gutkin([path], source)
-        if re.match(r"#\s*\d+ cols \d+ rows", rows[0]):
-            return _fsps(rows, source or f"FSPS (Byler et al. 2017), {path.name}")
-        if rows[0].startswith("# %ECSV") or "," in head:
-            kind = "ecsv" if rows[0].startswith("# %ECSV") else "csv"
-            return _table(ascii.read(rows, format=kind), source or path.name)
-        raise ValueError(f"expected a grid of models (see read_grid); got text {rows[0][:40]!r}")
+        grid = _read(Path(path), balmer, source)
+    if len(gaps := grid.gaps):
+        where = ", ".join(f"{n} = {x:g}" for n, x in zip(grid.names, gaps[0], strict=True))
+        log.warning("gaps in the lattice of models: %s lacks %d of %d, such as %s: taken as "
+                    "scattered models (LineGrid.completed fills gaps)", path, len(gaps),
+                    len(gaps) + len(grid.points), where)  # fmt: skip
+    return grid
+
+
+def _read(path: Path, balmer: bool, source: str | None) -> LineGrid:
+    if path.is_dir():
+        return _folder(path, source)
+    content = _content(path)
+    if content.startswith((FITS_MAGIC, HDF5_MAGIC)):
+        read = _fits if content.startswith(FITS_MAGIC) else _hdf5
+        return read(content, source or path.name)
+    rows = _decoded(content).splitlines()
+    head = next((row for row in rows if not row.startswith("#")), "")
+    if re.match(r"\s*12\+log\(O/H\)", head):
+        return _hcm(rows, source or f"HII-CHI-mistry, {path.name}", balmer)
+    if "log(Us)" in rows[0]:
+        return _gutkin([path], source)
+    if re.match(r"#\s*\d+ cols \d+ rows", rows[0]):
+        return _fsps(rows, source or f"FSPS (Byler et al. 2017), {path.name}")
+    if rows[0].startswith("# %ECSV") or "," in head:
+        kind = "ecsv" if rows[0].startswith("# %ECSV") else "csv"
+        check_once(header_names(rows))
+        table = ascii.read(rows, format=kind)
+        columns = {name: table[name] for name in table.colnames}
+        return grid_of_columns(columns, source or path.name)
+    raise ValueError(f"expected a grid of models (see read_grid); got text {rows[0][:40]!r}")
 
 
 def _content(path: Path) -> bytes:
@@ -199,13 +214,14 @@ def _fits(content, source) -> LineGrid:
         if not tables:
             raise ValueError("expected a FITS table; got none")
         data = tables[0].data
+        check_once(data.names)
         columns = {name: np.array(data[name]) for name in data.names}
     if {"ID", "FLUX", "LOGZ", "LOGQ"} <= set(columns):
         return _izi(columns, source)
     sums = re.compile(r"D_.*|[A-Za-z]+[\d.]+_[\d.]+")  # NebulaBayes' depths and sums of columns
     if "log P/k" in columns:
         columns = {name: x for name, x in columns.items() if not sums.fullmatch(name)}
-    return _table(columns, source)
+    return grid_of_columns(columns, source)
 
 
 def _izi(columns, source) -> LineGrid:
@@ -224,9 +240,12 @@ def _izi(columns, source) -> LineGrid:
     if "WAV" in columns:  # these are of single lines: `ciii1908` is 1907 alone
         lines = named(columns["WAV"][0][keep].astype(float))
     flux = _unfilled(columns["FLUX"][:, keep].astype(float))
+    lines = [canonical(line) for line in lines]  # two labels of Mappings may mean one of ours
+    known = list(dict.fromkeys(lines))
+    flux = flux @ np.array([[line == one for one in known] for line in lines], float)
     points = np.stack([*params.values()], axis=1).astype(float).round(5)
     title = f"{titles[0]}, {source}".removeprefix(", ")
-    return line_grid(points, flux, tuple(params), lines, source=title)
+    return line_grid(points, flux, tuple(params), known, source=title)
 
 
 def _unfilled(flux) -> np.ndarray:
@@ -239,27 +258,4 @@ def _unfilled(flux) -> np.ndarray:
 def _hdf5(content, source) -> LineGrid:
     with h5py.File(BytesIO(content), "r") as file:
         columns = {n: d[()] for n, d in file.items() if isinstance(d, h5py.Dataset)}
-    return _table(columns, source)
-
-
-def _table(columns, source) -> LineGrid:
-    """A grid from columns by name: lines and, all others, parameters."""
-    names = list(columns if isinstance(columns, dict) else columns.colnames)
-    values = {name: np.ma.filled(np.ma.asarray(columns[name]), np.nan) for name in names}
-    bad = [n for n, x in values.items() if x.dtype.kind not in "fiu" or x.ndim != 1]
-    if bad or len({len(x) for x in values.values()}) != 1:
-        raise ValueError(f"expected columns of one length with numbers; got {', '.join(bad[:4])}")
-    lines = [n for n in names if is_line(n)]
-    params = [n for n in names if n not in lines]
-    if not lines or not params:
-        raise ValueError(f"expected parameters and lines; got columns {', '.join(names[:8])}")
-    points, flux = (
-        np.stack([values[n] for n in part], 1).astype(float) for part in (params, lines)
-    )
-    return line_grid(points.round(6), flux, [_parameter(n) for n in params], lines, source=source)
-
-
-def _parameter(name: str) -> str:
-    """`oh` of `12 + log O/H`; unknown ones in small letters."""
-    known = _PARAMETERS.get(re.sub(r"[^a-z0-9]", "", name.lower()))
-    return known or re.sub(r"\W+", "_", name.strip().lower()).strip("_")
+    return grid_of_columns(columns, source)

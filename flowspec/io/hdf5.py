@@ -154,8 +154,12 @@ def _is_columns(file, options):
 
 def _load_columns(file, options):
     sets = layouts(file, options)
-    return gathered(lambda i: spectra_of(file, sets[i], slice(0, sets[i].total), options),
+    return gathered(lambda i: spectra_of(file, sets[i], slice(*_rows(sets[i], options)), options),
                     [layout.prefix for layout in sets])  # fmt: skip
+
+
+def _rows(layout, options) -> tuple[int, int]:
+    return 0, min(layout.total, options.most or layout.total)
 
 
 HDF5_FORMATS = [Format("hdf5", _is_columns, _load_columns)]

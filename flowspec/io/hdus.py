@@ -1,5 +1,6 @@
 """Pieces that FITS formats are made of: HDUs to named arrays with units."""
 
+import logging
 import warnings
 from contextlib import contextmanager
 from io import BytesIO
@@ -15,6 +16,8 @@ from flowspec.io.roles import unit_in
 from flowspec.io.rows import IDENTIFIERS, row_labels
 from flowspec.io.source import one_line
 from flowspec.io.units import parse_unit
+
+log = logging.getLogger("flowspec")
 
 
 @contextmanager
@@ -125,7 +128,7 @@ def says_air(hdu, primary=None, name="") -> bool | None:
 
 def wcs_wave(header, axis):
     """Linear wavelength axis of a WCS (Greisen+06): values, unit and whether they are in air."""
-    kind = str(header.get(f"CTYPE{axis}", "")).strip()
+    kind = str(header.get(f"CTYPE{axis}", "")).strip().upper()
     if kind not in ("AWAV", "WAVE", "LINEAR", "WAVELENGTH", ""):
         raise ValueError(f"expected a linear wavelength axis (AWAV or WAVE); got CTYPE '{kind}'")
     step = header.get(f"CD{axis}_{axis}", header.get(f"CDELT{axis}"))
@@ -147,4 +150,7 @@ def spaxels(columns, options, **kwargs):
         for role, (values, unit) in columns.items()
     }
     names = [f"#{y},{x}" for y, x in np.argwhere(keep)]
-    return build(flat, options, names=names, **kwargs)
+    rows = build(flat, options, names=names, **kwargs)
+    if empty := sum((~spectra.usable).sum() for spectra in rows):
+        log.info("%d of %d spaxels have no data", empty, len(names))
+    return rows

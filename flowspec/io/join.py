@@ -1,9 +1,10 @@
-"""Spectra of different grids onto one."""
+"""Spectra of different grids onto one: many objects, or the arms of one instrument."""
 
 import numpy as np
 
 from flowspec.data.regrid import shared_pixels
 from flowspec.data.spectra import Spectra
+from flowspec.io.rows import joint
 
 # Of a grid extended to cover others (MOONS has 12,217 pixels), and of all rows on it: 2 GB.
 MOST_PIXELS, MOST_VALUES = 1_000_000, 250_000_000
@@ -81,3 +82,30 @@ def joined(spectra: list[Spectra], wave=None) -> Spectra:
     if wave is None:
         wave = common_grid([s.wave for s in spectra])
     return Spectra.concatenate([s.resample(wave) for s in spectra])
+
+
+def join_arms(arms: list[Spectra]) -> Spectra:
+    """One Spectra of several arms of the same objects: where arms overlap, the mean weighted by
+    inverse variance. Arms are resampled only where their pixels do not coincide."""
+    if len({len(arm) for arm in arms}) > 1:
+        raise ValueError(f"expected arms of the same rows; got {[len(arm) for arm in arms]}")
+    wave = _arm_grid([arm.wave for arm in arms])
+    weight = np.zeros((len(arms[0]), len(wave)))
+    total = np.zeros_like(weight)
+    for arm in arms:
+        arm = arm.resample(wave)
+        weight += arm.ivar
+        total += arm.ivar * arm.flux.astype(np.float64)
+    mean = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+    notes = [joint(*dict.fromkeys(own)) for own in zip(*(arm.notes for arm in arms), strict=True)]
+    return Spectra(wave, mean, weight, names=arms[0].names, notes=notes)
+
+
+def _arm_grid(waves):
+    """The pixels of the bluest arm, then of each redder one those beyond what is covered."""
+    waves = sorted(waves, key=lambda w: w[0])
+    grid = waves[0]
+    for wave in waves[1:]:
+        beyond = wave > grid[-1] + 0.5 * (grid[-1] - grid[-2])
+        grid = np.concatenate([grid, wave[beyond]])
+    return grid

@@ -12,6 +12,9 @@ import numpy as np
 from flowspec.data.lines import Lines, of_states
 from flowspec.io.datasets import check_version, text_rows
 from flowspec.io.hdf5 import describe, opened
+from flowspec.io.labels import hdf5_labels
+from flowspec.io.line_report import tell
+from flowspec.io.roles import listed
 from flowspec.io.source import blaming, sniff
 from flowspec.io.writing import Appending
 
@@ -38,7 +41,7 @@ class LineWriter(Appending):
                 f"{self.path}: expected the file's lines, {', '.join(self._lines)}; got {lines}"
             )
         arrays = {key: getattr(lines, key) for key in (*_ARRAYS, _DUST, "notes")}
-        self._extend(lines.names, arrays)
+        self._extend(lines.names, arrays, lines.extra)
 
     def _create(self):
         self._file.attrs["lines"] = list(self._lines)
@@ -91,8 +94,18 @@ def stream_lines(path, rows: int = 65536) -> Iterator[Lines]:
             raise ValueError("expected an HDF5 file of lines; got FITS: use flowspec.read_lines")
         with opened(source) as file:
             lines, total = _layout(file)
+            reading = _reading(file, lines)
+            tell("read as lines", path, reading)
             for start in range(0, total, rows):
-                yield _chunk(file, lines, slice(start, min(start + rows, total)), total)
+                part = slice(start, min(start + rows, total))
+                yield _chunk(file, lines, part, total).read_as(reading)
+
+
+def _reading(file, lines) -> str:
+    known = {*_ARRAYS, _DUST, "names", "notes"}
+    ignored = [key for key in file if key not in known]
+    return f"{', '.join(lines)} of flowspec's HDF5" + (
+        f"; ignored: {listed(ignored, most=8)}" if ignored else "")
 
 
 def _layout(file) -> tuple[list[str], int]:
@@ -121,4 +134,5 @@ def _chunk(file, lines, rows: slice, total: int) -> Lines:
     names = names or [str(i) for i in range(rows.start, rows.stop)]
     notes = text_rows(file, ("notes",), rows, total)
     dereddened = file[_DUST][rows] if _DUST in file else False
-    return of_states(lines, flux, err, state, names, notes, dereddened)
+    extra = hdf5_labels(file, rows, total)
+    return of_states(lines, flux, err, state, names, notes, dereddened, extra)

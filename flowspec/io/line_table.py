@@ -1,25 +1,29 @@
 """Tables of emission-line fluxes, one object per row, to `Lines`: CSV, ECSV, FITS and HDF5."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
 from flowspec.data.lines import Lines
 from flowspec.io import hdus
-from flowspec.io.line_columns import LineColumns, find_lines, no_line
+from flowspec.io.labels import is_label, table_labels
+from flowspec.io.line_cells import check_units, converted, flags, masked, numbers
+from flowspec.io.line_columns import LineColumns, check_once, find_lines, header_names, no_line
+from flowspec.io.line_maps import maps_table
+from flowspec.io.line_report import describe, tell
+from flowspec.io.line_rows import line_column, with_row_per_object
 from flowspec.io.line_stream import stream_lines
 from flowspec.io.roles import listed
 from flowspec.io.source import MAGIC, TEXT, blaming, sniff
-from flowspec.io.units import parse_unit
 
 NAMES = ("name", "id", "region_id", "targetid", "target_id", "object", "object_id", "objid",
-         "source", "source_id", "specobjid", "galaxy")  # fmt: skip
+         "source", "source_id", "specobjid", "galaxy", "region", "target", "file")  # fmt: skip
+_PLACE = {"ivar": "err", "var": "err"}  # what is held as standard deviations
 
 
 def read_lines(
@@ -33,18 +37,23 @@ def read_lines(
     """Read a table of emission-line fluxes.
 
     Every line has a column of fluxes, named by the line in any spelling that flowspec knows
-    ([OIII]5007, OIII5007, OIII_5006, ...) and perhaps "_flux", and one of errors: the same name
-    followed by "_err", "_error" or "_ivar" (inverse variance), or "e_" before it. A column of that
-    name and "_ul" has upper limits of 3 σ, used where flux or error is missing. Upper and lower
-    case are the same. Columns that are of no line are ignored. A cell that is empty, masked or NaN
-    says that the line was not observed.
+    ([OIII]5007, OIII5007, OIII_5006, ...) and perhaps "_flux" (or "Flux_" before it), and one of
+    noise: the same name followed by "_err", "_error", "_unc", "_ivar" or "_var", or "e_" before it.
+    Upper and lower case are the same. What was read as what, by which rules, and what was ignored
+    is told in the log and in `Lines.reading`.
 
-    Columns may have units, all or none of those of lines, all convertible to that of the first.
+    - Upper limits, of 3 σ: a cell `<0.2`; or `<` in the column "l_" and the name; or the column
+      of the name and "_ul", used where flux or error is missing. Lower limits are not used.
+    - A cell that is empty, masked or NaN, or where "_mask" is not 0, says that the line was not
+      observed.
+    - `OIII` and other labels without a wavelength: `flowspec.data.line_labels`.
+    - Columns may have units, all or none of those of lines, all convertible to that of the first.
 
     Args:
         path: CSV, ECSV or FITS table, or gzip of them; or the HDF5 of `write_lines`.
-        columns: line, line_err, line_ivar or line_ul to the name of its column, for tables that
-            name them unusually: {"[OIII]5007": "o3flux", "[OIII]5007_err": "o3sig"}.
+        columns: line, line_err, line_ivar, line_var, line_mask or line_ul to the name of its
+            column, for tables that name them unusually: {"[OIII]5007": "o3flux",
+            "[OIII]5007_err": "o3sig"}.
         suffix: what follows the line in names of fluxes, for tables with several fluxes per line:
             "_FLUX_CORR" takes HB4861_FLUX_CORR and HB4861_FLUX_CORR_ERR.
         name: column with a label per row; by default the first there is of name, id, region_ID,
@@ -64,13 +73,17 @@ def read_lines(
         if kind == "hdf5" and (columns or suffix or name):
             raise ValueError("expected columns, suffix and name for tables only; got HDF5")
         if kind != "hdf5":
-            tables = _fits_tables(source) if kind == "fits" else _text_tables(source)
-            table, found = _with_lines(tables, dict(columns or {}), suffix)
-            pieces = [_lines(table, found, _row_names(table, name))]
+            tables = _fits_tables(source, suffix) if kind == "fits" else _text_tables(source)
+            table, found, form = _with_lines(tables, dict(columns or {}), suffix, name)
+            label = _names_column(table, name if name in table.colnames or not form else None)
+            reading = form + describe(found, table.colnames, label)
+            pieces = [_lines(table, found, _row_names(table, label)).read_as(reading)]
     if kind == "hdf5":
         pieces = list(stream_lines(path))
     with blaming(path):
         lines = _usable(Lines.concatenate(pieces))
+    if kind != "hdf5":
+        tell("read as lines", path, lines.reading)
     return lines.corrected(True) if dereddened else lines
 
 
@@ -82,16 +95,27 @@ def _usable(lines: Lines) -> Lines:
     return lines
 
 
-def _fits_tables(source) -> list[Table]:
+class _Source(NamedTuple):
+    """A table, and words on what it was made of where that is no table with columns of lines."""
+
+    table: Table
+    form: str = ""
+
+
+def _fits_tables(source, suffix: str | None) -> list[_Source]:
     with hdus.opened(source) as handle, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of units that are not of the standard
-        tables = [Table.read(hdu, format="fits") for hdu in hdus.all_tables(handle)]
+        if maps := maps_table(handle, suffix):
+            return [_Source(*maps)]
+        tables = hdus.all_tables(handle)
         if not tables:
             raise ValueError(f"expected a table; got {hdus.describe(handle)}")
-    return tables
+        for hdu in tables:
+            check_once(hdus.column_names(hdu))
+        return [_Source(Table.read(hdu, format="fits")) for hdu in tables]
 
 
-def _text_tables(source: str | BytesIO) -> list[Table]:
+def _text_tables(source: str | BytesIO) -> list[_Source]:
     content = source.getvalue() if isinstance(source, BytesIO) else Path(source).read_bytes()
     try:
         text = content.decode("utf-8-sig")
@@ -99,116 +123,89 @@ def _text_tables(source: str | BytesIO) -> list[Table]:
         raise ValueError("expected CSV, ECSV or FITS; got a file that is no text") from None
     if "\0" in text:
         raise ValueError("expected CSV, ECSV or FITS; got a file that is no text")
+    check_once(header_names(text.lstrip().splitlines()))
     kind = {"format": "ascii.csv", "comment": r"\s*#", "guess": False}
     if text.lstrip().startswith("# %ECSV"):
         kind = {"format": "ascii.ecsv"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [Table.read(text.splitlines(), **kind)]
+        return [_Source(Table.read(text.splitlines(), **kind))]
 
 
-def _with_lines(tables: Sequence[Table], given, suffix) -> tuple[Table, LineColumns]:
-    """The first table that has lines, and the columns that `given` names."""
-    having = [table for table in tables if set(given.values()) <= set(table.colnames)]
-    for table in having or tables:
-        if found := find_lines(table.colnames, given, suffix):
-            if not len(table):
-                raise ValueError("expected one object per row; got a table without rows")
-            return table, found
-    raise ValueError(no_line(tables[0].colnames, suffix))
+def _with_lines(sources, given, suffix, name) -> tuple[Table, LineColumns, str]:
+    """The first table that has lines and the columns that `given` names, its lines, and words on
+    its form; where it has a row per line, a table made of it."""
+    having = [one for one in sources if set(given.values()) <= set(one.table.colnames)]
+    for table, form in having or sources:
+        found = find_lines(table.colnames, given, None if form else suffix)
+        per_line = None if found.lines or given else line_column(table)
+        if (found.lines or per_line) and not len(table):
+            raise ValueError("expected one object per row; got a table without rows")
+        if per_line:
+            objects = _names_column(table, name, but=per_line)
+            table, form = with_row_per_object(table, per_line, objects, suffix)
+            found = find_lines(table.colnames, {})
+        if found.lines:
+            others = len(sources) - 1
+            alone = f"the first table with lines, of {others + 1}; " if others else ""
+            return table, found, alone + (form and f"{form}; ")
+    raise ValueError(no_line(sources[0].table.colnames, suffix))
 
 
-class _Column(NamedTuple):
-    name: str
-    values: np.ndarray  # [rows]
-    unit: u.UnitBase | None
-
-
-def _lines(table: Table, found: LineColumns, names) -> Lines:
-    columns = {line: {("err" if role == "ivar" else role): _column(table, name, role)
-                      for role, name in roles.items()}
-               for line, roles in found.items()}  # fmt: skip
+def _lines(table: Table, found: LineColumns, row_names) -> Lines:
+    columns = {line: {_PLACE.get(role, role): numbers(table, name, role)
+                      for role, name in roles.items() if role not in ("limit", "mask")}
+               for line, roles in found.lines.items()}  # fmt: skip
     every = [column for roles in columns.values() for column in roles.values()]
-    _check_units(every)
+    check_units(every)
     blank = np.full(len(table), np.nan)
     flux, err, limit = (
-        np.stack([_converted(roles[role], every[0]) if role in roles else blank
+        np.stack([converted(roles[role], every[0]) if role in roles else blank
                   for roles in columns.values()], axis=1)
         for role in ("flux", "err", "ul")
     )  # fmt: skip
-    return Lines(list(found), flux, err, limit, names=names)
+    upper, lower, bad = (np.stack(said, axis=1) for said in zip(
+        *(_said(table, roles, columns[line]) for line, roles in found.lines.items()), strict=True
+    ))  # fmt: skip
+    limit = np.where(upper, flux, limit)
+    flux = np.where(upper | lower | bad, np.nan, flux)
+    limit = np.where(lower | bad, np.nan, limit)
+    why = {"lower limit, not used": lower & ~bad, "limit not positive": upper & ~bad & (limit <= 0)}
+    extra = {name: np.ma.asarray(table[name]) for name in table.colnames if is_label(name)}
+    notes = _notes([*found.lines], why)
+    return Lines([*found.lines], flux, err, limit, names=row_names, notes=notes,
+                 extra=table_labels(extra, len(table)))
 
 
-def _column(table: Table, name: str, role: str) -> _Column:
-    """Values (NaN where masked) and unit; of inverse variances the standard deviation's."""
-    cells = table[name]
-    if cells.ndim != 1 or cells.dtype.kind not in "fiu":
-        kind = f"{cells.ndim}-dimensional cells" if cells.ndim != 1 else "text"
-        example = f", such as '{_first_text(cells)}'" if kind == "text" else ""
-        raise ValueError(f"expected numbers in column '{name}'; got {kind}{example}")
-    values = np.asarray(getattr(cells, "unmasked", cells)).astype(np.float64)
-    values = np.where(getattr(cells, "mask", False), np.nan, values)
-    unit = _unit(cells.unit)
-    if role != "ivar":
-        return _Column(name, values, unit)
-    with np.errstate(divide="ignore"):  # 0 is no information; a negative one stays an error
-        sigma = np.copysign(1 / np.sqrt(np.abs(values)), values)
-    return _Column(name, sigma, None if unit is None else unit**-0.5)
+def _notes(lines, why: Mapping[str, np.ndarray]) -> list[str]:
+    """One per row: what is wrong [rows, lines], and with which lines."""
+    names = np.array(lines)
+    notes = [[f"{what}: {', '.join(names[row])}" if row.any() else "" for row in rows]
+             for what, rows in why.items()]  # fmt: skip
+    return ["; ".join(filter(None, row)) for row in zip(*notes, strict=True)]
 
 
-def _first_text(cells) -> str:
-    return next((str(cell) for cell in cells if not _is_number(cell)), "")
+def _said(table: Table, roles, columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """[rows] whether the flux of a line is an upper limit, a lower one, masked."""
+    none = np.zeros(len(table), bool)
+    upper, lower = (columns["flux"].upper, columns["flux"].lower) if "flux" in columns else (
+        none, none)
+    if "limit" in roles:
+        flagged = flags(table, roles["limit"])
+        upper, lower = upper | flagged[0], lower | flagged[1]
+    return upper, lower, masked(table, roles["mask"]) if "mask" in roles else none
 
 
-def _is_number(cell) -> bool:
-    try:
-        float(cell)
-    except (TypeError, ValueError):
-        return np.ma.is_masked(cell)
-    return True
-
-
-def _unit(unit) -> u.UnitBase | None:
-    """A unit; one that astropy does not know stays itself, which serves where all have it."""
-    if unit is None or unit == u.dimensionless_unscaled:
-        return None
-    try:
-        return parse_unit(str(unit))
-    except ValueError:
-        return u.Unit(str(unit), parse_strict="silent")
-
-
-def _check_units(columns: Sequence[_Column]):
-    having = [column for column in columns if column.unit is not None]
-    without = [column for column in columns if column.unit is None]
-    if having and without:
-        raise ValueError(
-            f"expected units on all columns of lines or on none; "
-            f"got '{having[0].unit}' on '{having[0].name}' and none on '{without[0].name}'"
-        )
-
-
-def _converted(column: _Column, first: _Column) -> np.ndarray:
-    """Values in the unit of the first column."""
-    if column.unit == first.unit:
-        return column.values
-    try:
-        return column.values * column.unit.to(first.unit)
-    except (u.UnitsError, ValueError, TypeError):
-        raise ValueError(
-            f"expected '{column.name}' in a unit like that of '{first.name}' ('{first.unit}'); "
-            f"got '{column.unit}'"
-        ) from None
-
-
-def _row_names(table: Table, name: str | None) -> list[str]:
+def _names_column(table: Table, name: str | None, but: str | None = None) -> str | None:
+    """The column of the labels of rows, which is not that of lines."""
     if name is not None and name not in table.colnames:
         raise ValueError(f"expected a column '{name}' of names; got {listed(table.colnames)}")
     lower = {column.lower(): column for column in reversed(table.colnames)}
-    column = name or next((lower[n] for n in NAMES if n in lower), None)
-    if column is None:
-        return []
-    return [_label(value, i) for i, value in enumerate(table[column])]
+    return name or next((lower[n] for n in NAMES if n in lower and lower[n] != but), None)
+
+
+def _row_names(table: Table, column: str | None) -> list[str]:
+    return [] if column is None else [_label(value, i) for i, value in enumerate(table[column])]
 
 
 def _label(value, row: int) -> str:

@@ -112,7 +112,7 @@ def _split(name: str) -> tuple[str, bool | None, str | None]:
     """Name without additions, air or not, unit."""
     bracket = re.fullmatch(r"\s*(.*?)[\s_]*[\[(](.*)[\])]\s*", name)
     base, unit = bracket.groups() if bracket else (name.strip(), None)
-    base = base.lower()
+    base = re.sub(r"^spectrum[._/]", "", base.lower())  # of the Multimodal Universe
     words = re.split(r"[_\s.-]+", base)
     asides = [w for w in words if w in _MEDIA or w in _UNITS or w in _OBSERVED]
     rest = "_".join(w for w in words if w not in asides)

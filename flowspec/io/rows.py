@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -109,7 +110,7 @@ def of_own_grids(wave, flux, ivar, names, notes) -> list[Spectra]:
 def without_padding(spectra: Spectra) -> Spectra:
     """Spectra whose `padded_ends` are no data."""
     ivar = np.where(padded_ends(spectra.flux), 0, spectra.ivar)
-    return Spectra(spectra.wave, spectra.flux, ivar, names=spectra.names, notes=spectra.notes)
+    return replace(spectra, ivar=ivar)
 
 
 def padded_ends(

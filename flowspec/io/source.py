@@ -9,7 +9,7 @@ from pathlib import Path
 
 FITS_BLOCK = 2880  # bytes; a whole FITS file is a number of these
 FITS_MAGIC, HDF5_MAGIC, GZIP_MAGIC = b"SIMPLE  =", b"\x89HDF\r\n\x1a\n", b"\x1f\x8b"
-MAGIC = {"fits": FITS_MAGIC, "hdf5": HDF5_MAGIC}
+MAGIC = {"fits": FITS_MAGIC, "hdf5": HDF5_MAGIC, "parquet": b"PAR1"}
 TEXT = {"text": b""}  # anything else
 
 
@@ -21,11 +21,11 @@ def sniff(
 
     Args:
         path: of the file.
-        kinds: kind to first bytes; by default "fits" and "hdf5".
+        kinds: kind to first bytes; by default "fits", "hdf5" and "parquet".
         content: what is expected in it, for messages.
 
     Raises:
-        ValueError: where it is missing, no file, empty, or of neither kind.
+        ValueError: where it is missing, no file, empty, or of no known kind.
     """
     path = Path(path)
     if not path.exists():
@@ -46,7 +46,9 @@ def sniff(
     for kind, magic in kinds.items():
         if head.startswith(magic):
             return kind, source
-    raise ValueError(f"expected FITS or HDF5 (or gzip of them); got a file that begins {head!r}")
+    raise ValueError(
+        f"expected FITS or HDF5 (or gzip of them) or Parquet; got a file that begins {head!r}"
+    )
 
 
 def is_hdf5(path) -> bool:

@@ -57,7 +57,8 @@ def _load(hdu, primary, options, prefix, others):
     air = options.air if options.air is not None else says_air(hdu, primary, wave)
     said = assumed(columns, found, column_names(hdu), options)
     names = row_names(columns, prefix, [hdu])
-    return build(columns, options, names=names, air=air, assumed=[*said, *others])
+    return build(columns, options, names=names, air=air, found=found,
+                 assumed=[*said, *others])  # fmt: skip
 
 
 def _unit_of_header(hdu, primary):

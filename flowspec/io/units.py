@@ -31,7 +31,7 @@ _WORDS = {
     "fnu": "erg s-1 cm-2 Hz-1",
 }
 _KEPT = {"MJy", "MJY", "S", "Mm"}  # mega, or siemens: not what their lower case means
-_PER_APERTURE = r"/\s*(spaxel|spaxels|fiber|fibre)\b"  # of MaNGA: a row is that aperture
+_PER_APERTURE = r"/\s*(spaxels?|fiber|fibre|pixel)\b"  # of MaNGA, SAMI: a row is that aperture
 
 
 def parse_unit(text) -> u.UnitBase | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from flowspec.data.extra import LABELS, MISSING, filled
 from flowspec.data.spectra import FLUX_UNIT, Spectra
 
 FORMAT_VERSION = 1
@@ -31,6 +32,7 @@ class Appending:
         self.path = Path(path)
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         self._file: h5py.File | None = None
+        self._growing: dict[str, h5py.Dataset] = {}
 
     def _create(self):
         """Make the datasets of an empty file."""
@@ -64,8 +66,8 @@ class Appending:
             self._discard()
             raise
 
-    def _extend(self, names: tuple[str, ...], rows: Mapping):
-        """Append `rows`, dataset to values, under `names`."""
+    def _extend(self, names: tuple[str, ...], rows: Mapping, extra: Mapping):
+        """Append `rows`, dataset to values, under `names`; and of `extra` the known labels."""
         start = len(self._file["names"])
         stop = start + len(names)
         if names == tuple(str(i) for i in range(len(names))):  # unnamed: keep counting
@@ -75,11 +77,26 @@ class Appending:
                 data = self._file[key]
                 data.resize(stop, axis=0)
                 data[start:] = values
+            self._grow({k: x for k, x in extra.items() if k in LABELS}, start, stop)
 
-    def _resizable(self, key, shape, dtype):
+    def _grow(self, columns: Mapping, start: int, stop: int):
+        """Rows `start` to `stop` of columns that not all blocks have: they are blank elsewhere."""
+        for key, values in columns.items():
+            if key not in self._growing:
+                kind = h5py.string_dtype() if values.dtype.kind in "US" else values.dtype
+                blank = None if kind.kind == "O" else filled(np.ma.masked_all(1, kind))[0]
+                self._growing[key] = self._resizable(key, values.shape[1:], kind, blank)
+                if np.ma.isMaskedArray(values) and values.dtype == np.int64:
+                    self._growing[key].attrs["missing"] = MISSING
+        for data in self._growing.values():
+            data.resize(stop, axis=0)
+        for key, values in columns.items():
+            self._growing[key][start:] = filled(values).astype(self._growing[key].dtype)
+
+    def _resizable(self, key, shape, dtype, blank=None):
         rows = int(np.clip(_CHUNK_BYTES // (4 * int(np.prod(shape))), 1, 1024))
         return self._file.create_dataset(
-            key, (0, *shape), dtype, maxshape=(None, *shape), chunks=(rows, *shape)
+            key, (0, *shape), dtype, maxshape=(None, *shape), chunks=(rows, *shape), fillvalue=blank
         )
 
     @contextmanager
@@ -142,7 +159,7 @@ class Writer(Appending):
         rows = {"flux": spectra.flux, "ivar": spectra.ivar, "notes": spectra.notes}
         if self._param_names or theta is not None:
             rows["theta"] = self._checked_theta(theta, len(spectra))
-        self._extend(spectra.names, rows)
+        self._extend(spectra.names, rows, spectra.extra)
 
     def _checked_theta(self, theta, n):
         shape = None if theta is None else np.shape(theta)

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flowspec.data.line_names import ABSORPTION, wave_of
+from flowspec.data.line_names import wave_of
+from flowspec.data.line_waves import ABSORPTION
 
 COLOURS = BLUE, ORANGE, GREEN, PINK, SKY, RED, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "0.55",

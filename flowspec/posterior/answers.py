@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Frame
+from flowspec.posterior.candidates import Candidates, candidates, refined
 from flowspec.posterior.draws import Chunk, Drawn, chunks, described, draw, shares
 from flowspec.posterior.misfit import Compared
 from flowspec.posterior.redshift import Peaks, best_redshift, peaks
@@ -26,6 +27,7 @@ class Answers(NamedTuple):
         found: Peaks of the redshift density, or None.
         z_best: Best redshift of each row, or None.
         ess: Effective number of weighted draws, or None.
+        candidates: Up to five redshifts, or None.
     """
 
     samples: Float[np.ndarray, "n batch params"]
@@ -36,6 +38,7 @@ class Answers(NamedTuple):
     found: Peaks | None = None
     z_best: Float[np.ndarray, " batch"] | None = None
     ess: Float[np.ndarray, " batch"] | None = None
+    candidates: Candidates | None = None
 
 
 def answered(
@@ -76,6 +79,7 @@ def silenced(answers: Answers, none: Bool[np.ndarray, " batch"]) -> Answers:
         rows(answers.samples, 1), rows(answers.source, 1), rows(answers.share),
         rows(answers.p_value), answers.misfit,
         answers.found and Peaks(*map(rows, answers.found)), rows(answers.z_best), rows(answers.ess),
+        answers.candidates and Candidates(*map(rows, answers.candidates)),
     )  # fmt: skip
 
 
@@ -111,20 +115,22 @@ def drawn(posterior, chunk: Chunk, n: int, seed: int, first: int, population=Non
 
 
 def _of_chunk(posterior, chunk: Chunk, n: int, seed: int, first: int, population) -> Answers:
-    space, found, z = posterior.model.space, None, None
+    space, found, z, several = posterior.model.space, None, None, None
     samples, source, share, ess = drawn(posterior, chunk, n, seed, first, population)
     samples, source = np.asarray(samples), np.asarray(source)
     if space.redshift is not None:
         edges = space.redshift.all_edges()
         pdf = share.reshape(len(share), len(space.sources), -1).sum(1) / np.diff(edges)
         found = peaks(edges, pdf)
-        z = best_redshift(samples[..., space.names.index("z")], found.z)
+        draws = samples[..., space.names.index("z")]
+        z = best_redshift(draws, found.z)
+        several = refined(candidates(edges, pdf), draws, z)
     p_value = posterior.screen.p_value(described(posterior.model, chunk))
     misfit = posterior.misfit
     if misfit is not None:
         data = tuple(np.asarray(a)[: chunk.count] for a in chunk.data)
-        misfit = misfit.compared(posterior.model.frame, space, data, z)
-    return Answers(samples, source, share, p_value, misfit, found, z, ess)
+        misfit = misfit.compared(posterior.model.frame, space.redshift, data, z)
+    return Answers(samples, source, share, p_value, misfit, found, z, ess, several)
 
 
 def _joined(parts: Sequence):

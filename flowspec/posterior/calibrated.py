@@ -65,4 +65,4 @@ def learned_misfit(posterior: Posterior, obs, z) -> Misfit:
     frame, best = posterior.model.frame, None
     if z is not None:
         best = np.ma.filled(posterior.summarize(obs[len(obs) // 2 :], n=_DRAWS)["z_best"], np.nan)
-    return Misfit.learned(frame, posterior.model.space, frame.arrays(obs), z, best)
+    return Misfit.learned(frame, posterior.model.space.redshift, frame.arrays(obs), z, best)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from flowspec.model.compiled import keep_programs
 from flowspec.posterior.files import read_model
+from flowspec.posterior.headers import shipped as shipped
 from flowspec.posterior.posterior import Posterior
 
 
@@ -32,9 +33,3 @@ def load(name: str | Path) -> Posterior:
         raise ValueError(f"{path}: expected a complete model; got {error!r}") from None
     except ValueError as error:  # such as a name that a later version knows
         raise ValueError(f"{path}: {error}") from None
-
-
-def shipped() -> dict[str, Path]:
-    """Models that come with the package, by name."""
-    folder = Path(__file__).parents[1] / "models"
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}

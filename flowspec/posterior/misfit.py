@@ -18,7 +18,7 @@ from jaxtyping import Float
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
 from flowspec.data.frame import Frame, LineSet
-from flowspec.model.space import Space
+from flowspec.model.space import RedshiftBins
 from flowspec.posterior.reconstruction import COMPONENTS, Reconstruction
 
 LEVEL = 0.01  # misfit below which data are called unlike simulations
@@ -53,10 +53,11 @@ class Null(eqx.Module):
     def tail(self, statistics: Float[np.ndarray, "rows statistics"]) -> np.ndarray:
         """Logarithm of the probability of larger ones, exponential beyond the last simulation."""
         found = np.empty(statistics.shape)
-        fifth = len(self.log_p) * 4 // 5
+        half = len(self.log_p) // 2  # of a table of 10,000 the last 100
+        ties = 1e-6 * np.arange(len(self.log_p))  # the usual value is not a rare one
         for column, value in enumerate(self.value.T):
-            x = statistics[:, column]
-            slope = (self.log_p[-1] - self.log_p[fifth]) / (value[-1] - value[fifth] + 1e-9)
+            x, value = statistics[:, column], value + ties
+            slope = (self.log_p[-1] - self.log_p[half]) / (value[-1] - value[half] + 1e-9)
             beyond = self.log_p[-1] + slope * np.maximum(x - value[-1], 0)
             inside = np.interp(x, value, self.log_p)
             found[:, column] = np.where(x > value[-1], beyond, inside)
@@ -99,12 +100,14 @@ class Misfit(eqx.Module):
     least: Null
 
     @classmethod
-    def learned(cls, frame: Frame, space: Space, data: tuple, z, best_z) -> "Misfit":
+    def learned(
+        cls, frame: Frame, redshift: RedshiftBins | None, data: tuple, z, best_z
+    ) -> "Misfit":
         """One half of some simulations gives the reconstruction, the other what it leaves.
 
         Args:
             frame: Of the data.
-            space: Its redshift limits those of the shifts.
+            redshift: Bins of the model, whose limits are those of the shifts, or None.
             data: Arrays of simulations.
             z: Their redshifts, or None.
             best_z: Redshifts of the second half as the posterior has them, or None.
@@ -113,13 +116,13 @@ class Misfit(eqx.Module):
         values, weight = frame.linear(*data)
         scale = _scale(values, weight)
         values, weight = _scaled(values, weight, scale)
-        stride, rest = (1, values.shape[1]) if z is None else _rest(frame, space)
-        at = _first(frame, space, z, len(values))
+        stride, rest = (1, values.shape[1]) if z is None else _rest(frame, redshift)
+        at = _first(frame, redshift, z, len(values))
         model = Reconstruction.learned(values[:half], weight[:half], at[:half], rest, stride)
         if frame.kind == LineSet.kind:  # fluxes relative to one another
             model = model.with_free(1 / scale)
         values, weight = values[half:], weight[half:]
-        at = _first(frame, space, best_z, len(values))
+        at = _first(frame, redshift, best_z, len(values))
         raw = _statistics(values, weight, *model.fitted(values, weight, at))
         snr = _snr(values, weight)
         nodes = np.unique(np.quantile(snr, np.linspace(0.02, 0.98, _SNR_NODES)))
@@ -127,11 +130,9 @@ class Misfit(eqx.Module):
         middle, high = np.stack([np.quantile(raw[k], [0.5, 0.84], axis=0) for k in near], axis=1)
         width = high - middle + 1e-3
         standard = _standard(raw, snr, nodes, middle, width)
-        single = Null.of(standard)
-        odd = -_least(single.tail(standard), _kinds(values.shape[1]))
-        family = Null.of(odd)
-        least = Null.of(-family.tail(odd).min(1)[:, None])
-        return cls(scale, model, nodes, middle, width, single, family, least)
+        odd = -_least(_tails_of_others(standard), _kinds(values.shape[1]))
+        least = Null.of(-_tails_of_others(odd).min(1)[:, None])
+        return cls(scale, model, nodes, middle, width, Null.of(standard), Null.of(odd), least)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Of a model file."""
@@ -155,10 +156,12 @@ class Misfit(eqx.Module):
         scale, *conditions = (own[name] for name in _ARRAYS)
         return cls(scale, model, *conditions, *nulls)
 
-    def compared(self, frame: Frame, space: Space, data: tuple, best_z) -> Compared:
+    def compared(
+        self, frame: Frame, redshift: RedshiftBins | None, data: tuple, best_z
+    ) -> Compared:
         """Rows as arrays of the frame, at the posterior's redshifts (None without redshift)."""
         values, weight = _scaled(*frame.linear(*data), self.scale)
-        at = _first(frame, space, best_z, len(values))
+        at = _first(frame, redshift, best_z, len(values))
         residual, distance = self.reconstruction.fitted(values, weight, at)
         raw = _statistics(values, weight, residual, distance)
         standard = _standard(raw, _snr(values, weight), self.snr, self.middle, self.width)
@@ -176,21 +179,23 @@ class Misfit(eqx.Module):
         if kind == 2:
             return frame.label(int(np.abs(residual).argmax()))
         part = _parts(len(residual))[tails[_kinds(len(residual))[kind]].argmin()]
-        return f"{frame.label(part[0])} to {frame.label(part[-1])}"
+        return f"{frame.label(int(part[0]))} to {frame.label(int(part[-1]))}"
 
 
 def _scale(values, weight) -> Float[np.ndarray, " size"]:
     """Scatter of each number of short rows, which may be of any units."""
     if values.shape[1] > _SHORT:
-        return np.ones(values.shape[1], np.float32)
+        return np.ones(values.shape[1])
     scatter = np.nanstd(np.where(weight > 0, values, np.nan), axis=0)
-    return np.where(scatter > 0, scatter, 1).astype(np.float32)
+    return np.where(scatter > 0, scatter, 1)
 
 
 def _scaled(values, weight, scale):
     """Short rows in units of the scatter, to no better than a hundredth of it."""
-    weight = weight * scale**2
-    return values / scale, np.minimum(weight, 1e4) if len(scale) <= _SHORT else weight
+    if len(scale) > _SHORT:
+        return values, weight
+    weight = np.minimum(weight * scale**2, 1e4)
+    return (values / scale).astype(np.float32), weight.astype(np.float32)
 
 
 def _statistics(values, weight, residual, distance) -> Float[np.ndarray, "rows statistics"]:
@@ -217,6 +222,15 @@ def _runs(residual: Float[np.ndarray, "rows pixels"]) -> Float[np.ndarray, "rows
 def _parts(size: int) -> list[np.ndarray]:
     """Windows of long rows; short ones have none."""
     return np.array_split(np.arange(size), _WINDOWS) if size >= _RUN * _WINDOWS // 2 else []
+
+
+def _tails_of_others(statistics) -> Float[np.ndarray, "rows statistics"]:
+    """Tails of each row among the rows of the other half, lest a row be compared with itself."""
+    halves = statistics[::2], statistics[1::2]
+    found = np.empty(statistics.shape)
+    for start, (own, other) in enumerate([halves, halves[::-1]]):
+        found[start::2] = Null.of(other).tail(own)
+    return found
 
 
 def _kinds(size: int) -> list[slice]:
@@ -249,16 +263,15 @@ def _step(frame: Frame) -> float:
     return np.log(frame.wave[-1] / frame.wave[0]) / (frame.size - 1) / 2
 
 
-def _rest(frame: Frame, space: Space) -> tuple[int, int]:
+def _rest(frame: Frame, redshift: RedshiftBins) -> tuple[int, int]:
     """Stride and length of the rest frame."""
-    low, high = space.redshift.low, space.redshift.high
+    low, high = redshift.low, redshift.high
     return 2, 2 * frame.size + int(np.ceil(np.log((1 + high) / (1 + low)) / _step(frame))) + 2
 
 
-def _first(frame: Frame, space: Space, z, rows: int) -> np.ndarray:
+def _first(frame: Frame, redshift: RedshiftBins | None, z, rows: int) -> np.ndarray:
     """Number of the rest-frame pixel where each row begins."""
     if z is None:
         return np.zeros(rows, int)
-    redshift = space.redshift
     z = np.clip(np.where(np.isfinite(z), z, redshift.low), redshift.low, redshift.high)
     return np.rint(np.log((1 + redshift.high) / (1 + z)) / _step(frame)).astype(int)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import equinox as eqx
 import numpy as np
-from astropy.table import QTable
+from astropy.table import Table
 from jaxtyping import Float, Int
 
 from flowspec.data.observation import Observation
@@ -184,7 +184,7 @@ class Posterior(eqx.Module):
         self, obs: Observation, *, n: int = 500, seed: int = 0, first: int = 0,
         dereddened: bool = False, progress: bool = False, with_samples: bool = False,
         population=None,
-    ) -> QTable | tuple[QTable, Float[np.ndarray, "n batch params"]]:  # fmt: skip
+    ) -> Table | tuple[Table, Float[np.ndarray, "n batch params"]]:  # fmt: skip
         """Percentiles, best redshift and source with their probabilities, and quality flags.
 
         See `flowspec.posterior.table.summary_table` for the columns and `flowspec.Flag` for the

@@ -8,6 +8,8 @@ J. R. Stat. Soc. B 61, 611). A few bad pixels must not bend a fit: weights fall 
 standard deviations.
 """
 
+from collections.abc import Iterator
+
 import equinox as eqx
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,7 +18,7 @@ COMPONENTS = 20
 CLIP = 5.0
 _ITERATIONS = 4
 _REWEIGHTED = 2
-_ROWS = 64  # at once: their templates stay in the cache
+_NUMBERS = 5_000_000  # of the templates of rows fitted at once
 _STEEPEST = 2500.0  # largest weight in learning, lest the brightest rows own the templates
 
 
@@ -49,7 +51,9 @@ class Reconstruction(eqx.Module):
             rest: Length of the rest frame.
             stride: Of its pixels per pixel of a row.
         """
-        count = min(COMPONENTS, values.shape[1], max(1, len(values) // 4))
+        size = values.shape[1]
+        most = size + 1 if size <= 2 * COMPONENTS else COMPONENTS  # all there are, and the mean
+        count = min(most, max(1, len(values) // 4))
         templates = _begun(values, weight, first, rest, stride, count)
         mean = np.eye(1, count, dtype=np.float32)[0]
         model = cls(templates, mean, np.eye(count, dtype=np.float32), stride)
@@ -78,8 +82,7 @@ class Reconstruction(eqx.Module):
             of the coefficients per component [rows].
         """
         residual, distance = np.zeros_like(values), np.zeros(len(values), np.float32)
-        for i in range(0, len(values), _ROWS):
-            part = slice(i, i + _ROWS)
+        for part in self._parts(values):
             fit = self._fit(values[part], weight[part], first[part])
             residual[part] = fit.residual
             away = fit.coefficients - self.mean
@@ -105,6 +108,11 @@ class Reconstruction(eqx.Module):
             robust = weight / np.maximum(1, (residual / CLIP) ** 2)
         return _Fit(templates, coefficients, np.linalg.inv(normal), residual)
 
+    def _parts(self, values) -> Iterator[slice]:
+        """As many rows as are fitted at once."""
+        rows = max(_NUMBERS // (len(self.mean) * values.shape[1]), 1)
+        return (slice(i, i + rows) for i in range(0, len(values), rows))
+
     def _seen(self, first, size: int) -> Float[np.ndarray, "components size"]:
         """The templates as a row that begins there sees them."""
         return self.templates[:, first : first + self.stride * size : self.stride]
@@ -115,8 +123,7 @@ class Reconstruction(eqx.Module):
         size, found = values.shape[1], []
         left = np.zeros((rest, count * count), np.float32)
         right = np.zeros((rest, count), np.float32)
-        for i in range(0, len(values), _ROWS):
-            part = slice(i, i + _ROWS)
+        for part in self._parts(values):
             fit = self._fit(values[part], weight[part], first[part])
             c, found = fit.coefficients, [*found, fit]
             square = c[:, :, None] * c[:, None] + fit.spread
@@ -126,7 +133,7 @@ class Reconstruction(eqx.Module):
             for row, f in enumerate(first[part]):
                 place = slice(f, f + self.stride * size, self.stride)
                 shifted[0, row, place] = robust[row]
-                shifted[1, row, place] = robust[row] * values[i + row]
+                shifted[1, row, place] = robust[row] * values[part][row]
             left += shifted[0].T @ square.reshape(len(c), -1)
             right += shifted[1].T @ c
         c = np.concatenate([fit.coefficients for fit in found])

@@ -71,7 +71,7 @@ def rebinned(
         own: Edges of the bins.
         edges: Those wanted.
     """
-    at_edges = np.stack([np.interp(edges, own, row) for row in _cumulative(share)])
+    at_edges = np.stack([np.interp(edges, own, row) for row in cumulative(share)])
     return np.diff(at_edges) / np.diff(edges)
 
 
@@ -135,18 +135,31 @@ def _features(probability, missing) -> Float[np.ndarray, "rows 4"]:
 
 
 def _peaks(edges, pdf) -> Peaks:
-    mass = _cumulative(pdf * np.diff(edges))
+    mass = cumulative(pdf * np.diff(edges))
     # the mean of 1 + z: its integral in a bin is linear in (1 + z)^2
     square = (1 + edges) ** 2
-    moment = _cumulative(pdf * np.diff(square) / 2)
-    middles = np.sort(np.concatenate([edges[:-1] + LIMIT, edges[1:] - LIMIT]))
-    held = _at(mass, edges, middles + LIMIT) - _at(mass, edges, middles - LIMIT)
+    moment = cumulative(pdf * np.diff(square) / 2)
+    middles, held = windows(mass, edges)
     best = held.argmax(1)[:, None]
     share = np.take_along_axis(held, best, 1)
     low, high = ((1 + middles[best] + d) ** 2 for d in (-LIMIT, LIMIT))
-    z = (_at(moment, square, high) - _at(moment, square, low)) / share - 1
+    z = (interpolated(moment, square, high) - interpolated(moment, square, low)) / share - 1
     second = np.maximum(_prominence(held, best), _prominence(held[:, ::-1], -1 - best))
     return Peaks(z[:, 0], share[:, 0], second)
+
+
+def windows(
+    mass: Float[np.ndarray, "rows edges"], edges: Float[np.ndarray, " edges"]
+) -> tuple[Float[np.ndarray, " places"], Float[np.ndarray, "rows places"]]:
+    """Middles of the windows of ±`LIMIT` among which the fullest is, and what each holds.
+
+    Args:
+        mass: What lies below every edge.
+        edges: Of the redshift bins, increasing.
+    """
+    middles = np.sort(np.concatenate([edges[:-1] + LIMIT, edges[1:] - LIMIT]))
+    low, high = (interpolated(mass, edges, middles + d) for d in (-LIMIT, LIMIT))
+    return middles, high - low
 
 
 def _prominence(held, best) -> Float[np.ndarray, " rows"]:
@@ -156,11 +169,12 @@ def _prominence(held, best) -> Float[np.ndarray, " rows"]:
     return np.where(right, held - valley, 0).max(1)
 
 
-def _cumulative(mass: Float[np.ndarray, "rows bins"]) -> Float[np.ndarray, "rows edges"]:
+def cumulative(mass: Float[np.ndarray, "rows bins"]) -> Float[np.ndarray, "rows edges"]:
+    """What lies below every edge."""
     return np.cumsum(np.pad(mass, ((0, 0), (1, 0))), axis=1, dtype=float)
 
 
-def _at(
+def interpolated(
     total: Float[np.ndarray, "rows edges"], edges: Float[np.ndarray, " edges"], x: np.ndarray
 ) -> Float[np.ndarray, "rows places"]:
     """Linear interpolation of every row at places [places], or at each row's own [rows, places]."""

@@ -1,29 +1,32 @@
 """The table of results: percentiles, best redshift, its probability, sources, flags."""
 
 import numpy as np
-from astropy.table import MaskedColumn, QTable
+from astropy.table import MaskedColumn, Table
 from jaxtyping import Bool, Float
 
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Frame
 from flowspec.model.space import Space, class_of
 from flowspec.posterior.answers import Answers
+from flowspec.posterior.candidates import candidate_columns
+from flowspec.posterior.columns import PERCENTILES, described
 from flowspec.posterior.misfit import LEVEL
 from flowspec.posterior.redshift import Recalibration
 from flowspec.posterior.widths import as_wide, at_edge, listed
 
-PERCENTILES = (16, 50, 84)
 _LEAST_COVERAGE = 0.1  # of the wavelengths, below which no redshift is told
 
 
 def summary_table(
     space: Space, frame: Frame, obs, answers: Answers, recalibration: Recalibration
-) -> QTable:
-    """One row per object; what is not known is masked.
+) -> Table:
+    """One row per object; what is not known is masked. All columns have descriptions and units.
 
-    Columns: ``name``; of models with a redshift ``z_best`` (best redshift) and ``z_prob``
-    (calibrated probability that it is right, ``|z_best - z| < 0.01``, of an object inside the
-    prior whose data are like simulations: masked where they are not); of several sources the most
+    Columns: ``name``; labels of the input (`flowspec.data.extra`); of models with a redshift
+    ``z_best`` (best redshift) and ``z_prob`` (calibrated probability that it is right,
+    ``|z_best - z| < 0.01``, of an object inside the prior whose data are like simulations: masked
+    where they are not), and up to five redshifts, ``z_peaks``, ``z_peak_sigmas`` and
+    ``z_peak_probs`` [batch, 5]; of several sources the most
     probable ``source``, every ``p_<class>`` and ``p_<source>``; ``<parameter>_p16``, ``_p50``,
     ``_p84``; what the data alone decide: ``snr`` (median per good pixel or measured line), of
     spectra ``coverage``, of lines ``lines`` used and ``limits`` among them; ``p_value`` (share of
@@ -40,7 +43,7 @@ def summary_table(
         answers: What the posterior says of them.
         recalibration: Of the probability that the best redshift is right.
     """
-    samples, table = answers.samples, QTable({"name": list(obs.names)})
+    samples, table = answers.samples, Table({"name": list(obs.names)})
     flags, judged = frame.judged(obs)
     flags = flags | np.where(answers.p_value < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
     if answers.found is not None:
@@ -74,24 +77,29 @@ def summary_table(
     table["flags"] = flags
     table["flag_names"] = Flag.describe_all(flags)
     table["notes"] = list(obs.notes)
-    return _masked(table, (flags & int(Flag.NO_DATA)) > 0)
+    table = _masked(table, (flags & int(Flag.NO_DATA)) > 0)
+    if obs.extra:  # a name that is taken gets a number
+        carried = list(obs.extra.values()), [1] * len(obs.extra), list(obs.extra)
+        table.add_columns(*carried, rename_duplicate=True)
+    return described(table, space)
 
 
-def _add_redshift(table: QTable, answers: Answers, recalibration, coverage, flags) -> np.ndarray:
-    """``z_best`` and ``z_prob``, and the flags of redshifts."""
+def _add_redshift(table: Table, answers: Answers, recalibration, coverage, flags) -> np.ndarray:
+    """``z_best``, ``z_prob`` and candidates, and the flags of redshifts."""
     few = coverage < _LEAST_COVERAGE
     unlike = (flags & int(Flag.OUT_OF_DISTRIBUTION)) > 0
     prob = recalibration(np.nan_to_num(answers.found.share, nan=0.5), 1 - coverage)
     prob = np.where(few | unlike | np.isnan(answers.z_best), np.nan, prob)
     table["z_best"] = np.where(few, np.nan, answers.z_best)
     table["z_prob"] = prob
+    table.update(candidate_columns(answers.candidates, table["z_best"], prob))
     sure = prob >= 0.9
     return np.where(answers.found.second > 0.1, Flag.MULTIMODAL_REDSHIFT, 0) | np.where(
         sure, 0, Flag.UNSURE_REDSHIFT
     )
 
 
-def _masked(table: QTable, none: Bool[np.ndarray, " batch"]) -> QTable:
+def _masked(table: Table, none: Bool[np.ndarray, " batch"]) -> Table:
     """The table with what is not known masked, and no source where there is no data."""
     for name in table.colnames:
         if table[name].dtype.kind == "f" and (mask := np.isnan(table[name])).any():
@@ -113,7 +121,7 @@ def source_columns(
     return columns | {f"p_{s}": p for s, p in zip(sources, share.T, strict=True)}
 
 
-def add_percentiles(table: QTable, name: str, draws: Float[np.ndarray, "n batch"]):
+def add_percentiles(table: Table, name: str, draws: Float[np.ndarray, "n batch"]):
     """The columns of a parameter."""
     levels = np.percentile(draws, PERCENTILES, axis=0)
     for level, column in zip(PERCENTILES, levels, strict=True):

@@ -13,7 +13,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from flowspec.data.frame import LineSet
 from flowspec.data.line_grid import LineGrid
-from flowspec.data.line_names import WAVES, canonical
+from flowspec.data.line_names import canonical
+from flowspec.data.line_waves import WAVES
 from flowspec.data.lines import Lines
 from flowspec.prior.nitrogen import NitrogenPrior
 from flowspec.prior.prior import Prior

@@ -10,7 +10,8 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from flowspec.data.line_names import WAVES, parts, wave_of
+from flowspec.data.line_names import parts, wave_of
+from flowspec.data.line_waves import WAVES
 from flowspec.data.spectra import Spectra
 from flowspec.prior.nitrogen import NitrogenPrior
 from flowspec.prior.parameters import galaxy_defaults

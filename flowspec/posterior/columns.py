@@ -1,0 +1,112 @@
+"""What every column of the table of results is, and in which unit."""
+
+from collections.abc import Iterator, Sequence
+
+import astropy.units as u
+from astropy.table import Table
+
+from flowspec.data.extra import LABELS
+from flowspec.data.flags import Flag
+from flowspec.model.space import Space, class_of
+from flowspec.prior.parameters import PARAMETERS
+
+Unit = u.UnitBase | u.function.FunctionUnitBase  # the latter of logarithms
+PERCENTILES = (16, 50, 84)
+DIGITS = ".6g"  # float32 holds no more, and 500 draws tell less
+
+_ABOUT = {
+    "name": "name of the file or row",
+    "source": "most probable source",
+    "snr": "median signal-to-noise ratio per good pixel or measured line",
+    "coverage": "share of the model's wavelengths with good pixels",
+    "lines": "lines of the model that were measured or limited",
+    "limits": "upper limits among the lines",
+    "columns": "columns of the model that there are",
+    "p_value": "share of simulations at least as far from the middle of the simulations, in the "
+               "space of summaries",
+    "misfit": "share of simulations whose data are at least as unlike their reconstruction",
+    "unlike_at": "where the data are least like their reconstruction, if misfit is little",
+    "prior_edge": "parameters whose posterior lies at a limit of the prior",
+    "prior_dominated": "parameters whose posterior is as wide as the prior",
+    "ess": "effective number of draws after weighting",
+    "flags": "sum of bits: " + ", ".join(f"{f.value} {f.name.lower()}" for f in Flag),
+    "flag_names": "names of the bits in flags",
+    "notes": "what is wrong with the data",
+}  # fmt: skip
+
+
+def described(table: Table, space: Space) -> Table:
+    """The same table with units, descriptions and a number of digits on all columns it knows.
+
+    Columns stay plain arrays that carry a unit, as in `astropy.table.Table`. Logarithms are in
+    ``dex`` of what they are the logarithm of.
+
+    Args:
+        table: Of results.
+        space: Of the model that made it.
+    """
+    table = Table(table, copy=False)
+    known = dict(_columns(space))
+    for name in table.colnames:
+        column = table[name]
+        if name in known:
+            column.description, column.unit = known[name]
+            if column.dtype.kind == "f":
+                column.format = DIGITS
+        elif name in LABELS:
+            column.description, column.unit = LABELS[name].about, LABELS[name].unit or None
+    return table
+
+
+def in_order(names: Sequence[str]) -> list[str]:
+    """Names of columns, those of labels after the name of the row."""
+    labels = [name for name in LABELS if name in names]
+    rest = [name for name in names if name not in LABELS]
+    return [*rest[:1], *labels, *rest[1:]]
+
+
+def _columns(space: Space) -> Iterator[tuple[str, tuple[str, Unit | None]]]:
+    """Name, description and unit of all that a model of this space can tell."""
+    for name, about in _ABOUT.items():
+        yield name, (about, None)
+    for name in dict.fromkeys((*map(class_of, space.sources), *space.sources)):
+        yield f"p_{name}", (f"probability that the source is {name}", None)
+    for name in space.names:
+        for level in PERCENTILES:
+            yield f"{name}_p{level}", (f"{level}th percentile of {_about(name)}", _unit(name))
+    if space.redshift is not None:
+        yield from _of_redshift(space.redshift.low, space.redshift.high)
+
+
+def _of_redshift(low: float, high: float):
+    condition = (f"if the object is of the model's prior (redshift {low:g} to {high:g}) and its "
+                 "data are like the simulations")
+    each = "up to five peaks of the redshift posterior, z_best first"
+    about = {
+        "z_best": f"redshift of the window of +-0.01 with most of the posterior, {condition}",
+        "z_prob": f"probability that z_best is right to 0.01, {condition}",
+        "z_peaks": f"redshifts of {each}",
+        "z_peak_sigmas": f"standard deviations within +-0.01 of {each}",
+        "z_peak_probs": f"probabilities within +-0.01 of {each}; {condition}",
+    }
+    for name, text in about.items():
+        yield name, (text, None)
+
+
+def _about(name: str) -> str:
+    """A parameter in words, with what it is the logarithm of; of one's own, its name."""
+    if name not in PARAMETERS:
+        return name
+    about, unit = PARAMETERS[name].about, PARAMETERS[name].unit
+    return f"{about}, {unit}" if "log10" in unit else about
+
+
+def _unit(name: str) -> Unit | None:
+    text = PARAMETERS[name].unit if name in PARAMETERS else ""
+    _, log, rest = text.partition("log10")
+    if not log:
+        return u.Unit(text) if text else None
+    try:
+        return u.dex(u.Unit(rest)) if rest.strip() else u.dex
+    except ValueError:  # a ratio of numbers of atoms
+        return u.dex

@@ -1,0 +1,32 @@
+"""What model files say of themselves, without their networks: quick to read."""
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from flowspec.data.frame import FRAMES, Frame, LineSet, Pixels
+
+
+def shipped() -> dict[str, Path]:
+    """Models that come with the package, by name."""
+    folder = Path(__file__).parents[1] / "models"
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+
+
+def model_frame(path: str | Path) -> Frame:
+    """The pixels, lines or columns of a model, from a file of any version.
+
+    Raises:
+        ValueError: If the file is no model.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            config = json.loads((file.metadata() or {})["config"])
+            if "wave" in file.keys():
+                return Pixels(file.get_tensor("wave"))
+        if "lines" in config:  # version 1
+            return LineSet(config["lines"])
+        return FRAMES[config["frame"]["kind"]](config["frame"]["names"])
+    except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: expected a flowspec model file; got {error!r}") from None
