@@ -8,7 +8,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from flowspec import io
-from flowspec.data.spectra import FLUX_UNIT, Spectra
+from flowspec.data.flux_units import FLUX_UNIT
+from flowspec.data.spectra import Spectra
 from flowspec.io.join import common_grid
 from flowspec.io.units import flux_power, parse_unit
 
@@ -212,3 +213,12 @@ def test_a_grid_is_never_extended_without_end(tmp_path):
     assert len(common_grid(grids)) > 150_000
     with pytest.raises(ValueError, match="fit on one grid"):
         common_grid(grids, rows=10_000)  # 8 GB
+
+
+def test_what_was_assumed_is_no_reason_for_no_data(tmp_path):
+    path = table(tmp_path / "t.fits", ("A", "Jy"), wave=WAVE, flux=FLUX, err=0 * ERR)
+    reason = "no good pixels between 3981 and 4465 A"
+    assert io.read(path).notes == (f"{reason}; assumed: wavelengths in vacuum",)
+    good = table(tmp_path / "good.fits", ("A", "Jy"), wave=WAVE, flux=FLUX, err=ERR)
+    beyond = io.read(good).resample(np.linspace(6000, 7000, 50))
+    assert beyond.notes[0].startswith("no good pixels between 6000 and 7000 A; assumed")

@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Float
 
 from flowspec.data.extra import Extra, joined_extra
+from flowspec.data.flux_units import FLUX_UNIT, flux_factor, to_angstrom
 from flowspec.data.observation import labels
 from flowspec.data.regrid import bridged, overlaps, pixel_edges, rebin, shared_pixels
 
 log = logging.getLogger("flowspec")
-FLUX_UNIT = u.Unit("1e-17 erg / (s cm2 AA)")
 _ROWS_AT_ONCE = 64  # in `resample`: a few MB of MOONS spectra; larger blocks are slower
 
 
@@ -69,7 +69,10 @@ class Spectra(eqx.Module):
         notes = labels(notes, [""] * len(flux), "notes")
         empty = f"no good pixels between {self.wave[0]:.0f} and {self.wave[-1]:.0f} A"
         usable = self.usable
-        self.notes = tuple(n or ("" if ok else empty) for n, ok in zip(notes, usable, strict=True))
+        self.notes = tuple(
+            note if ok else _with_reason(note, empty)
+            for note, ok in zip(notes, usable, strict=True)
+        )
 
     def _check_sign(self, ivar):
         row = np.flatnonzero((ivar < 0).any(axis=1))
@@ -212,37 +215,11 @@ class Spectra(eqx.Module):
         )
 
 
-def to_angstrom(wave) -> np.ndarray:
-    """Wavelengths in Å as float64, from plain numbers or any spectral quantity."""
-    if isinstance(wave, u.Quantity):
-        try:
-            wave = wave.to_value(u.AA, u.spectral())
-        except u.UnitsError:
-            raise ValueError(f"expected wavelengths in a unit of length; got {wave.unit}") from None
-    return np.asarray(wave, np.float64)
-
-
-def is_flux_density(unit: u.UnitBase) -> bool:
-    """Whether `unit` is one of F_λ or F_ν, in energy or in photons."""
-    return bool({"spectral flux density", "spectral flux density wav", "photon flux density",
-                 "photon flux density wav"} & {*unit.physical_type})  # fmt: skip
-
-
-def flux_factor(unit: u.UnitBase, wave) -> np.ndarray:
-    """[pixels] what one `unit` of flux density is worth in 1e-17 erg/s/cm²/Å at `wave` (Å).
-
-    Raises:
-        ValueError: where `unit` is not a flux density (F_λ or F_ν).
-    """
-    try:
-        if not is_flux_density(unit):  # astropy takes the erg/s/cm2 of a band for λ F_λ
-            raise u.UnitsError
-        one = u.Quantity(np.ones_like(wave), unit)
-        return one.to_value(FLUX_UNIT, u.spectral_density(wave * u.AA))
-    except (u.UnitsError, TypeError):
-        raise ValueError(
-            f"expected a flux density such as erg/s/cm2/A or Jy; got unit '{unit}'"
-        ) from None
+def _with_reason(note: str, reason: str) -> str:
+    """A note on a row without data; what was assumed of it is no reason."""
+    if note and not note.startswith("assumed: "):
+        return note
+    return "; ".join(filter(None, [reason, note]))
 
 
 def on_grid(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> Spectra:

@@ -7,7 +7,8 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
-from flowspec.data.spectra import FLUX_UNIT, Spectra, flux_factor
+from flowspec.data.flux_units import FLUX_UNIT, flux_factor
+from flowspec.data.spectra import Spectra
 from flowspec.io.noise import inverse_variance, noise_kind, without_fillers
 from flowspec.io.roles import LOOSE, NOISE, PER_HERTZ, stem, unused_quality
 from flowspec.io.rows import gathered, joint, of_one_grid, of_own_grids
@@ -169,6 +170,10 @@ def build(
 def _noise_and_unit(columns, options, flux_unit):
     """Role of the noise, what it is, the unit of its standard error if any, the unit of flux."""
     role = next(r for r in NOISE if r in columns)
+    if columns["flux"][1] is not None:
+        flux_factor(
+            options.flux_unit or columns["flux"][1], 5000.0
+        )  # its unit is to blame before that of its error
     kind, sigma_unit = noise_kind(role, None if options.flux_unit else columns[role][1])
     unit = options.flux_unit or columns["flux"][1] or flux_unit or sigma_unit or FLUX_UNIT
     return role, kind, sigma_unit, unit

@@ -8,9 +8,9 @@ import numpy as np
 from flowspec.data.line_grid import LineGrid, line_grid
 from flowspec.data.line_labels import choices, is_loose, looks_like_line, settled
 from flowspec.data.line_names import canonical, known_name
-from flowspec.io.columns import listed
 from flowspec.io.line_columns import parsed
 from flowspec.io.line_report import tell
+from flowspec.io.roles import listed
 
 _PARAMETERS = {"12logoh": "oh", "logno": "no", "logu": "log_u", "logus": "log_u",
                "logpk": "log_pk", "logepeak": "log_e_peak", "pnt": "p_nt"}  # fmt: skip

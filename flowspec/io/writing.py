@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 
 from flowspec.data.extra import LABELS, MISSING, filled
-from flowspec.data.spectra import FLUX_UNIT, Spectra
+from flowspec.data.flux_units import FLUX_UNIT
+from flowspec.data.spectra import Spectra
 
 FORMAT_VERSION = 1
 _CHUNK_BYTES = 2**20
