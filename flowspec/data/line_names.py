@@ -56,7 +56,7 @@ _MERGED = re.compile(r"(.*\da)_m")  # of LiMe: the doublet that the line is one 
 _UNNAMED = re.compile(rf"vac({_NUMBER})")
 
 # Lines of hydrogen, two of which tell how much dust there is.
-HYDROGEN = frozenset(name for name in WAVES if re.match(r"Ly|H(?!e)|Pa|Br|Pf", name))
+HYDROGEN = frozenset(name for name in WAVES if re.match(r"Ly|H(?!eI)|Pa|Br|Pf", name))
 
 
 def unnamed(wave: float) -> str:

@@ -186,7 +186,10 @@ def _scale(values, weight) -> Float[np.ndarray, " size"]:
     """Scatter of each number of short rows, which may be of any units."""
     if values.shape[1] > _SHORT:
         return np.ones(values.shape[1])
-    scatter = np.nanstd(np.where(weight > 0, values, np.nan), axis=0)
+    good = weight > 0
+    count = np.maximum(good.sum(0), 1)
+    mean = np.where(good, values, 0).sum(0) / count
+    scatter = np.sqrt(np.where(good, (values - mean) ** 2, 0).sum(0) / count)
     return np.where(scatter > 0, scatter, 1)
 
 

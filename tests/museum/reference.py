@@ -83,7 +83,8 @@ def numbers(name: str, posterior, theta=None) -> dict:
     if theta is None:
         theta = np.asarray(posterior.sample(obs, 5, seed=SEED), float).round(6)
     table = posterior.summarize(obs, n=DRAWS, seed=SEED)
-    kept = [c for c in table.colnames if c[-4:-2] == "_p" or c in ("z_best", "z_prob", "p_value")]
+    single = ("z_best", "z_prob", "p_value", "coverage")
+    kept = [c for c in table.colnames if c[-4:-2] == "_p" or c in single]
     kept += [c for c in table.colnames if c.startswith("p_") and c != "p_value"]
     return {
         "theta": np.asarray(theta).tolist(),
