@@ -217,7 +217,7 @@ def test_a_grid_is_never_extended_without_end(tmp_path):
 
 def test_what_was_assumed_is_no_reason_for_no_data(tmp_path):
     path = table(tmp_path / "t.fits", ("A", "Jy"), wave=WAVE, flux=FLUX, err=0 * ERR)
-    reason = "no good pixels between 3981 and 4465 A"
+    reason = "no good pixels between 3981 and 4466 A"
     assert io.read(path).notes == (f"{reason}; assumed: wavelengths in vacuum",)
     good = table(tmp_path / "good.fits", ("A", "Jy"), wave=WAVE, flux=FLUX, err=ERR)
     beyond = io.read(good).resample(np.linspace(6000, 7000, 50))
