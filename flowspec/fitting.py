@@ -29,8 +29,9 @@ from flowspec.posterior.calibrated import calibrated
 from flowspec.posterior.posterior import Posterior
 from flowspec.posterior.redshift import Recalibration
 from flowspec.posterior.screen import Screen
+from flowspec.seeds import key_of
 from flowspec.sim.nebula.catalogues import NebulaSimulator
-from flowspec.sim.simulator import Simulated, Simulator, simulate_many
+from flowspec.sim.simulator import Simulated, Simulator, simulate_checked, simulate_many
 from flowspec.train.loop import train
 from flowspec.train.settings import Training
 
@@ -77,22 +78,22 @@ def fit(
     Raises:
         ValueError: If observations are too few to adapt to, of another kind, or cover too little;
             if `start` is of other data or parameters, the grid is not logarithmic though there is a
-            redshift, the loss is not finite, or the checkpoint belongs to another run.
+            redshift, a fifth of the simulations or the loss is not finite, or the checkpoint is of
+            another run.
     """
     began, _ = time.process_time(), keep_programs()
-    check_request(adapt, None if obs is None else len(obs))
     sim = _with_noise(sim, obs, dereddened, adapt)
-    keys, (training_set, held) = jr.split(jr.key(seed), 5), sim.held_out(training.validation)
+    keys, (training_set, held) = jr.split(key_of(seed), 5), sim.held_out(training.validation)
+    fresh, failed = _validation(sim, held, keys[0], training)
     if start is None:
         sizes = architecture or DEFAULTS[sim.frame.kind]
         model = model_for(keys[1], sim.priors, sim.sources, sim.frame, sizes)
         model = _started(model, simulate_many(training_set, keys[2], _STARTING))
     else:
         model = continued(start, sim)
-    fresh = simulate_many(sim, keys[0], training.validation) if held is None else held.rows()
-    options = {"checkpoint": checkpoint, "progress": progress, "loss": loss}
-    model, history = train(model, training_set, fresh, training, keys[3], **options)
-    posterior = _unjudged(model, _account(sim, seed, training, began, start, history))
+    model, history = train(model, training_set, fresh, training, keys[3], checkpoint=checkpoint,
+                           progress=progress, loss=loss)
+    posterior = _unjudged(model, _account(sim, seed, training, began, start, history, failed))
     if adapt == "none":
         drawn = fresh if held else simulate_many(sim, keys[4], _SCREEN)
         return calibrated(posterior, drawn.theta, drawn.data)
@@ -164,9 +165,9 @@ def adapt(
     continued(posterior, sim)  # whether it is of this simulator
     obs = sim.frame.seen(obs, dereddened)
     sim = sim.with_noise(obs, exact=True) if sim.takes_noise else sim
-    keys = jr.split(jr.key(seed), 5)
+    keys = jr.split(key_of(seed), 5)
     training_set, held = sim.held_out(training.validation)
-    validation = simulate_many(sim, keys[0], training.validation) if held is None else held.rows()
+    validation, _ = _validation(sim, held, keys[0], training)
     obs = obs[np.random.default_rng(0).permutation(np.flatnonzero(obs.usable))]
     if posterior.model.frame.kind == Pixels.kind:
         # once, or every candidate would resample them
@@ -188,8 +189,16 @@ def adapt(
 _adapt = adapt  # `fit` has an argument of that name
 
 
+def _validation(sim: Simulator, held, key, training: Training) -> tuple[Simulated, float]:
+    """Simulations that are not trained on, and the share that the simulator failed to make."""
+    if held is None:
+        return simulate_checked(sim, key, training.validation)
+    return held.rows(), 0.0
+
+
 def _with_noise(sim: Simulator, obs, dereddened: bool, adapt: str) -> Simulator:
     """The simulator with the noise of observations, where there are any and it can."""
+    check_request(adapt, None if obs is None else len(obs))
     if obs is None:
         return sim
     obs = sim.frame.seen(obs, dereddened)
@@ -229,13 +238,14 @@ def continued(start: Posterior, sim: Simulator) -> Model:
     return replace(model, space=replace(new, redshift=old.redshift))
 
 
-def _account(sim: Simulator, seed: int, training: Training, began, start, history) -> dict:
+def _account(sim, seed: int, training: Training, began, start, history, failed: float) -> dict:
     """How a model came to be, JSON-ready."""
     return {
         "flowspec": version("flowspec"),
         "jax": jax.__version__,
         "seed": seed,
         "simulator": sim.description,
+        "failed": round(failed, 5),  # share of its rows
         "training": asdict(training),
         "cpu_seconds": round(time.process_time() - began),
         "start": None if start is None else start.provenance,

@@ -52,7 +52,7 @@ BAD_SPECTRA = {
     "truncated": (truncated, "truncated"),
     "image": (lambda path: fits.PrimaryHDU(np.ones((9, 9))).writeto(path), "image"),
     "text": (lambda path: path.write_text("wave flux\n1 2\n"), "FITS or HDF5"),
-    "units": (lambda path: table(path, unit=u.K), "'K'"),
+    "units": (lambda path: table(path, unit=u.K), "got unit"),
     "decreasing": (lambda path: table(path, wave=WAVE[::-1]), "decreasing"),
     "repeated": (lambda path: table(path, wave=at(9, WAVE[8], WAVE)), "repeated"),
     "masked": (lambda path: table(path, ivar=0.0), "no good pixels"),

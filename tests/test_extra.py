@@ -160,6 +160,16 @@ def test_line_catalogues_have_them(tmp_path):
     assert plain(fs.read_lines(tmp_path / "x.h5").extra) == plain(lines.extra)
 
 
+def test_parquet_has_them(tmp_path):
+    arrow = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = {"wave": [WAVE.tolist()] * 2, "flux": [[1.0] * 60] * 2, "ivar": [[1.0] * 60] * 2,
+            "object_id": [LONG, 4], "ra": [1.5, None], "Z": [0.1, 0.2]}
+    parquet.write_table(arrow.table(rows), tmp_path / "x.parquet")
+    assert plain(fs.read(tmp_path / "x.parquet").extra) == {
+        "ra": [1.5, None], "target_id": [LONG, 4], "z_archive": [0.1, 0.2]}
+
+
 def test_a_damaged_label_is_none_to_the_spectrum(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["wave"], file["flux"], file["ivar"] = WAVE, np.ones((2, 60)), np.ones((2, 60))

@@ -8,8 +8,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from flowspec import io
-from flowspec.data.flux_units import FLUX_UNIT
 from flowspec.data.spectra import Spectra
+from flowspec.data.units import FLUX_UNIT
 from flowspec.io.join import common_grid
 from flowspec.io.units import flux_power, parse_unit
 

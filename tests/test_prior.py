@@ -67,6 +67,36 @@ def test_configuration_comes_back_the_same():
     np.testing.assert_array_equal(other.log_prob(THETA), PRIOR.log_prob(THETA))
 
 
+def test_columns_of_fits_tables_are_parameters():
+    """They are big-endian, which JAX does not take."""
+    given = np.asarray(THETA[:3]).astype(">f8")
+    np.testing.assert_array_equal(PRIOR.log_prob(given), PRIOR.log_prob(THETA[:3]))
+    np.testing.assert_array_equal(PRIOR.bounds(given), PRIOR.bounds(THETA[:3]))
+
+
+@pytest.mark.parametrize(
+    ("distribution", "message"),
+    [
+        (dist.Delta(1.0), "cumulative distribution and its inverse.*for 'a'; got Delta"),
+        (dist.Weibull(1.0, 2.0), "cumulative distribution and its inverse.*for 'a'; got Weibull"),
+        (dist.Categorical(jnp.ones(3) / 3), "continuous.*for 'a'; got a discrete"),
+        (dist.DiscreteUniform(0, 3), "continuous.*for 'a'; got a discrete"),
+        (dist.Normal(jnp.zeros(3), 1.0), "one number for 'a'; got an array"),
+        (dist.MultivariateNormal(jnp.zeros(2), jnp.eye(2)), "one number for 'a'; got an array"),
+        (dist.Uniform(1.0, 1.0), "limits.*for 'a'; got Uniform from 1 to 1"),
+        (dist.Uniform(1e8, 1e8 + 1), "limits.*for 'a'; got Uniform"),
+        (dist.Uniform(0.0, jnp.inf), "limits.*for 'a'; got Uniform from 0 to inf"),
+        ((0.0, 1.0), "numpyro distribution for 'a'; got tuple"),
+    ],
+)
+def test_a_distribution_that_cannot_be_a_prior_is_refused_when_the_prior_is_made(
+    distribution, message
+):
+    with pytest.raises(ValueError, match=message) as caught:
+        Prior({"b": dist.Normal(0.0, 1.0), "a": distribution})
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "act",
     [

@@ -5,9 +5,9 @@ import jax
 import numpy as np
 import pytest
 
-from flowspec.data.flux_units import FLUX_UNIT
 from flowspec.data.regrid import pixel_edges
 from flowspec.data.spectra import Spectra
+from flowspec.data.units import FLUX_UNIT
 
 LOG_GRID = 10 ** np.arange(3.6, 3.9, 1e-3)
 

@@ -54,13 +54,17 @@ from flowspec.sim.simulator import simulate_many
 from tests.problems import WAVE, line_simulator, spectral_model
 from tests.test_train import SIZES
 
-out, steps, evaluate, checkpoint, kill_at = sys.argv[1:]
+out, steps, evaluate, checkpoint, kill_at, number = sys.argv[1:]
 
 class Bar(train.tqdm):
+    def __init__(self, **options):
+        super().__init__(**options)
+        Bar.first = self.n
+
     def update(self, n=1):
         super().update(n)
         if self.n == int(kill_at):
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), int(number))
 
 train.tqdm = Bar
 sim = line_simulator()
@@ -69,29 +73,39 @@ model = spectral_model(sim.prior, WAVE, SIZES)
 validation = simulate_many(sim, jr.key(0), 32)
 model, history = train.train(model, sim, validation, config, jr.key(2), checkpoint=checkpoint)
 arrays = [np.asarray(a).ravel() for a in jax.tree.leaves(model) if hasattr(a, "shape")]
-np.savez(out, model=np.concatenate(arrays), history=history)
+np.savez(out, model=np.concatenate(arrays), history=history, first=Bar.first)
 """
 
 
-def run(out, steps, evaluate, checkpoint="absent", kill_at=0, **env):
+def run(out, steps, evaluate, checkpoint="absent", kill_at=0, number=signal.SIGKILL, **env):
     """Exit status of a training in a process of its own."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | env
-    words = map(str, (out, steps, evaluate, checkpoint, kill_at))
+    words = map(str, (out, steps, evaluate, checkpoint, kill_at, int(number)))
     return subprocess.run([sys.executable, "-c", RUN, *words], env=environment).returncode
 
 
 @pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_bits(tmp_path):
     whole, resumed, checkpoint = (tmp_path / n for n in ("a.npz", "b.npz", "checkpoint"))
+    interrupted = tmp_path / "c.npz"
     # One compiled program for the three runs, as it would be for a user who resumes.
     cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled")}
     assert run(whole, 60, 8, tmp_path / "unused", **cache) == 0
     assert run(resumed, 60, 8, checkpoint, kill_at=30, **cache) == -signal.SIGKILL
     assert checkpoint.exists() and not resumed.exists()
     assert run(resumed, 60, 8, checkpoint, **cache) == 0
-    whole, resumed = np.load(whole), np.load(resumed)
-    np.testing.assert_array_equal(whole["history"], resumed["history"])
-    np.testing.assert_array_equal(whole["model"], resumed["model"])
+    # SIGTERM and SIGINT lose no step, wherever they come
+    checkpoint.unlink()
+    for number, at in ((signal.SIGTERM, 11), (signal.SIGINT, 40)):
+        options = {"kill_at": at, "number": number, **cache}
+        assert run(interrupted, 60, 8, checkpoint, **options) == -number
+        assert not interrupted.exists()
+    assert run(interrupted, 60, 8, checkpoint, **cache) == 0
+    whole, resumed, interrupted = map(np.load, (whole, resumed, interrupted))
+    assert resumed["first"] == 24 and interrupted["first"] == 40
+    for other in (resumed, interrupted):
+        np.testing.assert_array_equal(whole["history"], other["history"])
+        np.testing.assert_array_equal(whole["model"], other["model"])
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from flowspec.adaptation.distances import kernel_mmd, multi_kernel
 from flowspec.networks.critic import DomainClassifier
+from flowspec.seeds import key_of
 
 _FOLDS = 5
 _STEPS, _BATCH, _RATE, _DECAY = 400, 256, 2e-3, 1e-2
@@ -70,7 +71,7 @@ def domain_gap(
     w = np.concatenate(sides) * len(x) / 2
     fold = np.random.default_rng(seed).permutation(len(x)) % _FOLDS
     arrays = (jnp.asarray(a, jnp.float32) for a in (x, y, w))
-    logit = np.asarray(_held_out(*arrays, jnp.asarray(fold), jr.key(seed)), float)
+    logit = np.asarray(_held_out(*arrays, jnp.asarray(fold), key_of(seed)), float)
     logit = _calibrated(logit, y, w)
     n = len(simulated)
     auc = area(logit[:n], logit[n:], weight)

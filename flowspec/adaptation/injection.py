@@ -17,6 +17,7 @@ from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 from scipy.optimize import isotonic_regression
 
 from flowspec.data.continuum import BINS, WINDOW, continuum, noise_of
+from flowspec.data.scaling import TINY
 from flowspec.sim.simulator import Perturbed, Simulated, Simulator
 
 _LAGS = 24  # pixels over which noise is correlated
@@ -91,7 +92,7 @@ class Injected(Perturbed):
         noise = jnp.exp(_SCATTER * (jr.normal(amount) - _SCATTER)) * self.excess * noise
         curve = self.size * jr.normal(shape, (len(self.basis),)) @ self.basis
         factor = jnp.exp(jnp.clip(curve, -_LARGEST, _LARGEST))
-        sigma = jnp.where(ivar > 0, jnp.maximum(ivar, 1e-30) ** -0.5, 0.0)
+        sigma = jnp.where(ivar > 0, jnp.maximum(ivar, TINY) ** -0.5, 0.0)
         return flux + (factor - 1) * signal(flux, ivar) + sigma * noise
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
+from flowspec.seeds import key_of
+
 _FOLDS = 5
 _STEPS, _BATCH, _RATE = 1500, 200, 1e-3
 
@@ -38,7 +40,7 @@ def c2st(
     folds = order.reshape(_FOLDS, -1)
     train = np.stack([np.concatenate(np.delete(folds, i, axis=0)) for i in range(_FOLDS)])
     arrays = (jnp.asarray(a, jnp.float32) for a in (x, y))
-    return float(_accuracies(*arrays, train, folds, jr.key(seed)).mean())
+    return float(_accuracies(*arrays, train, folds, key_of(seed)).mean())
 
 
 @jax.jit

@@ -1,8 +1,8 @@
 """The command line, `flowspec COMMAND`: each command is a few calls of the public functions."""
 
 import logging
-import os
 import sys
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,9 +12,8 @@ from importlib import import_module
 from tqdm import tqdm
 
 from flowspec.cli.arguments import parser
+from flowspec.cli.ending import Ended, code, heedless_streams, signals_as_exceptions, told
 from flowspec.model.compiled import keep_programs
-
-BAD_INPUT, INTERRUPTED = 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,35 +23,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Its words, by default those that the process was started with.
 
     Returns:
-        The exit code: 0, or 2 after an error in the input, told in one line on stderr.
+        The exit code: 0; 2 after a failure, told in one line on stderr; 128 and the number of the
+        signal that ended it, such as 130 after SIGINT and 143 after SIGTERM.
 
     Raises:
         SystemExit: After `--help`, or with code 2 where the words make no command.
     """
-    arguments = parser().parse_args(argv)
-    # By name: a command loads what it needs, and only those that draw load matplotlib.
-    run = import_module(arguments.module).run
-    try:
-        with _quiet_warnings(), _notes():
-            keep_programs()
-            run(arguments)
-            sys.stdout.flush()
-    except BrokenPipeError:  # `flowspec models | head`: who reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError) as error:
-        print(f"error: {_one_line(error)}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return INTERRUPTED
+    with heedless_streams():
+        arguments = parser().parse_args(argv)
+        try:
+            with signals_as_exceptions(), _quiet_warnings(), _notes():
+                # By name: a command loads what it needs, and only those that draw load matplotlib.
+                run = import_module(arguments.module).run
+                keep_programs()
+                run(arguments)
+                sys.stdout.flush()
+        except (Exception, KeyboardInterrupt, Ended) as error:
+            if arguments.traceback:
+                traceback.print_exc()
+            print(f"error: {told(error)}", file=sys.stderr)
+            return code(error)
     return 0
-
-
-def _one_line(error: Exception) -> str:
-    """The message of an error; of the operating system's, file and cause."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextmanager

@@ -38,6 +38,8 @@ def _parser(make, name, about, epilog="", **kwargs):
 
 def _command(commands, name: str, about: str, epilog: str, module: str = ""):
     command = _parser(commands.add_parser, name, about, epilog, help=about)
+    command.add_argument("--traceback", action="store_true",
+                         help="after an error, show where in the program it arose")
     command.set_defaults(module=module or f"flowspec.cli.{name}")
     return command
 
@@ -61,6 +63,8 @@ def _predict(commands):
     group.add_argument("--suffix", metavar="TEXT", help="columns are lines with this after them, "
                        "such as _FLUX_CORR, and this with _ERR their errors")
     _add_seed(c)
+    c.add_argument("--by-name", action="store_true", help="key what is random by the name of each "
+                   "row, not by its number: the same draws in any order and company")
     _add_reading(c)
 
 
@@ -184,7 +188,7 @@ def _add_model(command):
 
 def _add_seed(command):
     text = "of all that is random (%(default)s)"
-    command.add_argument("--seed", type=whole(0), default=0, metavar="N", help=text)
+    command.add_argument("--seed", type=whole(0, 2**64 - 1), default=0, metavar="N", help=text)
 
 
 def _add_reading(command):
@@ -196,12 +200,15 @@ def _add_reading(command):
                        metavar="ROLE=NAME", help="column of wave, loglam, flux, ivar, var or err")
 
 
-def whole(least: int):
-    """A type of argument: a whole number not below `least`."""
+def whole(least: int, most: int = 10**15):
+    """A type of argument: a whole number from `least` to `most`."""
 
     def number(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number >= {least}; got {text!r}")
+        short = text.isdecimal() and len(text) <= 20  # Python reads no thousands of digits
+        if not short or not least <= int(text) <= most:
+            bound = f" and <= {most}" if short and int(text) > most else ""
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number >= {least}{bound}; got {text[:40]!r}")
         return int(text)
 
     return number

@@ -19,6 +19,7 @@ from flowspec.data.spectra import Spectra
 from flowspec.io import read
 from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
+from flowspec.seeds import key_of
 from flowspec.sim.galaxy.simulator import GalaxySimulator
 from flowspec.sim.instrument.shipped import INSTRUMENTS
 from flowspec.sim.nebula.catalogues import NebulaSimulator
@@ -122,7 +123,7 @@ def simulated(sim: Simulator, n: int, seed: int) -> tuple[np.ndarray, Observatio
 
     The key is none that `flowspec.fit` makes of the same seed.
     """
-    theta, _, data = simulate_many(sim, jr.fold_in(jr.key(seed), 0x5EED), n)
+    theta, _, data = simulate_many(sim, jr.fold_in(key_of(seed), 0x5EED), n)
     return theta, sim.frame.observed(*data)
 
 

@@ -1,12 +1,12 @@
 """What the commands write: complete or not at all, and told early where it cannot be."""
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 from astropy.table import Table
 
+from flowspec.atomic import replacing
 from flowspec.io.table_formats import TABLES, check_format, write
 
 
@@ -57,26 +57,6 @@ def make_folder(path: str) -> Path:
         raise ValueError(f"{path}: expected a folder; got a file")
     Path(path).mkdir(parents=True, exist_ok=True)
     return Path(path)
-
-
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary name to write to, which becomes `path` when the block ends well.
-
-    Raises:
-        OSError: Naming `path`, where it cannot be written.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno is None:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def make_parents(paths: Iterable[str]) -> None:

@@ -46,7 +46,8 @@ def run(args: Namespace) -> None:
     make_parents(outputs)
     loaded, rows = time.perf_counter(), 0
     unusable = _Unusable(_WORDS[posterior.model.frame.kind])
-    about = {"model": args.model, "seed": args.seed, "flowspec": version("flowspec")}
+    about = {"model": args.model, "seed": args.seed, "by_name": args.by_name}
+    about["flowspec"] = version("flowspec")
     with (
         _samples_file(args, posterior, about) as samples,
         _densities_file(args, posterior, about) as densities,
@@ -101,7 +102,7 @@ def _options(args: Namespace, posterior: Posterior) -> dict:
         raise ValueError("expected --redshift-pdf without --population, which weights draws; "
                          "--samples has their redshifts")
     options = {"n": args.num_samples, "seed": args.seed, "with_samples": True}
-    options["dereddened"] = args.dereddened
+    options |= {"dereddened": args.dereddened, "by_name": args.by_name}
     if args.population:
         with blaming(args.model):
             options["population"] = Population(posterior.model.space.priors[0])

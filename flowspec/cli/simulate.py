@@ -17,6 +17,7 @@ from flowspec.data.spectra import Spectra
 from flowspec.io import read
 from flowspec.io.parts import write_in_parts
 from flowspec.prior.mixture import MixedPrior
+from flowspec.seeds import key_of
 from flowspec.sim.galaxy.simulator import GalaxySimulator
 from flowspec.sim.instrument.exposure import ExposureNoise
 from flowspec.sim.survey.survey import Survey
@@ -84,7 +85,7 @@ def galaxies(
 
 def _drawn(sim: GalaxySimulator, seed: int) -> Callable:
     """Parts of simulations from the prior."""
-    draw, key = eqx.filter_jit(lambda sim, key: sim.draw(key, _AT_ONCE)), jr.key(seed)
+    draw, key = eqx.filter_jit(lambda sim, key: sim.draw(key, _AT_ONCE)), key_of(seed)
 
     def make(part: int) -> tuple[Spectra, np.ndarray]:
         blocks = range(part * _PART // _AT_ONCE, (part + 1) * _PART // _AT_ONCE)
@@ -97,7 +98,7 @@ def _drawn(sim: GalaxySimulator, seed: int) -> Callable:
 
 def _observed(survey: Survey, seed: int) -> Callable:
     """Parts of a survey: the selected among so many candidates."""
-    observe, key = eqx.filter_jit(lambda survey, i: survey.observe(key, i)), jr.key(seed)
+    observe, key = eqx.filter_jit(lambda survey, i: survey.observe(key, i)), key_of(seed)
 
     def make(part: int) -> tuple[Spectra, np.ndarray]:
         flux, ivar, theta = [], [], []

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from flowspec.data.scaling import TINY, in_own_unit
+
 WINDOW = 101  # pixels of the running mean that is taken as the continuum
 BINS = 24  # of a spectrum, in which its shape is looked at
 
@@ -24,7 +26,7 @@ def continuum(
 
     Capped, for one very good pixel must not stand for its neighbourhood, nor overflow the sums.
     """
-    weight = ivar / jnp.maximum(ivar.mean(-1, keepdims=True), 1e-30)
+    weight = ivar / jnp.maximum(ivar.mean(-1, keepdims=True), TINY)
     capped = jnp.minimum(weight, 10.0)
     total = running_mean(capped, window)
     return running_mean(capped * flux, window) / (total + 1e-3)
@@ -53,6 +55,7 @@ def broad_features(
         ivar: Inverse variances, 0 where there is no data.
     """
     flux, ivar = (np.asarray(a, np.float32) for a in (flux, ivar))
+    flux, ivar, _ = in_own_unit(np.where(ivar > 0, flux, 0), ivar)
     noise = noise_of(flux, ivar)
     good = ivar > 0
     level = np.abs(np.where(good, flux, 0)).sum(1) / np.maximum(good.sum(1), 1) + 1e-30

@@ -44,7 +44,7 @@ LABELS: dict[str, Label] = {
                   "TARG_DEC", "DEJ2000", "DEC"), low=-90.0, high=90.0),
     "target_id": Label("number of the object in the input", "", "i8",
                        ("TARGETID", "TARGET_ID", "SPECOBJID", "SOURCE_ID", "SOURCEID", "OBJID",
-                        "OBJECT_ID", "CATALOGID")),
+                        "OBJECT_ID", "OBJ_ID", "CATALOGID", "CATAID", "SDSS_ID")),
     "object": Label("name of the object in the input", "", "U",
                     ("OBJECT", "OBJNAME", "SRCNAME", "TARGNAME", "TARGPROP")),
     "plate": Label("plate of the input", "", "i8", ("PLATE", "PLATEID"), shared=True, low=1),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from flowspec.data.continuum import broad_features
 from flowspec.data.flags import Flag
@@ -18,7 +18,9 @@ from flowspec.data.line_names import HYDROGEN
 from flowspec.data.linear import log_fluxes, numbers, scaled_fluxes
 from flowspec.data.lines import Lines, State, of_states
 from flowspec.data.observation import Observation
+from flowspec.data.scaling import in_safe_unit
 from flowspec.data.spectra import Spectra, on_grid
+from flowspec.data.units import checked_wave
 from flowspec.data.vectors import Vectors
 
 
@@ -26,17 +28,13 @@ class Pixels(Frame):
     """Spectra on one grid of wavelengths.
 
     Args:
-        wave: Pixel centres in vacuum angstrom, increasing [pixels].
+        wave: Pixel centres in vacuum angstrom, increasing [pixels]; or a quantity.
     """
 
     kind, data = "pixels", Spectra
 
-    def __init__(self, wave: Float[np.ndarray, " pixels"]):
-        self.wave = np.asarray(wave, float)
-        if not (self.wave.ndim == 1 and np.isfinite(self.wave).all() and (self.wave > 0).all()
-                and (np.diff(self.wave) > 0).all()):
-            raise ValueError("expected finite, positive and increasing wavelengths [pixels]; got "
-                             f"{self.wave}")
+    def __init__(self, wave):
+        self.wave = checked_wave(wave)
 
     @property
     def key(self) -> tuple:
@@ -78,6 +76,10 @@ class Pixels(Frame):
         )
         return flags, {"coverage": share, "snr": obs.snr}
 
+    def finite(self, flux, ivar) -> Bool[Array, " n"]:
+        """Whether each row is finite where it has data."""
+        return super().finite(jnp.where(ivar == 0, 0, flux), ivar)
+
     def described(self, flux, ivar) -> Float[np.ndarray, "batch features"]:
         """`flowspec.data.continuum.broad_features`."""
         return broad_features(np.asarray(flux), np.asarray(ivar))
@@ -117,9 +119,9 @@ class LineSet(Frame):
         return obs.select(self.lines).corrected(obs.dereddened | dereddened)
 
     def arrays(self, obs: Lines) -> tuple[np.ndarray, ...]:
-        """Flux, err, state, and whether corrected for dust."""
+        """Flux and err, of an extreme unit in another; state; whether corrected for dust."""
         obs = obs.select(self.lines)
-        return obs.flux, obs.err, obs.state, obs.dereddened.astype(float)
+        return *in_safe_unit(obs.flux, obs.err), obs.state, obs.dereddened.astype(float)
 
     def observed(self, flux, err, state, dereddened) -> Lines:
         """Rows of a catalogue."""

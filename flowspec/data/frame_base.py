@@ -3,8 +3,9 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from flowspec.data.observation import Observation
 
@@ -57,6 +58,11 @@ class Frame(ABC):
     @abstractmethod
     def blank(self) -> tuple[np.ndarray, ...]:
         """Arrays of one row, for the shapes of a network."""
+
+    def finite(self, *data) -> Bool[Array, " n"]:
+        """Whether each row of a simulator's arrays is without NaN and infinity; traceable."""
+        each = [jnp.isfinite(a).reshape(len(a), -1).all(1) for a in data]
+        return jnp.stack(each).all(0)
 
     def silent(self, obs) -> dict[str, Bool[np.ndarray, " batch"]]:
         """Rows of which the data say nothing of a parameter, by its name."""

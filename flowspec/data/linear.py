@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 
 from flowspec.data.lines import State
+from flowspec.data.scaling import in_own_unit
 
 Weighted = tuple[Float[np.ndarray, "batch size"], Float[np.ndarray, "batch size"]]
 _LEAST = 2.0  # signal-to-noise ratio of a line whose logarithm has a normal error, nearly
@@ -17,6 +18,7 @@ def scaled_fluxes(flux: ArrayLike, ivar: ArrayLike) -> Weighted:
         ivar: Inverse variances, 0 where there is no data [batch, pixels].
     """
     flux, ivar = np.asarray(flux, np.float32), np.asarray(ivar, np.float32)
+    flux, ivar, _ = in_own_unit(np.where(ivar > 0, flux, 0), ivar)
     weight = ivar / np.maximum(ivar.max(1, keepdims=True), 1e-37)
     scale = (weight * np.abs(flux)).sum(1) / np.maximum(weight.sum(1), 1e-37)
     scale = np.where(scale > 0, scale, 1)[:, None]

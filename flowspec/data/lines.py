@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from flowspec.data.extra import Extra, joined_extra
 from flowspec.data.line_names import canonical, parts
 from flowspec.data.observation import labels
+from flowspec.data.units import in_one_unit
 
 LIMIT_SIGMA = 3.0  # an upper limit is this many standard deviations
 log = logging.getLogger("flowspec")
@@ -39,8 +40,9 @@ class Lines(eqx.Module):
         lines: names of the lines, in any spelling that `line_names.canonical` knows.
         flux: [batch, lines] (or [lines], a batch of one) in any unit, one per row; NaN, infinite
             or masked where not measured.
-        err: one standard deviation of `flux`, same shape.
-        limit: upper limits of `LIMIT_SIGMA` standard deviations, same shape; NaN or masked where
+        err: one standard deviation of `flux`, same shape. Quantities where `flux` is one, and
+            converted to its unit.
+        limit: upper limits of `LIMIT_SIGMA` standard deviations, likewise; NaN or masked where
             there is none.
         names: one label per row (default "0", "1", ...).
         notes: one per row: "" or what is wrong with it. A row without any usable line always gets
@@ -84,8 +86,9 @@ class Lines(eqx.Module):
     ):
         self.reading = reading
         self.lines = _checked_lines(lines)
-        flux, err = _filled(flux), _filled(err)
-        limit = np.full(flux.shape, np.nan) if limit is None else _filled(limit)
+        limits = [] if limit is None else [limit]
+        flux, err, *limits = map(_filled, in_one_unit(flux, err, *limits))
+        limit = limits[0] if limits else np.full(flux.shape, np.nan)
         if not flux.shape == err.shape == limit.shape == (len(flux), len(self.lines)):
             raise ValueError(
                 f"expected flux, err and limit of shape [batch, {len(self.lines)}]; "
@@ -263,9 +266,7 @@ def _checked_lines(lines) -> tuple[str, ...]:
 
 
 def _filled(values) -> np.ndarray:
-    """[batch, lines] float64 with masked entries as NaN."""
-    if np.ma.isMaskedArray(values):
-        values = values.astype(np.float64).filled(np.nan)
+    """[batch, lines] float64."""
     return np.atleast_2d(np.array(values, np.float64))
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Float
 
 from flowspec.data.extra import Extra, joined_extra
-from flowspec.data.flux_units import FLUX_UNIT, flux_factor, to_angstrom
 from flowspec.data.observation import labels
 from flowspec.data.regrid import bridged, overlaps, pixel_edges, rebin, shared_pixels
+from flowspec.data.scaling import TINY
+from flowspec.data.units import FLUX_UNIT, checked_wave, in_flux_unit
 
 log = logging.getLogger("flowspec")
 _ROWS_AT_ONCE = 64  # in `resample`: a few MB of MOONS spectra; larger blocks are slower
@@ -51,8 +52,8 @@ class Spectra(eqx.Module):
         self, wave, flux, ivar, names: Sequence[str] = (), notes: Sequence[str] = (),
         extra: Mapping = Extra(),
     ):  # fmt: skip
-        self.wave = _checked_wave(wave)
-        flux, ivar = _in_flux_unit(self.wave, flux, ivar)
+        self.wave = checked_wave(wave)
+        flux, ivar = in_flux_unit(self.wave, flux, ivar)
         flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
         if flux.ndim != 2 or flux.shape != ivar.shape or flux.shape[1] != len(self.wave):
             raise ValueError(
@@ -66,13 +67,12 @@ class Spectra(eqx.Module):
             self.flux, self.ivar = np.array(flux, np.float32), np.array(ivar, np.float32)
         bad = ~(np.isfinite(self.flux) & np.isfinite(self.ivar))
         self.flux[bad] = self.ivar[bad] = 0
-        notes = labels(notes, [""] * len(flux), "notes")
-        empty = f"no good pixels between {self.wave[0]:.0f} and {self.wave[-1]:.0f} A"
-        usable = self.usable
-        self.notes = tuple(
-            note if ok else _with_reason(note, empty)
-            for note, ok in zip(notes, usable, strict=True)
-        )
+        self.ivar[self.ivar < TINY] = 0
+        notes = list(labels(notes, [""] * len(flux), "notes"))
+        for i in np.flatnonzero(~self.usable):
+            if not notes[i] or notes[i].startswith("assumed: "):  # which is no reason
+                notes[i] = "; ".join(filter(None, [self._why_empty(flux[i], ivar[i]), notes[i]]))
+        self.notes = tuple(notes)
 
     def _check_sign(self, ivar):
         row = np.flatnonzero((ivar < 0).any(axis=1))
@@ -81,20 +81,23 @@ class Spectra(eqx.Module):
             where = f" in row {self.names[i]}" if len(ivar) > 1 else ""
             raise ValueError(f"expected ivar >= 0; got {ivar[i].min():g}{where}")
 
+    def _why_empty(self, flux, ivar) -> str:
+        given = np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0)
+        if not given.any():
+            return f"no good pixels between {self.wave[0]:.0f} and {self.wave[-1]:.0f} A"
+        size = np.median(np.abs(flux[given])), np.median(ivar[given])
+        return (f"expected numbers within single precision, in {FLUX_UNIT}; got fluxes of about "
+                f"{size[0]:.2g} and ivar of about {size[1]:.2g}")
+
     def __len__(self) -> int:
         return self.flux.shape[0]
 
     def __getitem__(self, index) -> "Spectra":
         """Rows by number, slice, mask or list of numbers: always a `Spectra`."""
         rows = np.atleast_1d(np.arange(len(self))[index])
-        return Spectra(
-            self.wave,
-            self.flux[rows],
-            self.ivar[rows],
-            names=[self.names[i] for i in rows],
-            notes=[self.notes[i] for i in rows],
-            extra=self.extra.of_rows(rows),
-        )
+        names, notes = ([texts[i] for i in rows] for texts in (self.names, self.notes))
+        extra = self.extra.of_rows(rows)
+        return Spectra(self.wave, self.flux[rows], self.ivar[rows], names, notes, extra)
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, np.shape(self.flux)))
@@ -131,7 +134,7 @@ class Spectra(eqx.Module):
         Returns:
             Spectra on `wave`, with the same names, notes and labels.
         """
-        wave = _checked_wave(wave)
+        wave = checked_wave(wave)
         if np.array_equal(wave, self.wave):
             return self
         flux, ivar = np.zeros((2, len(self), len(wave)), np.float32)
@@ -162,14 +165,10 @@ class Spectra(eqx.Module):
                 raise ValueError(
                     f"expected spectra on one grid ({parts[0]}); got {part}: resample them first"
                 )
-        return Spectra(
-            first,
-            np.concatenate([p.flux for p in parts]),
-            np.concatenate([p.ivar for p in parts]),
-            names=[name for p in parts for name in p.names],
-            notes=[note for p in parts for note in p.notes],
-            extra=joined_extra([p.extra for p in parts], [len(p) for p in parts]),
-        )
+        names, notes = ([t for p in parts for t in getattr(p, what)] for what in ("names", "notes"))
+        flux, ivar = (np.concatenate([getattr(p, x) for p in parts]) for x in ("flux", "ivar"))
+        extra = joined_extra([p.extra for p in parts], [len(p) for p in parts])
+        return Spectra(first, flux, ivar, names, notes, extra)
 
     def to_specutils(self):
         """A `specutils.Spectrum` ([batch, pixels]); masked where `ivar` is 0. Needs specutils."""
@@ -215,13 +214,6 @@ class Spectra(eqx.Module):
         )
 
 
-def _with_reason(note: str, reason: str) -> str:
-    """A note on a row without data; what was assumed of it is no reason."""
-    if note and not note.startswith("assumed: "):
-        return note
-    return "; ".join(filter(None, [reason, note]))
-
-
 def on_grid(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> Spectra:
     """Spectra on the model's grid, without pixels of impossible precision.
 
@@ -248,35 +240,6 @@ def on_grid(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> Spectra:
     log.info("resampling %d spectra from %d to %d pixels", len(obs), len(obs.wave), len(wave))
     coarser = np.median(np.diff(wave)) > 1.5 * np.median(np.diff(obs.wave))
     return obs.resample(wave, weighted=bool(coarser))
-
-
-def _checked_wave(wave) -> np.ndarray:
-    wave = to_angstrom(wave)
-    if wave.ndim != 1 or len(wave) == 0:
-        raise ValueError(f"expected wavelengths of shape [pixels]; got {wave.shape}")
-    if not (np.isfinite(wave).all() and (wave > 0).all()):
-        bad = wave[~(np.isfinite(wave) & (wave > 0))][0]
-        raise ValueError(f"expected finite, positive wavelengths; got {bad}")
-    step = np.diff(wave)
-    if (step <= 0).any():
-        i = np.flatnonzero(step <= 0)[0]
-        kind = "repeated" if step[i] == 0 else "decreasing"
-        raise ValueError(
-            f"expected strictly increasing wavelengths; got {kind} ones "
-            f"({wave[i]:.6g} then {wave[i + 1]:.6g} A at pixel {i + 1})"
-        )
-    return wave
-
-
-def _in_flux_unit(wave, flux, ivar):
-    """Values of flux and ivar in 1e-17 erg/s/cm²/Å and its inverse square."""
-    units = [isinstance(x, u.Quantity) for x in (flux, ivar)]
-    if units[0] != units[1]:
-        raise ValueError("expected both or neither of flux and ivar with units; got only one")
-    if not all(units):
-        return np.asarray(flux), np.asarray(ivar)
-    to_flux, to_sigma = flux_factor(flux.unit, wave), flux_factor(ivar.unit**-0.5, wave)
-    return flux.value * to_flux, ivar.value / to_sigma**2
 
 
 def _specutils_class():

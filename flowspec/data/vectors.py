@@ -8,14 +8,16 @@ from jaxtyping import Bool, Float
 
 from flowspec.data.extra import Extra, joined_extra
 from flowspec.data.observation import labels
+from flowspec.data.scaling import is_lost
+from flowspec.data.units import without_unit
 
 
 class Vectors(eqx.Module):
     """A batch of vectors of named numbers, held on the host: photometry, summary statistics, ...
 
     Args:
-        values: [batch, columns] (or [columns], a batch of one) in any unit; NaN, infinite or masked
-            where there is none.
+        values: [batch, columns] (or [columns], a batch of one): plain numbers in the units of the
+            simulations, whatever these are; NaN, infinite or masked where there is none.
         err: One standard deviation of `values`, the same shape or one that broadcasts to it; None
             where errors are not known, or are the same for all and so part of the simulator.
         columns: Names of the columns (default "x0", "x1", ...).
@@ -29,7 +31,8 @@ class Vectors(eqx.Module):
         present: [batch, columns] whether there is a number.
 
     Raises:
-        ValueError: On wrong shapes, columns of one name, or negative errors.
+        ValueError: On wrong shapes, columns of one name, negative errors, or quantities, whose
+            unit would be lost.
     """
 
     values: Float[np.ndarray, "batch columns"]
@@ -44,8 +47,8 @@ class Vectors(eqx.Module):
         self, values, err=None, columns: Sequence[str] = (), names: Sequence[str] = (),
         notes: Sequence[str] = (), extra: Mapping = Extra(),
     ):  # fmt: skip
-        values = _filled(values)
-        err = np.zeros(values.shape) if err is None else _filled(err)
+        values = _filled(values, "values")
+        err = np.zeros(values.shape) if err is None else _filled(err, "errors")
         if values.ndim != 2 or not _broadcasts(err.shape, values.shape):
             raise ValueError(f"expected values [batch, columns] and as many errors; got "
                              f"{values.shape} and {err.shape}")
@@ -56,15 +59,18 @@ class Vectors(eqx.Module):
         if (err < 0).any():
             row = int(np.argmax((err < 0).any(1)))
             raise ValueError(f"expected errors >= 0; got {err[row].min():g} in row {row}")
-        with np.errstate(over="ignore"):  # beyond float32: infinite, hence absent
-            values, err = values.astype(np.float32), err.astype(np.float32)
-        self.present = np.isfinite(values) & np.isfinite(err)
+        with np.errstate(over="ignore"):
+            single, single_err = values.astype(np.float32), err.astype(np.float32)
+        lost = np.isfinite(values) & np.isinf(single) | is_lost(err, single_err)
+        values, err = single, single_err
+        self.present = np.isfinite(values) & np.isfinite(err) & ~lost
         self.values, self.err = (np.where(self.present, a, 0) for a in (values, err))
         self.names = labels(names, [str(i) for i in range(len(values))], "names")
         self.extra = Extra(extra, len(values))
         notes = labels(notes, [""] * len(values), "notes")
-        self.notes = tuple(n or ("" if ok else "no numbers")
-                           for n, ok in zip(notes, self.usable, strict=True))
+        none = np.where(self.usable, "", "no numbers")
+        none = np.where(lost.any(1), "numbers or errors beyond single precision", none)
+        self.notes = tuple(n or str(own) for n, own in zip(notes, none, strict=True))
 
     def __len__(self) -> int:
         return len(self.values)
@@ -126,10 +132,8 @@ class Vectors(eqx.Module):
         return Vectors(values, err, parts[0].columns, names, notes, extra)
 
 
-def _filled(values) -> np.ndarray:
-    if np.ma.isMaskedArray(values):
-        values = values.astype(float).filled(np.nan)
-    return np.atleast_2d(np.asarray(values, float))
+def _filled(values, what: str) -> np.ndarray:
+    return np.atleast_2d(np.asarray(without_unit(values, what), float))
 
 
 def _broadcasts(shape: tuple, to: tuple) -> bool:

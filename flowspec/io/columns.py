@@ -7,8 +7,8 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
-from flowspec.data.flux_units import FLUX_UNIT, flux_factor
 from flowspec.data.spectra import Spectra
+from flowspec.data.units import FLUX_UNIT, flux_factor
 from flowspec.io.noise import inverse_variance, noise_kind, without_fillers
 from flowspec.io.roles import LOOSE, NOISE, PER_HERTZ, stem, unused_quality
 from flowspec.io.rows import gathered, joint, of_one_grid, of_own_grids

@@ -7,6 +7,7 @@ import numpy as np
 
 from flowspec.data.spectra import Spectra
 from flowspec.io.columns import Options, assumed, build, column
+from flowspec.io.declared_hdf5 import check_written
 from flowspec.io.labels import hdf5_labels, with_labels
 from flowspec.io.medium import says_air
 from flowspec.io.roles import find, unit_in
@@ -74,6 +75,7 @@ def _groups(file, paths, options: Options) -> dict[str, dict[str, str]]:
 
 
 def _layout(file, group: str, found: dict[str, str], prefix: str) -> Layout:
+    check_written(file[name] for role, name in found.items() if role not in ("mask", "good"))
     flux = file[found["flux"]]
     total = flux.shape[0] if flux.ndim > 1 or _is_ragged(flux) else 1
     for role, name in found.items():

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import astropy.units as u
 
-from flowspec.data.flux_units import to_angstrom
 from flowspec.data.spectra import Spectra
+from flowspec.data.units import to_angstrom
 from flowspec.io import hdf5, hdus, parquet
 from flowspec.io.columns import Options, make_options
 from flowspec.io.fits import FITS_FORMATS

@@ -3,7 +3,7 @@
 import numpy as np
 from astropy.units import AA, Unit
 
-from flowspec.data.flux_units import FLUX_UNIT
+from flowspec.data.units import FLUX_UNIT
 from flowspec.io.columns import Format, build, column
 from flowspec.io.hdus import (
     all_tables,

@@ -1,9 +1,7 @@
 """Files of photoionisation grids to `LineGrid`."""
 
-import gzip
 import logging
 import re
-import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -14,9 +12,12 @@ from astropy.io import ascii, fits
 from flowspec.data.line_grid import LineGrid, line_grid
 from flowspec.data.line_names import canonical, is_line, unnamed
 from flowspec.data.line_waves import WAVES
+from flowspec.io import hdus
+from flowspec.io.declared import check_text
 from flowspec.io.grid_columns import grid_of_columns
+from flowspec.io.hdf5 import opened
 from flowspec.io.line_columns import check_once, header_names
-from flowspec.io.source import FITS_MAGIC, GZIP_MAGIC, HDF5_MAGIC, blaming
+from flowspec.io.source import FITS_MAGIC, GZIP_MAGIC, HDF5_MAGIC, blaming, gunzipped
 
 log = logging.getLogger("flowspec")
 LOG_C = np.log10(2.99792458e10)  # cm/s: U = q / c
@@ -77,6 +78,7 @@ def _read(path: Path, balmer: bool, source: str | None) -> LineGrid:
     if content.startswith((FITS_MAGIC, HDF5_MAGIC)):
         read = _fits if content.startswith(FITS_MAGIC) else _hdf5
         return read(content, source or path.name)
+    check_text(content)
     rows = _decoded(content).splitlines()
     head = next((row for row in rows if not row.startswith("#")), "")
     if re.match(r"\s*12\+log\(O/H\)", head):
@@ -100,10 +102,7 @@ def _content(path: Path) -> bytes:
         raise ValueError("expected a file or folder; got a path that does not exist")
     content = path.read_bytes()
     if content.startswith(GZIP_MAGIC):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"expected a complete gzip file; got: {error}") from None
+        content = gunzipped(path).getvalue()
     if not content.strip():
         raise ValueError("expected a grid of models; got an empty file")
     return content
@@ -209,8 +208,8 @@ def named(wave) -> list[str]:
 
 
 def _fits(content, source) -> LineGrid:
-    with fits.open(BytesIO(content)) as hdus:
-        tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU)]
+    with hdus.opened(BytesIO(content)) as handle:
+        tables = [hdu for hdu in handle if isinstance(hdu, fits.BinTableHDU)]
         if not tables:
             raise ValueError("expected a FITS table; got none")
         data = tables[0].data
@@ -256,6 +255,6 @@ def _unfilled(flux) -> np.ndarray:
 
 
 def _hdf5(content, source) -> LineGrid:
-    with h5py.File(BytesIO(content), "r") as file:
+    with opened(BytesIO(content)) as file:
         columns = {n: d[()] for n, d in file.items() if isinstance(d, h5py.Dataset)}
     return grid_of_columns(columns, source)

@@ -15,6 +15,7 @@ import numpy as np
 from flowspec.data.spectra import Spectra
 from flowspec.io.columns import Format, make_options
 from flowspec.io.datasets import layouts, spectra_of
+from flowspec.io.declared_hdf5 import check_hdf5, check_heaps, check_written
 from flowspec.io.rows import gathered, without_padding
 from flowspec.io.source import blaming, one_line, sniff
 from flowspec.io.writing import Writer
@@ -135,11 +136,13 @@ def parameter_names(path) -> tuple[str, ...]:
 @contextmanager
 def opened(source):
     """An HDF5 file for reading, from a path or from bytes in memory."""
+    check_heaps(source)
     try:
         file = h5py.File(source, "r")
     except OSError as error:
         raise ValueError(f"expected a complete HDF5 file; got: {one_line(error)}") from None
     with file:
+        check_hdf5(file, source)
         yield file
 
 
@@ -170,5 +173,6 @@ def _theta(file):
     data = file.get("theta")
     if not isinstance(data, h5py.Dataset) or data.ndim != 2:
         raise ValueError(f"expected simulations with theta [batch, params]; got {describe(file)}")
+    check_written([data])
     names = data.attrs.get("param_names", file.attrs.get("param_names", ()))
     return data, tuple(x.decode() if isinstance(x, bytes) else str(x) for x in names)

@@ -12,6 +12,7 @@ from astropy.units import UnitBase
 
 from flowspec.io import medium
 from flowspec.io.columns import build, column
+from flowspec.io.declared import check_fits
 from flowspec.io.roles import unit_in
 from flowspec.io.rows import IDENTIFIERS, row_labels
 from flowspec.io.source import one_line
@@ -30,6 +31,7 @@ def opened(source: str | BytesIO):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # non-standard headers are common and harmless
         warnings.filterwarnings("error", message=".*truncated.*")
+        check_fits(source)
         try:
             hdus = fits.open(source, memmap=False)
         except (OSError, Warning, VerifyError) as error:

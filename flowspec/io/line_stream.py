@@ -11,6 +11,7 @@ import numpy as np
 
 from flowspec.data.lines import Lines, of_states
 from flowspec.io.datasets import check_version, text_rows
+from flowspec.io.declared_hdf5 import check_written
 from flowspec.io.hdf5 import describe, opened
 from flowspec.io.labels import hdf5_labels
 from flowspec.io.line_report import tell
@@ -123,6 +124,7 @@ def _layout(file) -> tuple[list[str], int]:
         raise ValueError(
             f"expected flux, err, state of shape [rows, {len(lines)}]; got {sorted(shapes)}"
         )
+    check_written(file[key] for key in _ARRAYS)
     if _DUST in file and file[_DUST].shape != (total,):
         raise ValueError(f"expected {_DUST} of shape [rows]; got {file[_DUST].shape}")
     return lines, total

@@ -11,6 +11,7 @@ from astropy.table import Table
 
 from flowspec.data.lines import Lines
 from flowspec.io import hdus
+from flowspec.io.declared import check_text
 from flowspec.io.labels import is_label, table_labels
 from flowspec.io.line_cells import check_units, converted, flags, masked, numbers
 from flowspec.io.line_columns import LineColumns, check_once, find_lines, header_names, no_line
@@ -117,6 +118,7 @@ def _fits_tables(source, suffix: str | None) -> list[_Source]:
 
 def _text_tables(source: str | BytesIO) -> list[_Source]:
     content = source.getvalue() if isinstance(source, BytesIO) else Path(source).read_bytes()
+    check_text(content)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -6,10 +6,14 @@ A row is an object. Columns are lists, or a struct `spectrum` of them: `flux`, `
 """
 
 from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 
 from flowspec.io.columns import Format, build
+from flowspec.io.declared import check
+from flowspec.io.labels import is_label, table_labels, with_labels
 from flowspec.io.roles import find, listed
 from flowspec.io.rows import IDENTIFIERS, row_labels
 from flowspec.io.source import one_line
@@ -35,7 +39,13 @@ def opened(source):
     except (pyarrow.ArrowException, OSError) as error:
         raise ValueError(f"expected a complete Parquet file; got: {one_line(error)}") from None
     with file:
+        groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+        check(sum(group.total_byte_size for group in groups), _size(source), "Parquet")
         yield file
+
+
+def _size(source) -> int:
+    return len(source.getvalue()) if isinstance(source, BytesIO) else Path(source).stat().st_size
 
 
 def describe(file) -> str:
@@ -51,11 +61,16 @@ def _load_rows(file, options):
     schema = file.schema_arrow.empty_table().flatten().schema  # "spectrum.flux" of a struct
     found = find([field.name for field in schema if _is_list(field.type)], options.columns)
     known = [name for name in schema.names if name.lower() in IDENTIFIERS]
-    table = _first(file, [*found.values(), *known], options.most).flatten()
+    said = [name for name in schema.names if is_label(name)]
+    wanted = dict.fromkeys([*found.values(), *known, *said])
+    table = _first(file, list(wanted), options.most).flatten()
     columns = {role: (_padded(table[column]), None) for role, column in found.items()}
-    rows = {name: np.array(table[name].to_pylist()) for name in known}
-    labels = row_labels([rows], table.num_rows)
-    return build(columns, options, names=[f"#{x}" for x in labels], air=None, found=found)
+    rows = {name: np.array(table[name].to_pylist()) for name in (*known, *said)}
+    labels = row_labels([{name: rows[name] for name in known}], table.num_rows)
+    names = [f"#{label}" for label in labels]
+    spectra = build(columns, options, names=names, air=None, found=found)
+    extra = table_labels({name: rows[name] for name in said}, table.num_rows)
+    return with_labels(spectra, extra)
 
 
 def _first(file, columns, most):

@@ -2,11 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from flowspec.atomic import replacing
 from flowspec.data.spectra import Spectra
 from flowspec.io.hdf5 import stream
 from flowspec.io.writing import Writer
@@ -48,52 +49,66 @@ def write_in_parts(
     path = Path(path)
     folder = path.with_name(f".{path.name}.parts")
     known = json.dumps({**settings, "rows": rows}, sort_keys=True)
+
+    def part(number: int) -> Path:
+        """The file of a part, made if need be: another run may have ended and taken it away."""
+        file = folder / f"{number:06d}.h5"
+        if not file.exists():
+            made = make(number)
+            _claim(folder, known, path)
+            _write(file, made, param_names)
+        return file
+
     _claim(folder, known, path)
     try:
-        done, parts = 0, []
+        done, parts = 0, 0
         while done < rows:
-            part = folder / f"{len(parts):06d}.h5"
-            count = _length(part) if part.exists() else _make(part, make(len(parts)), param_names)
+            count = _length(part(parts))
             done += count
             progress(min(count, rows - done + count))
-            parts.append(part)
-            if done == 0 and len(parts) == PATIENCE:
+            parts += 1
+            if done == 0 and parts == PATIENCE:
                 raise ValueError(f"{path}: expected some rows; got none in {PATIENCE} parts")
         with Writer(path, wave, param_names=param_names, attrs=settings) as file:
-            for spectra, theta in _joined(parts, rows):
+            for spectra, theta in _joined(map(part, range(parts)), rows):
                 file.append(spectra, theta)
     except Exception:  # not an interruption: that one goes on later
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _claim(folder: Path, known: str, path: Path) -> None:
+    """Make the folder of a run, or find it; parts without settings are of no known run."""
     settings = folder / SETTINGS
     if settings.exists() and settings.read_text() != known:
         raise ValueError(
             f"{path}: expected to go on with the run that left {folder}; got other settings. "
             "Delete that folder to start anew"
         )
+    if settings.exists():
+        return
     try:
         folder.mkdir(exist_ok=True)
-        settings.write_text(known)
+        for stray in folder.glob("*.h5"):
+            stray.unlink(missing_ok=True)
+        with replacing(settings) as temporary:
+            temporary.write_text(known)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def _make(part: Path, made: tuple[Spectra, np.ndarray], param_names) -> int:
+def _write(part: Path, made: tuple[Spectra, np.ndarray], param_names) -> None:
     spectra, theta = made
     try:
         with Writer(part, spectra.wave, param_names=param_names) as file:
             file.append(spectra, theta)
     except OSError as error:
         raise OSError(error.errno, error.strerror, part.parent.name[1:-6]) from None
-    return len(spectra)
 
 
-def _joined(parts: list[Path], rows: int) -> Iterator[tuple[Spectra, np.ndarray]]:
+def _joined(parts: Iterable[Path], rows: int) -> Iterator[tuple[Spectra, np.ndarray]]:
     for part in parts:
         for spectra, theta in stream(part, theta=True):
             # names count within a part: the file counts anew

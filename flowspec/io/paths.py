@@ -16,8 +16,8 @@ _TEXT = (".csv", ".ecsv", ".tsv", ".txt", ".dat")  # with .gz too
 def expanded(patterns: Iterable[str], *, text: bool = False, tell: bool = True) -> list[str]:
     """Files of names, patterns and folders, in order; a plain name stays, be there a file or not.
 
-    Of a folder those files are taken, sorted by name, that begin as FITS or HDF5 do (also
-    gzipped), in folders inside it too; hidden ones and what begins otherwise are not.
+    Of a folder those files are taken, sorted by name, that begin as FITS (also gzipped),
+    HDF5 or Parquet do, in folders inside it too; hidden ones and what begins otherwise are not.
 
     Args:
         patterns: Names.

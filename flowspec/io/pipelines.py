@@ -3,7 +3,7 @@
 import numpy as np
 from astropy.units import Unit
 
-from flowspec.data.flux_units import FLUX_UNIT
+from flowspec.data.units import FLUX_UNIT
 from flowspec.io.columns import Format
 from flowspec.io.hdus import all_tables, column_names, has
 from flowspec.io.join import join_arms

@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
-FITS_BLOCK = 2880  # bytes; a whole FITS file is a number of these
+from flowspec.io.declared import FITS_BLOCK, check
+
 FITS_MAGIC, HDF5_MAGIC, GZIP_MAGIC = b"SIMPLE  =", b"\x89HDF\r\n\x1a\n", b"\x1f\x8b"
 MAGIC = {"fits": FITS_MAGIC, "hdf5": HDF5_MAGIC, "parquet": b"PAR1"}
 TEXT = {"text": b""}  # anything else
+_PART, _LITTLE = 2**24, 2**14  # bytes of a gzip at once, unpacked and packed
+_GZIP = 31  # of zlib: with the header of a gzip
+_MUCH = 100  # times the size of a gzip; deflate reaches 1032
 
 
 def sniff(
@@ -36,7 +40,7 @@ def sniff(
         head = file.read(len(FITS_MAGIC))
     source = str(path)
     if head.startswith(GZIP_MAGIC):
-        source = BytesIO(_gunzip(path))
+        source = gunzipped(path)
         head = source.getvalue()[: len(FITS_MAGIC)]
     if not head:
         raise ValueError(f"expected {content}; got an empty file")
@@ -59,12 +63,37 @@ def is_hdf5(path) -> bool:
         return file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
 
 
-def _gunzip(path) -> bytes:
+def gunzipped(path) -> BytesIO:
+    """The content of a gzip, no more than a file of its size may hold.
+
+    Raises:
+        ValueError: Where it is damaged, or unpacks to more.
+    """
+    size, content = Path(path).stat().st_size, BytesIO()
     try:
+        _check_gzip(path, size)
         with gzip.open(path) as file:
-            return file.read()
+            while part := file.read(_PART):
+                content.write(part)
+                check(content.tell(), size, "a gzip")
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"expected a complete gzip file; got: {error}") from None
+    content.seek(0)
+    return content
+
+
+def _check_gzip(path, size: int) -> None:
+    """Count what a gzip unpacks to, and keep nothing, while it is far more than what is read."""
+    packed, total, unpacker = 0, 0, zlib.decompressobj(_GZIP)
+    with open(path, "rb") as file:
+        while (part := file.read(_LITTLE)) and total >= _MUCH * packed:
+            packed += len(part)
+            while part:
+                total += len(unpacker.decompress(part))
+                part = unpacker.unused_data
+                if unpacker.eof:
+                    unpacker = zlib.decompressobj(_GZIP)
+            check(total, size, "a gzip")
 
 
 @contextmanager
@@ -74,8 +103,9 @@ def blaming(path):
         yield
     except (ValueError, OSError) as error:
         raise ValueError(f"{path}: {one_line(error)}") from error
-    except MemoryError:
-        raise
+    except MemoryError as error:
+        cause = one_line(error) or "out of memory"
+        raise ValueError(f"{path}: expected a file that fits into memory; got: {cause}") from error
     except Exception as error:  # a damaged file can make its reader fail in any way
         cause = f"{type(error).__name__}: {one_line(error)}"
         raise ValueError(f"{path}: expected a readable file; got {cause}") from error

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 from astropy.units import AA, Unit
 
-from flowspec.data.flux_units import FLUX_UNIT
+from flowspec.data.units import FLUX_UNIT
 from flowspec.io.columns import Format, build
 from flowspec.io.hdus import all_tables, has, image, says_air, wcs_wave
 from flowspec.io.join import join_arms

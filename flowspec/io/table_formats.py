@@ -60,12 +60,16 @@ def write(table: Table, path: str | Path, format: str) -> None:
 
 
 def _round(table: Table) -> None:
-    """Floats with the digits of their format; in arrays, which JSON writes whole, as float64."""
+    """Floats with the digits of their format.
+
+    Arrays become float64, which JSON writes so, with NaN for masked values, as masks are slow.
+    """
     for name in [n for n in table.colnames if table[n].dtype.kind == "f" and table[n].format]:
         column = table[name]
         digits = np.char.mod(f"%{column.format}", np.ma.filled(column.data, np.nan))
-        values = digits.astype(column.dtype if column.ndim == 1 else float)
-        _replace(table, name, values, np.ma.getmaskarray(column.data))
+        flat = column.ndim == 1
+        values = digits.astype(column.dtype if flat else float)
+        _replace(table, name, values, np.ma.getmaskarray(column.data) & flat)
 
 
 def _flat(table: Table) -> Table:

@@ -6,7 +6,7 @@ import warnings
 import astropy.units as u
 import numpy as np
 
-from flowspec.data.flux_units import is_flux_density
+from flowspec.data.units import is_flux_density
 
 LOG_BASES = {"log10": 10.0, "log": 10.0, "lg": 10.0, "dex": 10.0, "ln": np.e, "loge": np.e}
 # Words of IRAF, IDL, SDSS, MaNGA and others that astropy does not know or takes for another

@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 
 from flowspec.data.air import air_to_vacuum
-from flowspec.data.flux_units import to_angstrom
+from flowspec.data.units import to_angstrom
 
 SENSIBLE = 1e2, 1e7  # Å: soft X-rays to a millimetre; beyond, a unit is wrong
 _LOG10, _LN = (2.9, 5.7), (6.6, 13.2)  # of 800 Å to 50 µm: one cannot be taken for the other

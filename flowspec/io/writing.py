@@ -1,6 +1,5 @@
 """Writing HDF5 row by row, so that a file is either complete or absent."""
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -8,9 +7,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from flowspec.atomic import replacing
 from flowspec.data.extra import LABELS, MISSING, filled
-from flowspec.data.flux_units import FLUX_UNIT
 from flowspec.data.spectra import Spectra
+from flowspec.data.units import FLUX_UNIT
 
 FORMAT_VERSION = 1
 _CHUNK_BYTES = 2**20
@@ -31,7 +31,6 @@ class Appending:
 
     def __init__(self, path):
         self.path = Path(path)
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         self._file: h5py.File | None = None
         self._growing: dict[str, h5py.Dataset] = {}
 
@@ -40,32 +39,29 @@ class Appending:
         raise NotImplementedError
 
     def __enter__(self):
-        try:
-            self._disk = _Disk(self._temporary)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self.path)) from None
-        try:
-            with self._noticing():
-                self._file = h5py.File(self._disk, "w")
-                self._file.attrs["flowspec_version"] = FORMAT_VERSION
-                self._create()
-        except BaseException:
-            self._discard()
-            raise
+        self._whole = self._opened()
+        self._whole.__enter__()
         return self
 
-    def __exit__(self, kind, error, trace):
-        if kind is not None:
-            self._discard()
-            return
-        try:
-            with self._noticing():
-                self._file.close()
-                self._disk.close()
-            os.replace(self._temporary, self.path)
-        except BaseException:
-            self._discard()
-            raise
+    def __exit__(self, *ending):
+        return self._whole.__exit__(*ending)
+
+    @contextmanager
+    def _opened(self):
+        with replacing(self.path) as temporary:
+            self._disk = _Disk(temporary)
+            try:
+                with self._noticing():
+                    self._file = h5py.File(self._disk, "w")
+                    self._file.attrs["flowspec_version"] = FORMAT_VERSION
+                    self._create()
+                yield
+                with self._noticing():
+                    self._file.close()
+                    self._disk.close()
+            except BaseException:
+                self._abandon()
+                raise
 
     def _extend(self, names: tuple[str, ...], rows: Mapping, extra: Mapping):
         """Append `rows`, dataset to values, under `names`; and of `extra` the known labels."""
@@ -112,12 +108,11 @@ class Appending:
         if error is not None:
             raise OSError(error.errno, error.strerror, str(self.path)) from None
 
-    def _discard(self):
+    def _abandon(self):
         with suppress(OSError, RuntimeError):  # the file goes away, complete or not
             if self._file is not None:
                 self._file.close()
         self._disk.close()
-        self._temporary.unlink(missing_ok=True)
 
 
 class Writer(Appending):

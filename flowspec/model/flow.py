@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flowjax.bijections import (
     AbstractBijection,
     Chain,
@@ -146,6 +147,19 @@ class Flow(Density):
         out = outputs(_network(affine.conditioner), none, conditions, which)
         loc, lower, log_scale = affine.shaped(out)
         return (loc + jnp.exp(log_scale) * (x + (lower * x).sum(1))).T
+
+    def restored(self, arrays: dict[str, np.ndarray]) -> "Flow":
+        """As of `Density`.
+
+        Raises:
+            ValueError: If the order of the parameters after a layer is none.
+        """
+        if "splines.order" in self.named():
+            order, inverse = arrays["splines.order"], arrays["splines.inverse"]
+            places = np.arange(order.shape[-1])
+            if (np.sort(order) != places).any() or (np.argsort(order) != inverse).any():
+                raise ValueError("expected orders of parameters and their inverses; got others")
+        return super().restored(arrays)
 
     def _parts(self) -> tuple[Scan | None, ConditionalAffine]:
         """The splines, None of a single parameter, and the affine map."""

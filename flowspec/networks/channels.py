@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from flowspec.data.continuum import continuum
+from flowspec.data.scaling import TINY, in_own_unit
 
 CHANNELS = 5
 
@@ -19,14 +20,16 @@ def preprocess(
     damped where it is below the noise, ``(flux - c) / s * n^2 / (n^2 + 9)``; the continuum
     ``c / s``, damped likewise; and ``log(1 + n)``. All vanish where ``ivar == 0``, so masked
     pixels cannot change anything. Scalars: ``log10 s``, ``log10`` of the mean ``n``, and the share
-    of good pixels.
+    of good pixels. Only ``log10 s`` knows the unit of the flux; all else is worked out in one
+    (`in_own_unit`) in which no square is beyond single precision.
     """
     good = ivar > 0
-    flux = jnp.where(good, flux, 0.0)
+    flux, ivar, unit = in_own_unit(jnp.where(good, flux, 0.0), ivar)
     share = good.mean(-1, keepdims=True)
-    weight = ivar / jnp.maximum(ivar.mean(-1, keepdims=True), 1e-30)
+    weight = ivar / jnp.maximum(ivar.mean(-1, keepdims=True), TINY)
     s = (weight * jnp.abs(flux)).mean(-1, keepdims=True)
-    s = jnp.where(s > 0, s, 1.0)
+    bright = s > 0
+    s = jnp.where(bright, s, 1.0)
     relative = flux / s
     n = s * jnp.sqrt(ivar)
     c = continuum(relative, ivar, window)
@@ -42,7 +45,8 @@ def preprocess(
     ]
     channels = jnp.stack(channels, axis=1) * good[:, None]
     mean_n = n.sum(-1, keepdims=True) / jnp.maximum(good.sum(-1, keepdims=True), 1)
+    level = jnp.log10(jnp.where(bright, s * unit, 1.0))
     scalars = jnp.concatenate(
-        [jnp.log10(s), jnp.log10(mean_n + 1e-3), jnp.log10(rms), share], axis=-1
+        [level, jnp.log10(mean_n + 1e-3), jnp.log10(rms), share], axis=-1
     )
     return channels, scalars

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt32
 
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Frame
@@ -13,6 +13,8 @@ from flowspec.posterior.draws import Chunk, Drawn, chunks, described, draw, shar
 from flowspec.posterior.misfit import Compared
 from flowspec.posterior.redshift import Peaks, best_redshift, peaks
 from flowspec.posterior.weights import OVERSAMPLE, Weighted, population_weights, weighted
+
+Numbers = UInt32[np.ndarray, "rows words"]
 
 
 class Answers(NamedTuple):
@@ -42,7 +44,7 @@ class Answers(NamedTuple):
 
 
 def answered(
-    posterior, obs, n: int, seed: int, first: int, population=None, progress: bool = False
+    posterior, obs, n: int, seed: int, numbers: Numbers, population=None, progress: bool = False
 ) -> Answers:
     """Draws and everything that the table wants.
 
@@ -51,11 +53,11 @@ def answered(
         obs: Observations, as `Frame.seen` has them.
         n: Draws per row.
         seed: Random seed.
-        first: Number of the first row.
+        numbers: Of the rows, of `flowspec.posterior.asked.row_numbers`.
         population: Instead of the prior, or None.
         progress: Whether to show a progress bar.
     """
-    parts = [_of_chunk(posterior, chunk, n, seed, first, population)
+    parts = [_of_chunk(posterior, chunk, n, seed, numbers, population)
              for chunk in tilted_chunks(posterior, obs, progress=progress)]
     samples, source = (np.concatenate([getattr(p, name) for p in parts], axis=1)
                        for name in ("samples", "source"))
@@ -98,13 +100,15 @@ def tilted_chunks(posterior, obs, source: str | None = None, progress: bool = Fa
     return chunks(model, obs, progress, tilt)
 
 
-def drawn(posterior, chunk: Chunk, n: int, seed: int, first: int, population=None) -> Weighted:
+def drawn(
+    posterior, chunk: Chunk, n: int, seed: int, numbers: Numbers, population=None
+) -> Weighted:
     """Draws, their sources and class probabilities, weighted where anything is known."""
     model, known = posterior.model, posterior.known
     if population is None and known is None:
-        theta, k = draw(model, chunk, n, seed, first)
+        theta, k = draw(model, chunk, n, seed, numbers)
         return Weighted(theta, model.space.source_of(k), shares(chunk), None)
-    some = Drawn(*map(np.asarray, draw(model, chunk, n * OVERSAMPLE, seed, first)))
+    some = Drawn(*map(np.asarray, draw(model, chunk, n * OVERSAMPLE, seed, numbers)))
     log_weight = np.zeros(some.k.shape)
     if known is not None:
         some, log_weight = known.weighed(model, chunk, some)
@@ -114,9 +118,11 @@ def drawn(posterior, chunk: Chunk, n: int, seed: int, first: int, population=Non
     return weighted(*some, log_weight, model.space, n, seed)
 
 
-def _of_chunk(posterior, chunk: Chunk, n: int, seed: int, first: int, population) -> Answers:
+def _of_chunk(
+    posterior, chunk: Chunk, n: int, seed: int, numbers: Numbers, population
+) -> Answers:
     space, found, z, several = posterior.model.space, None, None, None
-    samples, source, share, ess = drawn(posterior, chunk, n, seed, first, population)
+    samples, source, share, ess = drawn(posterior, chunk, n, seed, numbers, population)
     samples, source = np.asarray(samples), np.asarray(source)
     if space.redshift is not None:
         edges = space.redshift.all_edges()

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import ArrayLike, Float
 
 from flowspec.data.spectra import Spectra
 from flowspec.posterior.misfit import Misfit
@@ -17,7 +17,7 @@ _FEWEST = 100  # simulations of which a misfit is learned
 
 
 def calibrated(
-    posterior: Posterior, theta: Float[np.ndarray, "rows params"], data: tuple
+    posterior: Posterior, theta: Float[ArrayLike, "rows params"], data: tuple
 ) -> Posterior:
     """The posterior with its screen, its probabilities of right redshifts and its misfit.
 
@@ -30,7 +30,7 @@ def calibrated(
     screen = Screen.from_summaries(posterior.summaries(obs))
     z = None
     if posterior.model.space.redshift is not None:
-        z = theta[:, posterior.names.index("z")]
+        z = np.asarray(theta)[:, posterior.names.index("z")]
         recalibration = recalibrated(posterior, obs, z)
         posterior = replace(posterior, recalibration=recalibration)
     posterior = replace(posterior, screen=screen)

@@ -3,11 +3,12 @@
 With few classes (sources, or one) the condition at every class of a row is worked out, and all
 draws of a row are pushed at once. With many (redshift bins) conditions are worked out once per
 distinct pair of a row and a class that was drawn. Draws depend on the seed and on a row's number
-only, not on how the input is cut up.
+or name only, not on how the input is cut up.
 """
 
 import math
 from collections.abc import Iterator
+from functools import reduce
 from typing import NamedTuple
 
 import equinox as eqx
@@ -15,12 +16,13 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int
+from jaxtyping import Array, ArrayLike, Float, Int, UInt32
 from tqdm import tqdm
 
 from flowspec.data.observation import blocks, padded
 from flowspec.model.model import Model
 from flowspec.networks.network import Embedding
+from flowspec.seeds import key_of
 
 _DENSE = 12  # distinct classes per row from which preparing all of them is cheaper
 _NUMBERS = 1 << 20  # of one array of data that is embedded at once
@@ -94,7 +96,9 @@ def described(model: Model, chunk: Chunk) -> Float[np.ndarray, "rows features"]:
     return np.asarray(_described(model, chunk.embedding))[: chunk.count]
 
 
-def draw(model: Model, chunk: Chunk, n: int, seed: int, first: int) -> Drawn:
+def draw(
+    model: Model, chunk: Chunk, n: int, seed: int, numbers: UInt32[np.ndarray, "rows words"]
+) -> Drawn:
     """`n` draws of every row of a chunk, still on their way where classes are few.
 
     Args:
@@ -102,9 +106,10 @@ def draw(model: Model, chunk: Chunk, n: int, seed: int, first: int) -> Drawn:
         chunk: Of `chunks`.
         n: Draws per row.
         seed: Random seed.
-        first: Number of the first row of the input.
+        numbers: Of all rows of the input, folded into the key of each word by word.
     """
-    keys = jax.vmap(jr.fold_in, (None, 0))(jr.key(seed), first + chunk.rows)
+    key = key_of(seed)
+    keys = jax.vmap(lambda words: reduce(jr.fold_in, words, key))(numbers[chunk.rows])
     if is_few(model):
         theta, k = _draw_few(model, keys, chunk.embedding, n)
         return Drawn(theta[:, : chunk.count], k[:, : chunk.count])

@@ -1,7 +1,7 @@
 """Model files: safetensors, that is a JSON header and plain arrays. Reading one runs no code."""
 
 import json
-import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -12,23 +12,33 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array
-from safetensors import SafetensorError, safe_open
+from jaxtyping import Array, ArrayLike
+from safetensors import safe_open
 from safetensors.numpy import save
 
+from flowspec.atomic import replacing
 from flowspec.data.frame import FRAMES, Pixels
+from flowspec.io.source import one_line
 from flowspec.model.model import Model, build
 from flowspec.model.space import Space
 from flowspec.networks.registry import network_of
-from flowspec.posterior.legacy import upgraded
+from flowspec.posterior.damage import (
+    CHECKSUM,
+    check_density,
+    check_sizes,
+    check_space,
+    checksum,
+)
 from flowspec.posterior.redshift import Recalibration
 
 FORMAT = "flowspec-model"
-VERSION = 2
+VERSION = 3
+_CHECKED = 3  # the first version whose files must have a checksum
+_LARGEST_HEADER = 10**7  # characters of the description; those of shipped models have 10,000
 
 
 def write_model(path: str | Path, config: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write a model file under a temporary name, then rename it.
+    """Write a model file, whole or not at all.
 
     Args:
         path: The file; an existing one is replaced.
@@ -40,13 +50,9 @@ def write_model(path: str | Path, config: Mapping, arrays: Mapping[str, np.ndarr
     """
     header = {"format": FORMAT, "version": str(VERSION), "config": json.dumps(config)}
     contiguous = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
-    path = Path(path)
-    temporary = path.with_name(path.name + ".part")
-    try:
+    header[CHECKSUM] = checksum(header, contiguous)
+    with replacing(path) as temporary:
         temporary.write_bytes(save(contiguous, header))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_model(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
@@ -65,20 +71,34 @@ def read_model(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
         with safe_open(path, "numpy") as file:
             header = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ValueError(f"{path}: expected a flowspec model file; got {error}") from None
+    except Exception as error:  # a damaged file can make its reader fail in any way
+        raise ValueError(f"{path}: expected a flowspec model file; got {one_line(error)}") from None
     if header.get("format") != FORMAT:
         raise ValueError(f"{path}: expected a flowspec model file; got another safetensors file")
     version = header.get("version", "")
-    if not version.isdigit() or int(version) > VERSION:
+    if not re.fullmatch("[0-9]{1,9}", version) or int(version) > VERSION:
         raise ValueError(
             f"{path}: expected a model file of version {VERSION} or earlier; got version "
             f"{version!r}. Upgrade flowspec to read it"
         )
+    kept = header.get(CHECKSUM, "" if int(version) >= _CHECKED else None)
+    if kept is not None and kept != checksum(header, arrays):
+        raise ValueError(f"{path}: expected a model file as it was written; got a damaged one, "
+                         "whose checksum differs")
+    return _description(path, header.get("config", "")), arrays
+
+
+def _description(path, text: str) -> dict:
     try:
-        return json.loads(header["config"]), arrays
-    except (KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: expected a description in the header; got {error!r}") from None
+        if len(text) > _LARGEST_HEADER:
+            raise ValueError(f"{len(text)} characters")
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: expected a description in the header; got {error}") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"{path}: expected an object as description in the header; got "
+                         f"{text[:40]!r}")
+    return config
 
 
 def written(path: str | Path, posterior, kind: type) -> None:
@@ -89,10 +109,8 @@ def written(path: str | Path, posterior, kind: type) -> None:
     path of each parameter, ``density.*``, ``screen.*``, ``misfit.*``, ``recalibration``.
     """
     model = posterior.model
-    frame, arrays = {"kind": model.frame.kind}, {}
-    if model.frame.kind == Pixels.kind:
-        arrays["wave"] = model.frame.wave
-    else:
+    frame = {"kind": model.frame.kind}
+    if model.frame.kind != Pixels.kind:
         frame["names"] = list(model.frame.key)
     config = {
         "frame": frame,
@@ -100,27 +118,41 @@ def written(path: str | Path, posterior, kind: type) -> None:
         "architecture": asdict(model.architecture),
         "provenance": posterior.provenance,
     }
-    parameters = _named(model.variables) | _prefixed(model.density.named(), "density")
-    arrays |= {name: np.asarray(a, kind) for name, a in parameters.items()}
-    arrays["recalibration"] = posterior.recalibration.coefficients
-    if posterior.misfit is not None:
-        arrays |= posterior.misfit.arrays()
-    write_model(path, config, arrays | posterior.screen.arrays())
+    learned = learned_arrays(model)
+    arrays = {name: np.asarray(a, kind) if name in learned else a
+              for name, a in arrays_of(posterior).items()}
+    write_model(path, config, arrays)
+
+
+def arrays_of(posterior) -> dict[str, ArrayLike]:
+    """All arrays of a posterior, by their names in its file."""
+    frame = posterior.model.frame
+    wave = {"wave": frame.wave} if frame.kind == Pixels.kind else {}
+    rest = {"recalibration": posterior.recalibration.coefficients} | posterior.screen.arrays()
+    misfit = {} if posterior.misfit is None else posterior.misfit.arrays()
+    return wave | learned_arrays(posterior.model) | rest | misfit
+
+
+def learned_arrays(model: Model) -> dict[str, Array]:
+    """Arrays of network and density, by their names in a file."""
+    return _named(model.variables) | _prefixed(model.density.named(), "density")
 
 
 def restored(config: dict, arrays: dict[str, np.ndarray]) -> tuple[Model, Recalibration]:
-    """The model of a file of any version, and its recalibration.
+    """The model of a file of today's version, and its recalibration.
 
     Raises:
         KeyError: If something is missing.
         TypeError: If an array has another shape.
         ValueError: If a name is none of those known.
     """
-    config, arrays = upgraded(config, arrays)
     kind = FRAMES[config["frame"]["kind"]]
     frame = kind(arrays["wave"] if kind is Pixels else config["frame"]["names"])
     sizes = network_of(config["architecture"]["network"]).Sizes(**config["architecture"])
+    check_sizes(sizes, arrays)
     space = Space.from_config(config["space"])
+    check_space(space, frame, sizes)
+    check_density(space, frame, sizes, arrays)
     model = build(jr.key(0), frame, space, sizes, initialise=False)
     variables = jax.tree_util.tree_map_with_path(partial(_picked, arrays), model.variables)
     start = len("density.")

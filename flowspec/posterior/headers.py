@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from flowspec.data.frame import FRAMES, Frame, LineSet, Pixels
+from flowspec.io.source import one_line
 
 
 def shipped() -> dict[str, Path]:
@@ -28,5 +29,6 @@ def model_frame(path: str | Path) -> Frame:
         if "lines" in config:  # version 1
             return LineSet(config["lines"])
         return FRAMES[config["frame"]["kind"]](config["frame"]["names"])
-    except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: expected a flowspec model file; got {error!r}") from None
+    except Exception as error:  # a damaged file can make its reader fail in any way
+        got = one_line(repr(error))[:200]
+        raise ValueError(f"{path}: expected a flowspec model file; got {got}") from None

@@ -42,6 +42,8 @@ def upgraded(config: dict, arrays: dict[str, np.ndarray]) -> tuple[dict, dict[st
     new = {}
     for name, array in arrays.items():
         own, array = (_line_array if lines else _spectrum_array)(name, array, sizes)
+        if own in new:
+            raise ValueError(f"expected one array {own}; got two")
         new[own] = array
     return {"frame": frame, "space": space, "architecture": sizes,
             "provenance": config["provenance"]}, new

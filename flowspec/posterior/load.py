@@ -2,9 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
+
+from flowspec.io.source import one_line
 from flowspec.model.compiled import keep_programs
-from flowspec.posterior.files import read_model
+from flowspec.posterior.damage import (
+    check_arrays,
+    check_numbers,
+    check_provenance,
+    check_screen,
+)
+from flowspec.posterior.files import arrays_of, read_model
 from flowspec.posterior.headers import shipped as shipped
+from flowspec.posterior.legacy import upgraded
 from flowspec.posterior.posterior import Posterior
 
 
@@ -28,8 +38,19 @@ def load(name: str | Path) -> Posterior:
         )
     config, arrays = read_model(path)
     try:
-        return Posterior.restored(config, arrays)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: expected a complete model; got {error!r}") from None
+        return _checked(*upgraded(config, arrays))
     except ValueError as error:  # such as a name that a later version knows
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {one_line(error)}") from None
+    except Exception as error:  # a damaged header can make whatever reads it fail in any way
+        got = one_line(repr(error))[:200]
+        raise ValueError(f"{path}: expected a complete model; got {got}") from None
+
+
+def _checked(config: dict, arrays: dict[str, np.ndarray]) -> Posterior:
+    """The posterior of a file, whose parts are all there, of one size, and finite."""
+    check_provenance(config["provenance"])
+    check_numbers(arrays)
+    posterior = Posterior.restored(config, arrays)
+    check_arrays(arrays, arrays_of(posterior))
+    check_screen(posterior.screen, posterior.model)
+    return posterior

@@ -6,11 +6,12 @@ from pathlib import Path
 import equinox as eqx
 import numpy as np
 from astropy.table import Table
-from jaxtyping import Float, Int
+from jaxtyping import ArrayLike, Float, Int
 
 from flowspec.data.observation import Observation
 from flowspec.model.model import Model
 from flowspec.posterior.answers import answered, drawn, tilted_chunks, without_data
+from flowspec.posterior.asked import draw_count, parameters_of, row_numbers, sources_of
 from flowspec.posterior.draws import described, log_density, shares
 from flowspec.posterior.files import restored, written
 from flowspec.posterior.given import Known, known_redshift
@@ -75,37 +76,47 @@ class Posterior(eqx.Module):
 
     def sample(
         self, obs: Observation, n: int = 1000, *, seed: int = 0, first: int = 0,
-        source: str | None = None, dereddened: bool = False, progress: bool = False,
+        by_name: bool = False, source: str | None = None, dereddened: bool = False,
+        progress: bool = False,
     ) -> Float[np.ndarray, "n batch params"]:  # fmt: skip
         """Draw from the posterior of the parameters, over all sources or given one.
 
-        Draws depend on the seed and on a row's number only, not on how the input is cut up. They
-        are NaN where a row has no data.
+        Draws depend on the seed and on a row's number only, not on how the input is cut up, or
+        (`by_name`) on the seed and its name only, nor on the order. They are NaN where a row has
+        no data.
 
         Args:
             obs: Observations.
             n: Draws per row.
             seed: Random seed.
             first: Number of the first row, where `obs` is a part of something larger.
+            by_name: Whether the names of rows, instead of their numbers, key the random numbers;
+                rows of one name then share theirs.
             source: Name of the source, or of the class of sources, to condition on.
             dereddened: See the class.
             progress: Whether to show a progress bar.
 
         Raises:
             ValueError: If there is no such source, or the observations are of another kind than the
-                model's, or cover too little of its grid.
+                model's, or cover too little of its grid, or `n` is no number of draws.
         """
         return self.sample_sources(
-            obs, n, seed=seed, first=first, source=source, dereddened=dereddened, progress=progress
-        )[0]
+            obs, n, seed=seed, first=first, by_name=by_name, source=source, dereddened=dereddened,
+            progress=progress,
+        )[0]  # fmt: skip
 
     def sample_sources(
         self, obs: Observation, n: int = 1000, *, seed: int = 0, first: int = 0,
-        source: str | None = None, dereddened: bool = False, progress: bool = False,
+        by_name: bool = False, source: str | None = None, dereddened: bool = False,
+        progress: bool = False,
     ) -> tuple[Float[np.ndarray, "n batch params"], Int[np.ndarray, "n batch"]]:  # fmt: skip
         """Draw as `sample` does; with the number of each draw's source [n, batch]."""
-        obs = self.model.frame.seen(obs, dereddened)
-        parts = [drawn(self, chunk, n, seed, first)[:2]
+        obs, n = self.model.frame.seen(obs, dereddened), draw_count(n, least=0)
+        if n == 0:
+            shape = 0, len(obs), len(self.names)
+            return np.zeros(shape, np.float32), np.zeros(shape[:2], np.int32)
+        numbers = row_numbers(obs, first, by_name)
+        parts = [drawn(self, chunk, n, seed, numbers)[:2]
                  for chunk in tilted_chunks(self, obs, source, progress)]
         # not before all are on their way: the host prepares the next while the device draws
         theta, source_of = (np.concatenate(p, axis=1) for p in zip(*parts, strict=True))
@@ -113,27 +124,29 @@ class Posterior(eqx.Module):
         return np.where(none[:, None], np.float32(np.nan), theta), np.where(none, -1, source_of)
 
     def log_prob(
-        self, theta: Float[np.ndarray, "*n batch params"], obs: Observation,
-        source: Int[np.ndarray, "*n batch"] | None = None, *, dereddened: bool = False,
+        self, theta: ArrayLike, obs: Observation, source: ArrayLike | None = None, *,
+        dereddened: bool = False,
     ) -> Float[np.ndarray, "*n batch"]:  # fmt: skip
         """Normalised log posterior density, ``-inf`` outside the prior.
 
         Args:
-            theta: Parameters, ``[batch, params]`` or ``[n, batch, params]``.
+            theta: Parameters, ``[batch, params]`` or ``[n, batch, params]``, or ``[params]`` for
+                all rows.
             obs: Observations.
             source: Number of the source of each, for the joint density; by default their sum.
             dereddened: See the class.
 
         Raises:
-            ValueError: Of a posterior given a redshift, whose density has no closed form.
+            ValueError: Of a posterior given a redshift, whose density has no closed form, or on
+                theta or sources of other shapes.
         """
         if self.known is not None:
             raise ValueError("expected a posterior without a given redshift; draw from it instead")
         obs = self.model.frame.seen(obs, dereddened)
-        shape = np.shape(theta)
-        stacked = np.asarray(theta, np.float32).reshape(-1, *shape[-2:])
-        numbers = range(len(self.sources)) if source is None else [source]
-        each = [np.broadcast_to(k, shape[:-1]).reshape(-1, shape[-2]) for k in numbers]
+        theta, count = parameters_of(theta, len(obs), len(self.names)), len(self.sources)
+        shape, stacked = theta.shape, theta.reshape(-1, *theta.shape[-2:])
+        each = [sources_of(k, shape[:-1], count).reshape(-1, shape[-2])
+                for k in (range(count) if source is None else [source])]
         parts = []
         for chunk in tilted_chunks(self, obs):
             rows = chunk.rows
@@ -182,8 +195,8 @@ class Posterior(eqx.Module):
 
     def summarize(
         self, obs: Observation, *, n: int = 500, seed: int = 0, first: int = 0,
-        dereddened: bool = False, progress: bool = False, with_samples: bool = False,
-        population=None,
+        by_name: bool = False, dereddened: bool = False, progress: bool = False,
+        with_samples: bool = False, population=None,
     ) -> Table | tuple[Table, Float[np.ndarray, "n batch params"]]:  # fmt: skip
         """Percentiles, best redshift and source with their probabilities, and quality flags.
 
@@ -195,6 +208,7 @@ class Posterior(eqx.Module):
             n: Posterior draws per row behind the percentiles.
             seed: Random seed.
             first: Number of the first row, where `obs` is a part of something larger.
+            by_name: See `sample`.
             dereddened: See the class; there is no ``av`` then.
             progress: Whether to show a progress bar.
             with_samples: Whether to return the draws as well: without a population, of `sample`.
@@ -204,13 +218,14 @@ class Posterior(eqx.Module):
                 ``n * flowspec.posterior.weights.OVERSAMPLE``.
         """
         obs = self.model.frame.seen(obs, dereddened)
-        answers = answered(self, obs, n, seed, first, population, progress)
+        numbers = row_numbers(obs, first, by_name)
+        answers = answered(self, obs, draw_count(n), seed, numbers, population, progress)
         table = summary_table(self.model.space, self.model.frame, obs, answers, self.recalibration)
         return (table, answers.samples) if with_samples else table
 
     def refine(
         self, obs: Observation, likelihood: Callable, n: int = 1000, *, draws: int = 4000,
-        seed: int = 0, first: int = 0, dereddened: bool = False,
+        seed: int = 0, first: int = 0, by_name: bool = False, dereddened: bool = False,
     ) -> Refined:  # fmt: skip
         """Draws of the exact posterior, by importance weights on those of the flow.
 
@@ -226,10 +241,11 @@ class Posterior(eqx.Module):
             draws: Draws of the flow that are weighted.
             seed: Random seed.
             first: Number of the first row.
+            by_name: See `sample`.
             dereddened: See the class.
         """
-        obs = self.model.frame.seen(obs, dereddened)
-        return refined(self, obs, likelihood, n, draws, seed, first)
+        obs, counts = self.model.frame.seen(obs, dereddened), map(draw_count, (n, draws))
+        return refined(self, obs, likelihood, *counts, seed, first, by_name)
 
     def given(self, *, z) -> "Posterior":
         """The posterior of the rest where the redshift is known, or something about it.

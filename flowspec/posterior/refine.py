@@ -31,8 +31,9 @@ class Refined(NamedTuple):
 
 
 def refined(
-    posterior, obs, likelihood: Callable, n: int, draws: int, seed: int, first: int
-) -> Refined:
+    posterior, obs, likelihood: Callable, n: int, draws: int, seed: int, first: int,
+    by_name: bool = False,
+) -> Refined:  # fmt: skip
     """`Posterior.refine`, as many rows at a time as memory wants.
 
     Args:
@@ -43,18 +44,21 @@ def refined(
         draws: Draws of the flow that are weighted.
         seed: Random seed.
         first: Number of the first row.
+        by_name: See `Posterior.sample`.
     """
     most = max(1, _NUMBERS // (draws * posterior.model.frame.size))
-    parts = [_refined(posterior, obs[rows], likelihood, n, draws, seed, first + int(rows[0]))
+    parts = [_refined(posterior, obs[rows], likelihood, n, draws, seed, first + int(rows[0]),
+                      by_name)
              for rows in blocks(len(obs), most)]
     samples, source, *of_rows = zip(*parts, strict=True)
     of_draws = (np.concatenate(p, axis=1)[:, : len(obs)] for p in (samples, source))
     return Refined(*of_draws, *(np.concatenate(p)[: len(obs)] for p in of_rows))
 
 
-def _refined(posterior, obs, likelihood, n, draws, seed, first) -> Refined:
+def _refined(posterior, obs, likelihood, n, draws, seed, first, by_name) -> Refined:
     """`refined` of few rows."""
-    samples, source = posterior.sample_sources(obs, draws, seed=seed, first=first)
+    samples, source = posterior.sample_sources(obs, draws, seed=seed, first=first,
+                                               by_name=by_name)
     proposal = posterior.log_prob(samples, obs, source)
     data = posterior.model.frame.arrays(obs)
     target = _targets(posterior.model.space, likelihood, samples, source, data)

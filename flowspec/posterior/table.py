@@ -4,6 +4,7 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 from jaxtyping import Bool, Float
 
+from flowspec.data.extra import Extra
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Frame
 from flowspec.model.space import Space, class_of
@@ -26,15 +27,13 @@ def summary_table(
     ``z_best`` (best redshift) and ``z_prob`` (calibrated probability that it is right,
     ``|z_best - z| < 0.01``, of an object inside the prior whose data are like simulations: masked
     where they are not), and up to five redshifts, ``z_peaks``, ``z_peak_sigmas`` and
-    ``z_peak_probs`` [batch, 5]; of several sources the most
-    probable ``source``, every ``p_<class>`` and ``p_<source>``; ``<parameter>_p16``, ``_p50``,
-    ``_p84``; what the data alone decide: ``snr`` (median per good pixel or measured line), of
-    spectra ``coverage``, of lines ``lines`` used and ``limits`` among them; ``p_value`` (share of
-    simulations at least as far from the middle of the simulations, in summary space); ``misfit``
-    (share of simulations whose data are at least as unlike their reconstruction) and
-    ``unlike_at``, where, if that is little; ``prior_edge`` and ``prior_dominated``, parameters at
-    a limit of the prior and as uncertain as before; ``flags`` (bits of `flowspec.Flag`),
-    ``flag_names``, ``notes``.
+    ``z_peak_probs`` [batch, 5]; of several sources the most probable ``source``, every
+    ``p_<class>`` and ``p_<source>``; ``<parameter>_p16``, ``_p50``, ``_p84``; what the data alone
+    decide: ``snr`` (median), of spectra ``coverage``, of lines ``lines`` used and ``limits`` among
+    them; ``p_value`` and ``misfit`` (shares of simulations at least as far out in summary space,
+    and as unlike their reconstruction), ``unlike_at``; ``prior_edge`` and ``prior_dominated``,
+    parameters at a limit of the prior and as uncertain as before; ``ess`` of weighted draws;
+    ``flags`` (bits of `flowspec.Flag`), ``flag_names``, ``notes``.
 
     Args:
         space: Classes and parameters of the model.
@@ -78,10 +77,7 @@ def summary_table(
     table["flag_names"] = Flag.describe_all(flags)
     table["notes"] = list(obs.notes)
     table = _masked(table, (flags & int(Flag.NO_DATA)) > 0)
-    if obs.extra:  # a name that is taken gets a number
-        carried = list(obs.extra.values()), [1] * len(obs.extra), list(obs.extra)
-        table.add_columns(*carried, rename_duplicate=True)
-    return described(table, space)
+    return described(_labelled(table, obs.extra), space)
 
 
 def _add_redshift(table: Table, answers: Answers, recalibration, coverage, flags) -> np.ndarray:
@@ -92,11 +88,20 @@ def _add_redshift(table: Table, answers: Answers, recalibration, coverage, flags
     prob = np.where(few | unlike | np.isnan(answers.z_best), np.nan, prob)
     table["z_best"] = np.where(few, np.nan, answers.z_best)
     table["z_prob"] = prob
-    table.update(candidate_columns(answers.candidates, table["z_best"], prob))
+    if answers.candidates is not None:
+        table.update(candidate_columns(answers.candidates, table["z_best"], prob))
     sure = prob >= 0.9
     return np.where(answers.found.second > 0.1, Flag.MULTIMODAL_REDSHIFT, 0) | np.where(
         sure, 0, Flag.UNSURE_REDSHIFT
     )
+
+
+def _labelled(table: Table, extra: Extra) -> Table:
+    """The table with labels after the names; one whose name is taken gets a number."""
+    if extra:
+        places = [1] * len(extra)
+        table.add_columns(list(extra.values()), places, list(extra), rename_duplicate=True)
+    return table
 
 
 def _masked(table: Table, none: Bool[np.ndarray, " batch"]) -> Table:

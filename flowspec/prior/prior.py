@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.special import ndtr, ndtri
 from jax.scipy.stats import norm
@@ -30,7 +31,9 @@ class Prior:
             relative itself.
 
     Raises:
-        ValueError: If a relative name or its reference is unknown or itself relative.
+        ValueError: If a relative name or its reference is unknown or itself relative, or a
+            distribution is not continuous, of one number and of some width, with a cumulative
+            distribution function and its inverse.
     """
 
     def __init__(
@@ -40,6 +43,10 @@ class Prior:
     ):
         self.distributions = dict(distributions)
         self.relative = dict(relative or {})
+        if not self.distributions:
+            raise ValueError("expected at least one parameter; got none")
+        for name, distribution in self.distributions.items():
+            _check(name, distribution)
         for name, reference in self.relative.items():
             if {name, reference} - set(self.names) or reference in self.relative:
                 raise ValueError(
@@ -141,7 +148,7 @@ class Prior:
         """
         both = zip(*map(_ends, self.distributions.values()), strict=True)
         ends = [jnp.stack([jnp.asarray(end, float) for end in side]) for side in both]
-        shift = jnp.asarray(theta) - self._shear(theta, -1.0)
+        shift = _native(theta) - self._shear(theta, -1.0)
         return ends[0] + shift, ends[1] + shift
 
     def config(self) -> dict:
@@ -197,11 +204,45 @@ class Prior:
 
     def _shear(self, theta: ArrayLike, sign: float) -> Array:
         """Add (or take away) the reference of every relative parameter."""
-        theta = jnp.asarray(theta)
+        theta = _native(theta)
         for name, reference in self.relative.items():
             i, j = self.names.index(name), self.names.index(reference)
             theta = theta.at[..., i].add(sign * theta[..., j])
         return theta
+
+
+def _check(name: str, distribution) -> None:
+    """Refuse what cannot be Gaussianised; nothing is compiled, as priors are made at every start.
+
+    Raises:
+        ValueError: naming the parameter.
+    """
+    kind = type(distribution).__name__
+    if not isinstance(distribution, dist.Distribution):
+        raise ValueError(f"expected a numpyro distribution for {name!r}; got {kind}")
+    if distribution.is_discrete or distribution.batch_shape or distribution.event_shape:
+        what = "a discrete" if distribution.is_discrete else "an array of"
+        raise ValueError(f"expected a continuous distribution of one number for {name!r}; got "
+                         f"{what} {kind}")
+    try:
+        jax.eval_shape(lambda level: distribution.cdf(distribution.icdf(level)), 0.5)
+    except Exception as error:  # of any kind: of numpyro, or of a package that it lacks
+        raise ValueError(
+            f"expected a distribution with a cumulative distribution and its inverse, such as "
+            f"Uniform or Normal, for {name!r}; got {kind} ({type(error).__name__})"
+        ) from None
+    low, high = (np.float32(end) for end in _ends(distribution))
+    endless = isinstance(distribution, dist.Uniform) and not np.isfinite(high - low)
+    if not low < high or endless:
+        raise ValueError(f"expected finite limits, the lower below the upper in single precision, "
+                         f"for {name!r}; got {kind} from {low:g} to {high:g}")
+
+
+def _native(theta: ArrayLike) -> Array:
+    """As a JAX array, which is never of the byte order that FITS has."""
+    if isinstance(theta, np.ndarray):
+        theta = theta.astype(theta.dtype.newbyteorder("="), copy=False)
+    return jnp.asarray(theta)
 
 
 def _ends(distribution: dist.Distribution) -> tuple:

@@ -1,9 +1,9 @@
 """What a simulator is: from random keys to parameters and the data that they give."""
 
 from abc import abstractmethod
-from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.random as jr
 import numpy as np
 from equinox import AbstractVar
@@ -12,23 +12,10 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from flowspec.data.frame import Frame
 from flowspec.data.observation import Observation
 from flowspec.prior.prior import Prior
+from flowspec.sim.simulated import Simulated, share_failed, sound
 
 ONE = ("galaxy",)  # sources of a simulator of one kind of object
 _AT_ONCE = 256
-
-
-class Simulated(NamedTuple):
-    """Simulations, a row each.
-
-    Attributes:
-        theta: Parameters [n, params].
-        source: Number of the source that each row comes from [n].
-        data: Arrays of the simulator's frame: of spectra flux and inverse variance.
-    """
-
-    theta: Float[Array, "n params"]
-    source: Int[Array, " n"]
-    data: tuple[Array, ...]
 
 
 class Simulator(eqx.Module):
@@ -52,8 +39,11 @@ class Simulator(eqx.Module):
         """Draw `n` rows; traceable by JAX."""
 
     def batch(self, key: PRNGKeyArray, step: Int[Array, ""], n: int) -> Simulated:
-        """The rows of one training step: fresh ones, never seen before or again."""
-        return self.simulate(jr.fold_in(key, step), n)
+        """The rows of one training step: fresh ones, never seen before or again.
+
+        Others of the step stand in for rows that the simulator failed to make (`sound`).
+        """
+        return sound(self.simulate(jr.fold_in(key, step), n), self.frame)
 
     def draw(self, key: PRNGKeyArray, n: int) -> tuple[Array, ...]:
         """Parameters and data of `n` rows, one after the other: ``theta, flux, ivar``."""
@@ -182,6 +172,22 @@ class Perturbed(Simulator):
 
 
 def simulate_many(sim: Simulator, key: PRNGKeyArray, n: int) -> Simulated:
+    """`n` simulations on the host, others standing in for those that failed (`sound`)."""
+    return jax.tree.map(np.asarray, sound(_as_made(sim, key, n), sim.frame))
+
+
+def simulate_checked(sim: Simulator, key: PRNGKeyArray, n: int) -> tuple[Simulated, float]:
+    """`simulate_many`, and the share of rows that failed, which is told in the log.
+
+    Raises:
+        ValueError: If too many failed (`flowspec.sim.simulated.share_failed`).
+    """
+    made = _as_made(sim, key, n)
+    share = share_failed(made, sim.frame, sim.priors[0].names, sim.description)
+    return jax.tree.map(np.asarray, sound(made, sim.frame)), share
+
+
+def _as_made(sim: Simulator, key: PRNGKeyArray, n: int) -> Simulated:
     """`n` simulations on the host, drawn in jitted parts."""
     parts = [_simulate(sim, jr.fold_in(key, i)) for i in range(-(-n // _AT_ONCE))]
 

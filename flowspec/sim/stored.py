@@ -5,9 +5,12 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray
 
 from flowspec.data.frame import Columns, Frame, Pixels
+from flowspec.data.scaling import TINY
+from flowspec.data.spectra import Spectra
+from flowspec.data.units import split_unit, without_unit
 from flowspec.data.vectors import Vectors
 from flowspec.io.hdf5 import read_simulations
 from flowspec.prior.prior import Prior
@@ -21,9 +24,9 @@ class Simulations(Simulator):
 
     Args:
         theta: Parameters [rows, params].
-        flux: Spectra with noise [rows, pixels].
-        ivar: Inverse variances [rows, pixels], 0 where there is no data.
-        wave: Pixel centres in angstrom [pixels].
+        flux: Spectra with noise [rows, pixels], in the units of `Spectra` or as a quantity.
+        ivar: Inverse variances [rows, pixels], 0 where there is no data, whatever the flux there.
+        wave: Pixel centres in angstrom, or a quantity [pixels].
         prior: The distribution that `theta` was drawn from.
         extra_noise: The spectra of half of every `batch` get further noise, of a standard
             deviation up to so many times their own, and the inverse variance that goes with it:
@@ -33,8 +36,8 @@ class Simulations(Simulator):
         data: Arrays of the frame: flux and inverse variance, or those of `of_vectors`.
 
     Raises:
-        ValueError: On shapes that do not match, values that are not finite, or parameters
-            outside the prior.
+        ValueError: On shapes that do not match, no rows, values that are not finite, wrong units,
+            or parameters outside the prior.
     """
 
     theta: Float[Array, "rows params"]
@@ -44,17 +47,18 @@ class Simulations(Simulator):
     extra_noise: float = eqx.field(static=True)
 
     def __init__(self, theta, flux, ivar, wave, prior: Prior, *, extra_noise: float = 0.0):
-        # JAX arrays: under jit they are arguments, where NumPy's would be compiled in
-        theta, flux, ivar = (jnp.asarray(a, jnp.float32) for a in (theta, flux, ivar))
-        self.theta, self.data, self.frame = theta, (flux, ivar), Pixels(wave)
-        self.prior, self.extra_noise = prior, extra_noise
+        self.frame, self.prior, self.extra_noise = Pixels(wave), prior, extra_noise
         rows, pixels = len(theta), self.frame.size
         expected = [(rows, len(prior.names)), (rows, pixels), (rows, pixels)]
-        shapes = [a.shape for a in (theta, flux, ivar)]
+        shapes = [np.shape(a) for a in (theta, flux, ivar)]
         if shapes != expected:
             raise ValueError(f"expected theta, flux, ivar of shapes {expected}; got {shapes}")
-        _check_finite(theta=theta, spectra=flux, ivar=ivar)
-        _check_inside(theta, prior)
+        theta, spectra = _checked_theta(theta, prior), Spectra(wave, flux, ivar)
+        # what an observation lacks is masked; a simulation that failed is not one of a gap
+        _check_rows(((spectra.ivar > 0) | (split_unit(ivar)[0] == 0)).all(1), "spectra")
+        # JAX arrays: under jit they are arguments, where NumPy's would be compiled in
+        self.theta = jnp.asarray(theta)
+        self.data = jnp.asarray(spectra.flux), jnp.asarray(spectra.ivar)
 
     @classmethod
     def of_vectors(cls, theta, vectors: Vectors, prior: Prior) -> "Simulations":
@@ -66,15 +70,12 @@ class Simulations(Simulator):
             prior: The distribution that `theta` was drawn from.
 
         Raises:
-            ValueError: On shapes that do not match, or parameters outside the prior.
+            ValueError: On shapes that do not match, no rows, or parameters outside the prior.
         """
-        theta = jnp.asarray(theta, jnp.float32)
-        if theta.shape != (len(vectors), len(prior.names)):
+        if np.shape(theta) != (len(vectors), len(prior.names)):
             raise ValueError(f"expected theta of shape {(len(vectors), len(prior.names))}; got "
-                             f"{theta.shape}")
-        _check_finite(theta=theta)
-        _check_inside(theta, prior)
-        frame = Columns(vectors.columns)
+                             f"{np.shape(theta)}")
+        theta, frame = jnp.asarray(_checked_theta(theta, prior)), Columns(vectors.columns)
         new = object.__new__(cls)
         given = {"theta": theta, "data": tuple(map(jnp.asarray, frame.arrays(vectors))),
                  "frame": frame, "prior": prior, "extra_noise": 0.0}
@@ -183,21 +184,26 @@ class Simulations(Simulator):
         return eqx.tree_at(lambda s: (s.theta, s.data), self, (part.theta, part.data))
 
 
-def _check_finite(**arrays) -> None:
-    for name, values in arrays.items():
-        bad = ~np.asarray(jnp.isfinite(values).all(1))
-        if bad.any():
-            raise ValueError(f"expected finite {name}; got others in row {np.argmax(bad)}")
+def _check_rows(finite: Bool[np.ndarray, " rows"], what: str) -> None:
+    if not finite.all():
+        raise ValueError(f"expected finite {what}; got others in row {np.argmin(finite)} "
+                         f"({np.sum(~finite)} of {len(finite)} rows)")
 
 
-def _check_inside(theta, prior: Prior) -> None:
-    low, high = prior.bounds(theta)
-    slack = 1e-5 * (1 + jnp.abs(theta))  # of values written in single precision
-    inside = np.asarray(((theta >= low - slack) & (theta <= high + slack)).all(1))
+def _checked_theta(theta, prior: Prior) -> Float[np.ndarray, "rows params"]:
+    with np.errstate(over="ignore"):  # beyond float32: infinite, and told
+        theta = np.asarray(without_unit(theta, "theta"), np.float32)
+    if len(theta) == 0:
+        raise ValueError("expected at least one simulation; got none")
+    _check_rows(np.isfinite(theta).all(1), "theta")
+    low, high = map(np.asarray, prior.bounds(theta))
+    slack = 1e-5 * (1 + np.abs(theta))  # of values written in single precision
+    inside = ((theta >= low - slack) & (theta <= high + slack)).all(1)
     if not inside.all():
         row = int(np.argmin(inside))
         values = dict(zip(prior.names, theta[row].tolist(), strict=True))
         raise ValueError(f"expected theta inside the prior; got row {row}: {values}")
+    return theta
 
 
 def degraded(
@@ -216,5 +222,5 @@ def degraded(
     """
     chosen, size, pixel = jr.split(key, 3)
     r = jr.uniform(size, (len(flux), 1), maxval=most) * jr.bernoulli(chosen, 0.5, (len(flux), 1))
-    sigma = jnp.where(ivar > 0, jnp.maximum(ivar, 1e-30) ** -0.5, 0.0)
+    sigma = jnp.where(ivar > 0, jnp.maximum(ivar, TINY) ** -0.5, 0.0)
     return flux + r * sigma * jr.normal(pixel, flux.shape), ivar / (1 + r**2)

@@ -10,7 +10,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from flowspec.data.frame import Columns, Frame, Pixels
+from flowspec.data.scaling import TINY
 from flowspec.data.spectra import Spectra
+from flowspec.data.units import flux_factor, split_unit, without_unit
 from flowspec.data.vectors import Vectors
 from flowspec.prior.prior import Prior
 from flowspec.sim.instrument.noise import EXACT, Noise
@@ -59,7 +61,7 @@ class SpectrumNoise(eqx.Module):
             ivar = jnp.broadcast_to(self.sigma**-2, clean.shape)
         else:
             ivar = jax.vmap(self.noise.draw)(jr.split(key, len(clean)), clean)
-        white = jr.normal(pixel, clean.shape) * jnp.maximum(ivar, 1e-30) ** -0.5
+        white = jr.normal(pixel, clean.shape) * jnp.maximum(ivar, TINY) ** -0.5
         return jnp.where(ivar > 0, clean + white, 0.0), ivar
 
 
@@ -71,9 +73,11 @@ class CallableSimulator(Simulator):
             [columns]; must be traceable by JAX. NumPy code can be wrapped in
             ``jax.pure_callback(..., vmap_method="sequential")``.
         prior: Of the parameters, in the order of `theta`.
-        wave: Pixel centres in angstrom [pixels]. A parameter named ``z`` is then the redshift.
+        wave: Pixel centres in angstrom, or a quantity [pixels]. A parameter named ``z`` is then the
+            redshift.
         noise: Of spectra: `Spectra` to take inverse variances from, a constant standard deviation,
-            or standard deviations [pixels] in the units of the flux; by default white noise at a
+            or standard deviations [pixels] in the units of the flux, 1e-17 erg/s/cm2/A unless the
+            observations come in others too, or as a quantity; by default white noise at a
             signal-to-noise ratio log-uniform in `PRESET_SNR`. Of numbers: `Vectors` to take errors
             and gaps from, or standard deviations; by default none is added, the function's numbers
             are what is observed.
@@ -81,7 +85,8 @@ class CallableSimulator(Simulator):
 
     Raises:
         ValueError: If the function does not return one value per pixel or column, both or neither
-            of `wave` and `columns` are given, or a standard deviation is not positive.
+            of `wave` and `columns` are given, or a standard deviation is not positive, has a unit
+            that cannot be converted, or of spectra no inverse square in single precision.
     """
 
     function: Callable = eqx.field(static=True)
@@ -169,7 +174,12 @@ def _spectrum_noise(frame: Pixels, noise) -> SpectrumNoise:
         return SpectrumNoise(Noise.from_observed(noise, frame.wave), ones)
     if noise is None:
         return SpectrumNoise(Noise.preset(np.ones(frame.size), PRESET_SNR), ones)
-    return SpectrumNoise(None, _positive(frame, noise))
+    sigma, unit = split_unit(noise)
+    sigma = _positive(frame, sigma if unit is None else sigma * flux_factor(unit, frame.wave))
+    if not (1e-18 < sigma.min() and sigma.max() < 1e18):
+        raise ValueError(f"expected noise between 1e-18 and 1e18, as single precision has its "
+                         f"inverse square; got {sigma.min():g}: take another unit of flux")
+    return SpectrumNoise(None, sigma)
 
 
 def _vector_noise(frame: Columns, noise) -> VectorNoise:
@@ -179,11 +189,15 @@ def _vector_noise(frame: Columns, noise) -> VectorNoise:
         if len(noise) == 0:
             raise ValueError(f"expected rows with some of {', '.join(frame.names)}; got none")
         return VectorNoise(jnp.asarray(noise.err), jnp.asarray(noise.present))
-    sigma = jnp.zeros(frame.size) if noise is None else _positive(frame, noise)
+    sigma = jnp.zeros(frame.size)
+    if noise is not None:
+        sigma = _positive(frame, without_unit(noise, "noise"))
     return VectorNoise(sigma[None], jnp.ones((1, frame.size), bool))
 
 
-def _positive(frame: Frame, noise) -> Array:
+def _positive(frame: Frame, noise: np.ndarray) -> Array:
+    if noise.shape not in ((), (1,), (frame.size,)):
+        raise ValueError(f"expected one noise, or {frame.size}; got shape {noise.shape}")
     sigma = np.broadcast_to(np.asarray(noise, float), (frame.size,))
     if not (sigma > 0).all():
         raise ValueError(f"expected noise above zero; got {sigma.min():g}")

@@ -1,13 +1,14 @@
 """Checkpoints: all arrays of a training state, and a hash of what they belong to."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import PyTree
+
+from flowspec.atomic import replacing
 
 
 def fingerprint(settings, data: PyTree) -> str:
@@ -25,13 +26,10 @@ def fingerprint(settings, data: PyTree) -> str:
 
 
 def save_checkpoint(path: str | Path, state: PyTree, digest: str) -> None:
-    """Write a checkpoint under a temporary name, then rename it."""
-    path = Path(path)
-    temporary = path.with_name(path.name + ".part")
-    with open(temporary, "wb") as file:
+    """Write a checkpoint, whole or not at all."""
+    with replacing(path) as temporary, open(temporary, "wb") as file:
         file.write(digest.encode() + b"\n")
         eqx.tree_serialise_leaves(file, state)
-    os.replace(temporary, path)
 
 
 def load_checkpoint(path: str | Path, like: PyTree, digest: str) -> PyTree:

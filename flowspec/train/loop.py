@@ -16,12 +16,15 @@ from tqdm import tqdm
 
 from flowspec.sim.simulator import Simulated
 from flowspec.train import devices
+from flowspec.train.cause import cause
 from flowspec.train.checkpoint import fingerprint, load_checkpoint, save_checkpoint
+from flowspec.train.ending import Ending
 from flowspec.train.optimiser import make_optimiser
 from flowspec.train.settings import Training
 
 _LOSS = 3  # folded into the key of a step, for losses that are random
 _ROWS = 256  # of the validation set at once
+_CHECKPOINTS = 2  # version of what is in them
 
 
 @runtime_checkable
@@ -59,7 +62,8 @@ def train(
     """Train a model; the result is the one with the best loss on the validation set.
 
     Every random number of step ``i`` comes from ``fold_in(key, i)``, so a run that was killed and
-    resumed from its checkpoint ends in the same bits as one that was not.
+    resumed from its checkpoint ends in the same bits as one that was not. With a checkpoint,
+    signals to end wait for the end of the step, and it is written before they are obeyed.
 
     Args:
         model: Where to start, with `settings`, `network`, `loss` and `validation_loss` of `Model`.
@@ -83,27 +87,28 @@ def train(
     params, static = eqx.partition(model, eqx.is_inexact_array)
     optimiser = make_optimiser(config, model.network.rates(config))
     state = first_state(params, optimiser, -(-config.steps // config.evaluate))
-    digest = fingerprint((config, *model.settings), (simulator, validation, jr.key_data(key)))
-    if checkpoint is not None and Path(checkpoint).exists():
-        state = load_checkpoint(checkpoint, state, digest)
+    about = _CHECKPOINTS, config, *model.settings
+    digest = fingerprint(about, (simulator, validation, jr.key_data(key)))
+    state, losses = _resumed(checkpoint, state, config, digest)
+    saves = checkpoint is not None and devices.writes()
     validation = jax.tree.map(jnp.asarray, validation)
     state, validation = jax.device_put((state, validation), devices.replicated(mesh))
     step = make_step(simulator, static, optimiser, config, mesh, key, loss)
     evaluate = make_evaluate(static, config, mesh, key)
     bar = tqdm(total=config.steps, disable=not progress, unit="step", initial=int(state.step))
-    with bar:
+    with bar, Ending(saves) as ending:
         while int(state.step) < config.steps and int(state.waited) < config.patience:
-            count = min(config.evaluate, config.steps - int(state.step))
-            state, mean = _run(step, state, count, bar)
-            state = evaluate(state, mean, validation)
-            if not np.isfinite(float(mean)):
-                raise ValueError(f"expected a finite loss; got {float(mean)} by step {state.step}")
-            bar.set_postfix(loss=f"{mean:.3f}", validation=f"{_last(state):.3f}")
-            if checkpoint is not None and devices.writes():
-                save_checkpoint(checkpoint, state, digest)
-    history = np.asarray(state.history)
+            count = min(config.evaluate - len(losses), config.steps - int(state.step))
+            state, whole = _run(step, state, count, losses, bar, ending)
+            if whole:
+                state = _evaluated(evaluate, state, losses, validation, config, bar)
+                _check_finite(state, config, len(losses), model, simulator, key)
+                losses = []
+            if saves:
+                save_checkpoint(checkpoint, (state, _padded(losses, config)), digest)
+            ending.obey()
     kept = eqx.combine(state.params if last else state.best, static)
-    return kept, history[np.isfinite(history[:, 0])]
+    return kept, np.asarray(state.history)[np.isfinite(state.history[:, 0])]
 
 
 def first_state(params: eqx.Module, optimiser: optax.GradientTransformation, rows: int) -> State:
@@ -187,17 +192,41 @@ def make_evaluate(static, config: Training, mesh, key: PRNGKeyArray) -> Callable
     return evaluate
 
 
-def _run(step, state, count, bar):
-    """`count` steps without waiting for the device; returns the state and their mean loss."""
-    losses = []
+def _resumed(checkpoint, state: State, config: Training, digest: str) -> tuple[State, list]:
+    """State of a checkpoint, and the losses of its steps since the last evaluation."""
+    if checkpoint is None or not Path(checkpoint).exists():
+        return state, []
+    state, losses = load_checkpoint(checkpoint, (state, _padded([], config)), digest)
+    return state, list(losses[: int(state.step) % config.evaluate])
+
+
+def _evaluated(evaluate, state, losses, validation, config: Training, bar) -> State:
+    mean = jnp.stack(losses).mean()
+    state = evaluate(state, mean, validation)
+    bar.set_postfix(loss=f"{mean:.3f}", validation=f"{_last(state, config)[1]:.3f}")
+    return state
+
+
+def _run(step, state, count, losses, bar, ending) -> tuple[State, bool]:
+    """`count` steps without waiting for the device, fewer where an end is asked for; their losses
+    are appended. Returns the state, and whether all steps were taken."""
     for _ in range(count):
+        if ending.asked:
+            return state, False
         state, loss = step(state)
         losses.append(loss)
         bar.update()
         if len(losses) % 25 == 0:
             # One loss of 25 steps ago: shows life, and bounds how far the host runs ahead.
             bar.set_postfix(loss=f"{float(losses[-25]):.3f}")
-    return state, jnp.stack(losses).mean()
+    return state, True
+
+
+def _padded(losses: list, config: Training) -> Float[Array, " evaluate"]:
+    """Losses since the last evaluation, in an array of one length for all checkpoints."""
+    room = np.full(config.evaluate, np.nan, np.float32)
+    room[: len(losses)] = losses
+    return jnp.asarray(room)
 
 
 def _replace(state: State, **changes) -> State:
@@ -210,6 +239,15 @@ def _replace(state: State, **changes) -> State:
     )
 
 
-def _last(state: State) -> float:
-    history = np.asarray(state.history)[:, 2]
-    return float(history[np.isfinite(history)][-1])
+def _check_finite(state: State, config: Training, count: int, model, simulator, key) -> None:
+    """Raise where the last `count` steps or their evaluation gave a loss that is not finite."""
+    losses, step = _last(state, config), int(state.step)
+    if not np.isfinite(losses).all():
+        why = cause(model, simulator, config, key, range(step - count, step))
+        raise ValueError(f"expected a finite loss; got {losses[0]:g}, of validation {losses[1]:g}, "
+                         f"by step {step}: the cause is {why}")
+
+
+def _last(state: State, config: Training) -> tuple[float, float]:
+    """Training and validation loss of the last evaluation."""
+    return tuple(map(float, state.history[(int(state.step) - 1) // config.evaluate, 1:]))

@@ -6,6 +6,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from flowspec.data.scaling import TINY
 from flowspec.data.spectra import Spectra
 from flowspec.sim.instrument.detector import Detector
 
@@ -96,7 +97,7 @@ class Noise(eqx.Module):
         wanted = wanted * self.snr[row] if self.observed else wanted
         weight = jnp.sqrt(shape)
         mean = jnp.abs((flux * weight).sum()) / jnp.maximum((shape > 0).sum(), 1)
-        return shape * (wanted / jnp.maximum(mean, 1e-30)) ** 2
+        return shape * (wanted / jnp.maximum(mean, TINY)) ** 2
 
 
 class MixedNoise(eqx.Module):
@@ -147,7 +148,7 @@ def add_noise(
     noise = noise + sky * (size @ knots)
     if blemished:
         noise = noise + blemishes(flaw, knots)
-    sigma = jnp.where(ivar > 0, jnp.maximum(ivar, 1e-30) ** -0.5, 0.0)
+    sigma = jnp.where(ivar > 0, jnp.maximum(ivar, TINY) ** -0.5, 0.0)
     return jnp.where(ivar > 0, flux + sigma * noise, 0.0)
 
 
