@@ -91,6 +91,29 @@ def test_an_interrupted_file_goes_on_to_the_same_bytes(tmp_path):
         assert file["flux"].shape == (10, 50) and file["names"][9] == b"9"
 
 
+def test_two_runs_of_one_file_each_end_with_all_of_it(tmp_path):
+    """One ends while the other is at its third part, and takes all parts away."""
+    write(tmp_path / "whole.h5")
+
+    def make(number):
+        if number == 2 and not (tmp_path / "both.h5").exists():
+            write(tmp_path / "both.h5")
+            assert data(tmp_path / "both.h5") == data(tmp_path / "whole.h5")
+        return part(number)
+
+    write_in_parts(tmp_path / "both.h5", WAVE, make, 10, param_names=("a", "b"), settings=SETTINGS)
+    assert data(tmp_path / "both.h5") == data(tmp_path / "whole.h5")
+    assert sorted(os.listdir(tmp_path)) == ["both.h5", "whole.h5"]
+
+
+def test_parts_of_an_unknown_run_are_made_anew(tmp_path):
+    write(tmp_path / "whole.h5")
+    (tmp_path / ".x.h5.parts").mkdir()
+    (tmp_path / ".x.h5.parts/000000.h5").write_bytes((tmp_path / "whole.h5").read_bytes())
+    write(tmp_path / "x.h5")
+    assert data(tmp_path / "x.h5") == data(tmp_path / "whole.h5")
+
+
 def test_an_error_leaves_nothing(tmp_path):
     def make(number):
         raise ValueError("no")

@@ -6,9 +6,8 @@ file is refused: spectra compress by 2 to 10, tables of mostly blank cells by 50
 
 import math
 import re
-from io import BytesIO
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 FITS_BLOCK = 2880  # bytes; a whole FITS file is a number of these
 _ROOM, _TIMES = 10**9, 100
@@ -80,7 +79,7 @@ def check_fits(source: str | BytesIO) -> None:
             _check_hdus(file, Path(source).stat().st_size)
 
 
-def _check_hdus(file: BinaryIO, size: int) -> None:
+def _check_hdus(file: BufferedIOBase, size: int) -> None:
     number, end = 0, 0
     while end < size:
         file.seek(end)
@@ -96,7 +95,7 @@ def _check_hdus(file: BinaryIO, size: int) -> None:
         number += 1
 
 
-def _header(file: BinaryIO, number: int) -> dict[str, str]:
+def _header(file: BufferedIOBase, number: int) -> dict[str, str]:
     """What a header says of sizes, none where there is no header; the file is left after it."""
     cards: dict[str, str] = {}
     for block in range(_MOST_CARDS * 80 // FITS_BLOCK):

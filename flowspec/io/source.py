@@ -12,7 +12,7 @@ from flowspec.io.declared import FITS_BLOCK, check
 FITS_MAGIC, HDF5_MAGIC, GZIP_MAGIC = b"SIMPLE  =", b"\x89HDF\r\n\x1a\n", b"\x1f\x8b"
 MAGIC = {"fits": FITS_MAGIC, "hdf5": HDF5_MAGIC, "parquet": b"PAR1"}
 TEXT = {"text": b""}  # anything else
-_PART, _LITTLE = 2**24, 2**14  # bytes of a gzip at once, unpacked and packed
+_PART, _LITTLE = 2**24, 2**10  # bytes of a gzip at once, unpacked and packed
 _GZIP = 31  # of zlib: with the header of a gzip
 _MUCH = 100  # times the size of a gzip; deflate reaches 1032
 
@@ -112,5 +112,6 @@ def blaming(path):
 
 
 def one_line(error) -> str:
-    """The message of an error without line breaks."""
-    return " ".join(str(error).split())
+    """The message of an error without line breaks, and other bytes than text written out."""
+    text = " ".join(str(error).split())
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -10,6 +10,8 @@ from jaxtyping import PyTree
 
 from flowspec.atomic import replacing
 
+VERSION = 2  # of what a training puts into its state
+
 
 def fingerprint(settings, data: PyTree) -> str:
     """Hash of everything that a checkpoint must share with the run that resumes it.
@@ -18,7 +20,7 @@ def fingerprint(settings, data: PyTree) -> str:
         settings: Anything whose ``repr`` tells all about it.
         data: Arrays.
     """
-    digest = hashlib.sha256(repr(settings).encode())
+    digest = hashlib.sha256(repr((VERSION, settings)).encode())
     for leaf in jax.tree.leaves(data):
         if isinstance(leaf, jax.Array | np.ndarray):
             digest.update(np.ascontiguousarray(leaf).tobytes())

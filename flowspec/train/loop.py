@@ -24,7 +24,6 @@ from flowspec.train.settings import Training
 
 _LOSS = 3  # folded into the key of a step, for losses that are random
 _ROWS = 256  # of the validation set at once
-_CHECKPOINTS = 2  # version of what is in them
 
 
 @runtime_checkable
@@ -62,8 +61,7 @@ def train(
     """Train a model; the result is the one with the best loss on the validation set.
 
     Every random number of step ``i`` comes from ``fold_in(key, i)``, so a run that was killed and
-    resumed from its checkpoint ends in the same bits as one that was not. With a checkpoint,
-    signals to end wait for the end of the step, and it is written before they are obeyed.
+    resumed ends in the same bits as one that was not. Signals to end wait for the checkpoint.
 
     Args:
         model: Where to start, with `settings`, `network`, `loss` and `validation_loss` of `Model`.
@@ -87,8 +85,7 @@ def train(
     params, static = eqx.partition(model, eqx.is_inexact_array)
     optimiser = make_optimiser(config, model.network.rates(config))
     state = first_state(params, optimiser, -(-config.steps // config.evaluate))
-    about = _CHECKPOINTS, config, *model.settings
-    digest = fingerprint(about, (simulator, validation, jr.key_data(key)))
+    digest = fingerprint((config, *model.settings), (simulator, validation, jr.key_data(key)))
     state, losses = _resumed(checkpoint, state, config, digest)
     saves = checkpoint is not None and devices.writes()
     validation = jax.tree.map(jnp.asarray, validation)
