@@ -10,6 +10,7 @@ from astropy.table import Table
 from flowspec import io
 from flowspec.data.spectra import Spectra
 from flowspec.data.units import FLUX_UNIT
+from flowspec.io.join import common_grid
 from flowspec.io.units import flux_power, parse_unit
 
 WAVE = 10 ** (1e-4 * np.arange(36000, 36500))
@@ -208,3 +209,16 @@ def test_a_grid_is_never_extended_without_end(tmp_path):
     with pytest.raises(ValueError, match="fit on one grid; got 4000-4000 A in steps of 1e-06 A"):
         io.read([fine, wide])
     assert len(io.read([fine, wide], wave=WAVE)) == 2
+    grids = [4000 + 0.1 * np.arange(N), np.linspace(5000, 20000, N)]
+    assert len(common_grid(grids)) > 150_000
+    with pytest.raises(ValueError, match="fit on one grid"):
+        common_grid(grids, rows=10_000)  # 8 GB
+
+
+def test_what_was_assumed_is_no_reason_for_no_data(tmp_path):
+    path = table(tmp_path / "t.fits", ("A", "Jy"), wave=WAVE, flux=FLUX, err=0 * ERR)
+    reason = "no good pixels between 3981 and 4466 A"
+    assert io.read(path).notes == (f"{reason}; assumed: wavelengths in vacuum",)
+    good = table(tmp_path / "good.fits", ("A", "Jy"), wave=WAVE, flux=FLUX, err=ERR)
+    beyond = io.read(good).resample(np.linspace(6000, 7000, 50))
+    assert beyond.notes[0].startswith("no good pixels between 6000 and 7000 A; assumed")

@@ -70,7 +70,8 @@ class Spectra(eqx.Module):
         self.ivar[self.ivar < TINY] = 0
         notes = list(labels(notes, [""] * len(flux), "notes"))
         for i in np.flatnonzero(~self.usable):
-            notes[i] = notes[i] or self._why_empty(flux[i], ivar[i])
+            if not notes[i] or notes[i].startswith("assumed: "):  # which is no reason
+                notes[i] = "; ".join(filter(None, [self._why_empty(flux[i], ivar[i]), notes[i]]))
         self.notes = tuple(notes)
 
     def _check_sign(self, ivar):

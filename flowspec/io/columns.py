@@ -170,6 +170,9 @@ def build(
 def _noise_and_unit(columns, options, flux_unit):
     """Role of the noise, what it is, the unit of its standard error if any, the unit of flux."""
     role = next(r for r in NOISE if r in columns)
+    flux = options.flux_unit or columns["flux"][1]
+    if flux is not None:
+        flux_factor(flux, np.full(1, 5e3))  # a wrong one is to blame before that of its error
     kind, sigma_unit = noise_kind(role, None if options.flux_unit else columns[role][1])
     unit = options.flux_unit or columns["flux"][1] or flux_unit or sigma_unit or FLUX_UNIT
     return role, kind, sigma_unit, unit

@@ -91,7 +91,9 @@ def _gathered(parts, labels, wave) -> Spectra:
     if not good:
         more = f" (and {len(parts) - 1} more files)" if len(parts) > 1 else ""
         raise ValueError(f"{parts[0]}{more}") from parts[0]
-    wave = common_grid([s.wave for s in good]) if wave is None else to_angstrom(wave)
+    if wave is None:
+        wave = common_grid([s.wave for s in good], rows=len(parts) + sum(map(len, good)))
+    wave = to_angstrom(wave)
     rows = [part if isinstance(part, list) else [no_data(wave, label, str(part))]
             for part, label in zip(parts, labels, strict=True)]  # fmt: skip
     return joined([s for row in rows for s in row], wave)

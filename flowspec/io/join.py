@@ -6,10 +6,11 @@ from flowspec.data.regrid import shared_pixels
 from flowspec.data.spectra import Spectra
 from flowspec.io.rows import joint
 
-MOST_PIXELS = 1_000_000  # of a grid extended to cover others; MOONS has 12,217
+# Of a grid extended to cover others (MOONS has 12,217 pixels), and of all rows on it: 2 GB.
+MOST_PIXELS, MOST_VALUES = 1_000_000, 250_000_000
 
 
-def common_grid(waves: list[np.ndarray]) -> np.ndarray:
+def common_grid(waves: list[np.ndarray], rows: int = 1) -> np.ndarray:
     """A grid for all `waves`.
 
     Where all are pieces of one lattice and overlap (such as SDSS files), it is their union, so
@@ -18,13 +19,15 @@ def common_grid(waves: list[np.ndarray]) -> np.ndarray:
 
     Args:
         waves: grids [pixels] in Å.
+        rows: how many spectra it is for.
 
     Returns:
         [pixels] Å.
 
     Raises:
-        ValueError: where it would have more than `MOST_PIXELS` pixels: files that do not belong
-            together, or wavelengths in a wrong unit.
+        ValueError: where it would have to be extended by more than `MOST_PIXELS`, or to more than
+            `MOST_VALUES` of all rows: files that do not belong together, or wavelengths in a wrong
+            unit.
     """
     first, *others = _distinct(waves)
     grid = first
@@ -32,7 +35,7 @@ def common_grid(waves: list[np.ndarray]) -> np.ndarray:
         grid = _union(grid, wave)
         if grid is None:
             low, high = min(w[0] for w in waves), max(w[-1] for w in waves)
-            return _extended(first, low, high)
+            return _extended(first, low, high, min(MOST_PIXELS, MOST_VALUES // rows))
     return grid
 
 
@@ -53,7 +56,7 @@ def _union(grid, wave) -> np.ndarray | None:
     return np.concatenate([wave[: middle[0]], grid, wave[middle[-1] + 1 :]])
 
 
-def _extended(grid, low, high):
+def _extended(grid, low, high, most):
     log, linear = np.diff(np.log(grid)), np.diff(grid)
     is_log = np.std(log) / np.mean(log) < np.std(linear) / np.mean(linear)
     forward, backward = (np.log, np.exp) if is_log else (np.asarray, np.asarray)
@@ -61,7 +64,7 @@ def _extended(grid, low, high):
     before, after = x[1] - x[0], x[-1] - x[-2]
     left = np.ceil(max(0, x[0] - low) / before - 1e-6)
     right = np.ceil(max(0, high - x[-1]) / after - 1e-6)
-    if left + right > MOST_PIXELS:
+    if left + right > max(most, len(grid)):
         raise ValueError(
             f"expected spectra that fit on one grid; got {grid[0]:.6g}-{grid[-1]:.6g} A in steps "
             f"of {min(np.diff(grid)):.2g} A and others that make it {left + right:.2g} pixels: "

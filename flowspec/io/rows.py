@@ -92,10 +92,6 @@ def of_one_grid(wave, flux, ivar, names, notes) -> Spectra:
             joint(note, f"expected ivar >= 0; got {lowest[i]:g}") if negative[i] else note
             for i, note in enumerate(notes)
         ]
-    notes = list(notes)
-    empty = ~((ivar > 0) & np.isfinite(flux) & np.isfinite(ivar)).any(axis=1) & ~negative
-    for i in np.flatnonzero(empty):  # first of all, whatever else is to be said of the row
-        notes[i] = joint(f"no good pixels between {wave[0]:.0f} and {wave[-1]:.0f} A", notes[i])
     return Spectra(wave, flux, ivar, names=names, notes=notes)
 
 
