@@ -19,6 +19,7 @@ from flowspec.adaptation.settings import Adaptation
 from flowspec.data.frame import Pixels
 from flowspec.data.lines import Lines
 from flowspec.data.observation import Observation
+from flowspec.data.seeds import key_of
 from flowspec.data.spectra import Spectra
 from flowspec.model.compiled import keep_programs
 from flowspec.model.model import Model, model_for
@@ -29,7 +30,6 @@ from flowspec.posterior.calibrated import calibrated
 from flowspec.posterior.posterior import Posterior
 from flowspec.posterior.redshift import Recalibration
 from flowspec.posterior.screen import Screen
-from flowspec.seeds import key_of
 from flowspec.sim.nebula.catalogues import NebulaSimulator
 from flowspec.sim.simulator import Simulated, Simulator, simulate_checked, simulate_many
 from flowspec.train.loop import train

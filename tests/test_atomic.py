@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 
-from flowspec.atomic import replacing
+from flowspec.data.atomic import replacing
 from flowspec.posterior.files import read_model, write_model
 from flowspec.train.checkpoint import load_checkpoint, save_checkpoint
 

@@ -31,6 +31,7 @@ def strong():
     return 5000 * (1 + theta[rows, 0]), fs.Spectra(WAVE, flux[rows], ivar[rows])
 
 
+@pytest.mark.slow
 def test_shares_add_up_to_the_change_of_the_log_odds(posterior, strong):
     obs = strong[1][:20]
     shares = redshift_attribution(posterior, obs, half=0.02, steps=64)

@@ -264,6 +264,7 @@ runpy.run_module("flowspec", run_name="__main__", alter_sys=True)"""
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_simulations_can_be_read_back(tmp_path):
     words = ["simulate", "sdss", "--n", "5", "--seed", "4", "-o", str(tmp_path / "sims.h5")]
     assert main(words) == 0

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WRITING = """
 import sys, time
 from types import ModuleType
-from flowspec.atomic import replacing
+from flowspec.data.atomic import replacing
 from flowspec.cli import main
 
 def run(args):

@@ -13,7 +13,6 @@ PACKAGE = ROOT / "flowspec"
 # Imports point from a later layer to an earlier one, or stay inside their own. A new top-level
 # module or folder takes its place here.
 LAYERS = [
-    {"atomic", "seeds"},
     {"data", "prior"},
     {"io", "sim"},
     {"networks"},

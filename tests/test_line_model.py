@@ -116,6 +116,7 @@ def test_rows_say_themselves_that_they_are_corrected_for_dust(posterior):
             Spectra(np.geomspace(4000, 8000, 9), np.ones(9), np.ones(9)), True)
 
 
+@pytest.mark.slow
 def test_refined_by_no_data_it_is_the_prior(posterior):
     """A likelihood of one everywhere: the evidence is one, and both sources are as likely."""
     flat = lambda theta, source, *data: jnp.zeros(())  # noqa: E731

@@ -54,6 +54,7 @@ def test_nuts_agrees():
     np.testing.assert_allclose(np.cov(drawn.T), COVARIANCE, atol=5 * 0.09 * (2 / 200) ** 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("away", [0.0, 1.0, 3.0])
 def test_the_classifier_reaches_what_can_be_reached(away):
     """Of unit Gaussians `away` apart the best classifier is right Phi(away / 2) of the time."""

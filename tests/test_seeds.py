@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from flowspec.cli.arguments import parser
-from flowspec.seeds import key_of
+from flowspec.data.seeds import key_of
 
 
 def test_small_seeds_are_those_of_jax_and_no_two_large_ones_are_one():

@@ -132,6 +132,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
         fit(line_simulator(), seed=0, **run)
 
 
+@pytest.mark.slow
 def test_a_batch_must_divide_and_a_loss_be_finite():
     with pytest.raises(ValueError, match="finite loss"):
         broken = Training(steps=20, batch=8, evaluate=20, validation=16, learning_rate=1e12)

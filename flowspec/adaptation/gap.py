@@ -10,8 +10,8 @@ import optax
 from jaxtyping import Float
 
 from flowspec.adaptation.distances import kernel_mmd, multi_kernel
+from flowspec.data.seeds import key_of
 from flowspec.networks.critic import DomainClassifier
-from flowspec.seeds import key_of
 
 _FOLDS = 5
 _STEPS, _BATCH, _RATE, _DECAY = 400, 256, 2e-3, 1e-2

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
-from flowspec.seeds import key_of
+from flowspec.data.seeds import key_of
 
 _FOLDS = 5
 _STEPS, _BATCH, _RATE = 1500, 200, 1e-3

@@ -15,11 +15,11 @@ from flowspec.cli.grids import grids as grids_of
 from flowspec.cli.inputs import reading
 from flowspec.cli.outputs import make_folder, save, write_table
 from flowspec.data.observation import Observation
+from flowspec.data.seeds import key_of
 from flowspec.data.spectra import Spectra
 from flowspec.io import read
 from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
-from flowspec.seeds import key_of
 from flowspec.sim.galaxy.simulator import GalaxySimulator
 from flowspec.sim.instrument.shipped import INSTRUMENTS
 from flowspec.sim.nebula.catalogues import NebulaSimulator

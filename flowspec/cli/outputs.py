@@ -6,7 +6,7 @@ from pathlib import Path
 
 from astropy.table import Table
 
-from flowspec.atomic import replacing
+from flowspec.data.atomic import replacing
 from flowspec.io.table_formats import TABLES, check_format, write
 
 

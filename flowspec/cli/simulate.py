@@ -13,11 +13,11 @@ from tqdm import tqdm
 
 from flowspec.cli.inputs import expanded, reading
 from flowspec.cli.outputs import check_file, make_parents
+from flowspec.data.seeds import key_of
 from flowspec.data.spectra import Spectra
 from flowspec.io import read
 from flowspec.io.parts import write_in_parts
 from flowspec.prior.mixture import MixedPrior
-from flowspec.seeds import key_of
 from flowspec.sim.galaxy.simulator import GalaxySimulator
 from flowspec.sim.instrument.exposure import ExposureNoise
 from flowspec.sim.survey.survey import Survey

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flowspec.atomic import replacing
+from flowspec.data.atomic import replacing
 from flowspec.data.spectra import Spectra
 from flowspec.io.hdf5 import stream
 from flowspec.io.writing import Writer

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from flowspec.atomic import replacing
+from flowspec.data.atomic import replacing
 from flowspec.data.extra import LABELS, MISSING, filled
 from flowspec.data.spectra import Spectra
 from flowspec.data.units import FLUX_UNIT

@@ -20,9 +20,9 @@ from jaxtyping import Array, ArrayLike, Float, Int, UInt32
 from tqdm import tqdm
 
 from flowspec.data.observation import blocks, padded
+from flowspec.data.seeds import key_of
 from flowspec.model.model import Model
 from flowspec.networks.network import Embedding
-from flowspec.seeds import key_of
 
 _DENSE = 12  # distinct classes per row from which preparing all of them is cheaper
 _NUMBERS = 1 << 20  # of one array of data that is embedded at once

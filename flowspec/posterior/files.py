@@ -16,7 +16,7 @@ from jaxtyping import Array, ArrayLike
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from flowspec.atomic import replacing
+from flowspec.data.atomic import replacing
 from flowspec.data.frame import FRAMES, Pixels
 from flowspec.io.source import one_line
 from flowspec.model.model import Model, build

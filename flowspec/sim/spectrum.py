@@ -39,7 +39,7 @@ class SpectrumSimulator(Simulator):
     nuisances: tuple[str, ...] = eqx.field(static=True)
     lattice: Lattice
     ln_frame: float = eqx.field(static=True)
-    wave: np.ndarray
+    frame: Pixels = eqx.field(static=True)
     pixels: PixelOperator
     noise: eqx.Module
     absolute_sky: bool = eqx.field(static=True)
@@ -57,7 +57,7 @@ class SpectrumSimulator(Simulator):
     ):
         if set(nuisances) - set(known):
             raise ValueError(f"expected nuisances among {known}; got {tuple(nuisances)}")
-        self.prior, self.nuisances, self.wave = prior, tuple(nuisances), instrument.wave
+        self.prior, self.nuisances, self.frame = prior, tuple(nuisances), Pixels(instrument.wave)
         self.lattice = _lattice(instrument, *limits)
         self.pixels = PixelOperator(instrument, self.lattice)
         # the lattice's rest frame is that of the lowest redshift, which keeps it short
@@ -91,9 +91,9 @@ class SpectrumSimulator(Simulator):
         return ONE
 
     @property
-    def frame(self) -> Pixels:
-        """The pixels of the instrument."""
-        return Pixels(self.wave)
+    def wave(self) -> np.ndarray:
+        """The pixels of the instrument, in angstrom [pixels]."""
+        return self.frame.wave
 
     @property
     def takes_noise(self) -> bool:

@@ -179,7 +179,7 @@ def _spectrum_noise(frame: Pixels, noise) -> SpectrumNoise:
     if not (1e-18 < sigma.min() and sigma.max() < 1e18):
         raise ValueError(f"expected noise between 1e-18 and 1e18, as single precision has its "
                          f"inverse square; got {sigma.min():g}: take another unit of flux")
-    return SpectrumNoise(None, sigma)
+    return SpectrumNoise(None, jnp.asarray(sigma, jnp.float32))
 
 
 def _vector_noise(frame: Columns, noise) -> VectorNoise:
@@ -191,14 +191,14 @@ def _vector_noise(frame: Columns, noise) -> VectorNoise:
         return VectorNoise(jnp.asarray(noise.err), jnp.asarray(noise.present))
     sigma = jnp.zeros(frame.size)
     if noise is not None:
-        sigma = _positive(frame, without_unit(noise, "noise"))
+        sigma = jnp.asarray(_positive(frame, without_unit(noise, "noise")), jnp.float32)
     return VectorNoise(sigma[None], jnp.ones((1, frame.size), bool))
 
 
-def _positive(frame: Frame, noise: np.ndarray) -> Array:
+def _positive(frame: Frame, noise: np.ndarray) -> np.ndarray:
     if noise.shape not in ((), (1,), (frame.size,)):
         raise ValueError(f"expected one noise, or {frame.size}; got shape {noise.shape}")
     sigma = np.broadcast_to(np.asarray(noise, float), (frame.size,))
     if not (sigma > 0).all():
         raise ValueError(f"expected noise above zero; got {sigma.min():g}")
-    return jnp.asarray(sigma, jnp.float32)
+    return sigma

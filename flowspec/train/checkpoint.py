@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from flowspec.atomic import replacing
+from flowspec.data.atomic import replacing
 
 VERSION = 2  # of what a training puts into its state
 
