@@ -48,6 +48,7 @@ def test_shares_add_up_to_the_change_of_the_log_odds(posterior, strong):
     assert (change > 2).all()
 
 
+@pytest.mark.slow
 def test_the_line_carries_the_redshift(posterior, strong):
     wave, obs = strong
     shares = np.maximum(redshift_attribution(posterior, obs), 0)

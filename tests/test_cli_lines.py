@@ -168,6 +168,7 @@ def test_a_model_of_lines_is_diagnosed(tmp_path, capsys):
     assert "expected the grids of HII" in error[-1]
 
 
+@pytest.mark.slow
 def test_a_grid_becomes_a_model(tmp_path, capsys):
     words = ["fit", "--grid", "mappings", "--lines", "Hbeta", "Ha", "[OIII]5007", "[NII]6584"]
     words += ["--steps", "4", "--batch", "32", "--evaluate", "2", "--validation", "64"]

@@ -12,6 +12,10 @@ from flowspec.cli import ending, main
 
 ROOT = Path(__file__).resolve().parents[1]
 WRITING = """
+import signal
+# a shell starts what runs in its background, or under nohup, with these ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 import sys, time
 from types import ModuleType
 from flowspec.data.atomic import replacing
