@@ -27,6 +27,7 @@ def network(bin_pixels=1):
     return net, variables
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bin_pixels", [1, 2, 3])
 def test_correlation_is_the_direct_sum_at_every_shift(bin_pixels):
     net, variables = network(bin_pixels)

@@ -52,6 +52,7 @@ def tilted():
     return posterior, fs.Spectra(WAVE, flux, np.full((2, 128), SIGMA**-2))
 
 
+@pytest.mark.slow
 def test_given_its_redshift_the_rest_has_the_conditional_density(tilted):
     posterior, obs = tilted
     z = np.array([0.2234, 0.3071])

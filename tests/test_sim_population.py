@@ -177,6 +177,7 @@ def test_masses_of_the_draws_follow_the_mass_function(galaxies):
     assert ((counts - expected) ** 2 / expected).sum() < 20.5  # 0.1 % of chi2 with 5 degrees
 
 
+@pytest.mark.slow
 def test_density_integrates_to_one(flat, shaped):
     for name, (_, weights) in {"flat": flat, "shaped": shaped}.items():
         error = weights.std() / np.sqrt(len(weights))
