@@ -22,7 +22,7 @@ class Label(NamedTuple):
         kind: Of its values: ``f8``, ``i8`` or ``U`` (text).
         spellings: Its names in files, upper case; where a file has several, the first is taken.
         shared: Whether one value in a header may be true of all objects of a file.
-        low, high: Numbers outside are placeholders of the archive for none.
+        low, high: Numbers outside are fillers of the archive for none.
     """
 
     about: str

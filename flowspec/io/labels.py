@@ -108,7 +108,7 @@ def _extra(found, rows: int) -> Extra:
 
 
 def _cleaned(label: Label, values) -> np.ma.MaskedArray:
-    """In the label's kind; what is not of it, or a placeholder, is masked."""
+    """In the label's kind; what is not of it, or a filler, is masked."""
     data, mask = np.asarray(np.ma.getdata(values)), np.ma.getmaskarray(np.ma.asarray(values))
     if label.kind == "U":
         text = np.array([_text(x) for x in data], str)
