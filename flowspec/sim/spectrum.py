@@ -7,16 +7,24 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, ScalarLike
 
 from flowspec.data.frame import Pixels
 from flowspec.data.spectra import Spectra
 from flowspec.prior.prior import Prior
-from flowspec.sim.galaxy.nuisance import polynomial_basis, smooth_basis
+from flowspec.sim.galaxy.nuisance import (
+    CALIBRATION,
+    CURVES,
+    KNOTS,
+    MISMATCH,
+    polynomial_basis,
+    smooth_basis,
+)
 from flowspec.sim.instrument.detector import Detector
 from flowspec.sim.instrument.instrument import Instrument, PixelOperator
 from flowspec.sim.instrument.lattice import C_KMS, Lattice
 from flowspec.sim.instrument.noise import EXACT, MixedNoise, Noise, add_noise, airglow
+from flowspec.sim.latent import Layout, Learned
 from flowspec.sim.simulator import ONE, Simulated, Simulator
 
 
@@ -45,6 +53,9 @@ class SpectrumSimulator(Simulator):
     absolute_sky: bool = eqx.field(static=True)
     detector: Detector | None
     sight: dict[str, Array]
+    lsf: float = eqx.field(static=True)
+    layout: Layout = eqx.field(static=True)
+    learned: Learned
 
     def __init__(
         self,
@@ -60,6 +71,7 @@ class SpectrumSimulator(Simulator):
         self.prior, self.nuisances, self.frame = prior, tuple(nuisances), Pixels(instrument.wave)
         self.lattice = _lattice(instrument, *limits)
         self.pixels = PixelOperator(instrument, self.lattice)
+        self.lsf = float(np.median(instrument.lsf))
         # the lattice's rest frame is that of the lowest redshift, which keeps it short
         self.ln_frame = float(np.log1p(limits[0]))
         self.absolute_sky = instrument.residual is not None
@@ -69,7 +81,7 @@ class SpectrumSimulator(Simulator):
             "ln_wave": np.log(self.window),
             "sky": sky * ("sky" in nuisances),
             "calibration": polynomial_basis(instrument.wave),
-            "mismatch": smooth_basis(instrument.wave, 60),
+            "mismatch": smooth_basis(instrument.wave, KNOTS),
         }
         self.sight = {k: jnp.asarray(v, jnp.float32) for k, v in sight.items()}
         native = instrument.detector
@@ -120,9 +132,40 @@ class SpectrumSimulator(Simulator):
         typical = self.noise.typical if isinstance(self.noise, MixedNoise) else self.noise
         return MixedNoise(Noise.from_observed(obs, self.wave), typical)
 
+    def _lay_out(self, layout: Layout) -> None:
+        self.layout, self.learned = layout, Learned.nothing(layout, len(self.prior.names))
+
+    @property
+    def smooth(self) -> Bool[np.ndarray, " latents"]:
+        """Which latents are a smooth factor on the flux and nothing else."""
+        names = np.repeat(self.layout.names, self.layout.counts)
+        return np.isin(names, list(CURVES))
+
+    @property
+    def curves(self) -> Float[Array, "latents pixels"]:
+        """Change of ln(flux) with each latent that is `smooth`, 0 with the others."""
+        rows = {"calibration": jnp.array(CALIBRATION)[:, None] * self.sight["calibration"],
+                "mismatch": MISMATCH * self.sight["mismatch"]}
+        none = jnp.zeros((1, len(self.wave)))
+        parts = [rows.get(name, jnp.tile(none, (n, 1)))
+                 for name, n in zip(self.layout.names, self.layout.counts, strict=True)]
+        return jnp.concatenate(parts)
+
     @abstractmethod
+    def spectrum_of(
+        self, theta: Float[Array, " params"], latent: Float[Array, " latents"]
+    ) -> Float[Array, " pixels"]:
+        """Noiseless spectrum in 1e-17 erg/s/cm2/A for parameters and latents of the nuisances."""
+
     def flux(self, key: PRNGKeyArray, theta: Float[Array, " params"]) -> Float[Array, " pixels"]:
         """Noiseless spectrum in 1e-17 erg/s/cm2/A, nuisances drawn from `key`."""
+        return self.spectrum_of(theta, self.draw_latent(key, theta))
+
+    def draw_latent(
+        self, key: PRNGKeyArray, theta: Float[Array, " params"]
+    ) -> Float[Array, " latents"]:
+        """Latents of the nuisances of a galaxy with given parameters."""
+        return self.learned.draw(key, self.prior.to_unconstrained(theta)[0])
 
     def simulate(self, key: PRNGKeyArray, n: int) -> Simulated:
         """Draw `n` parameters from the prior and their noisy spectra.

@@ -1,21 +1,26 @@
 """What real spectra have and parameters do not name: drawn afresh for every simulated spectrum.
 
 Each nuisance is a name that can be switched on or off. Off means its neutral value, so the
-simulator is then a deterministic function of the parameters.
+simulator is then a deterministic function of the parameters. On, it is a function of standard
+normal latents (`flowspec.sim.latent`), which can also be fitted to an observation.
 """
 
 import equinox as eqx
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from flowspec.sim.galaxy.interstellar import SCATTER
+from flowspec.sim.latent import Layout, uniform
 
 NUISANCES = (
-    "burst", "gas", "lines", "dust", "absorption", "lya", "igm", "calibration", "mismatch", "sky",
-    "blemishes",
+    "burst", "gas", "lines", "dust", "absorption", "lya", "igm", "lsf", "calibration", "mismatch",
+    "sky", "blemishes",
 )  # fmt: skip
+KNOTS = 60  # of the mismatch
+CURVES = {"calibration": 5, "mismatch": KNOTS}  # latents of the smooth factors on the flux
+CALIBRATION = (0.05, 0.08, 0.05, 0.03, 0.02)  # standard deviation of ln(flux), by degree
+MISMATCH = 0.015  # likewise of each knot
 
 
 class Draw(eqx.Module):
@@ -33,6 +38,7 @@ class Draw(eqx.Module):
         column: log10 of the neutral hydrogen column density.
         lya: log10 escape fraction, velocity (km/s) and dispersion (km/s) of Lyman alpha [3].
         igm: dex, departure of the optical depth of the intergalactic medium.
+        lsf: Natural log of the width of the line-spread function over the instrument's.
         curve: Smooth factor on the flux: calibration error and template mismatch [pixels].
     """
 
@@ -47,15 +53,8 @@ class Draw(eqx.Module):
     column: Float[Array, ""]
     lya: Float[Array, " 3"]
     igm: Float[Array, ""]
+    lsf: Float[Array, ""]
     curve: Float[Array, " pixels"]
-
-
-def _clipped(key, scale, shape=()):
-    return scale * jr.truncated_normal(key, -3.0, 3.0, shape)
-
-
-def _uniform(key, low, high):
-    return jr.uniform(key, minval=low, maxval=high)
 
 
 def smooth_basis(wave: np.ndarray, knots: int) -> np.ndarray:
@@ -72,9 +71,24 @@ def polynomial_basis(wave: np.ndarray, degree: int = 4) -> np.ndarray:
     return np.polynomial.legendre.legvander(x, degree).T.astype(np.float32)
 
 
-def draw_nuisances(
-    key: PRNGKeyArray,
-    active: tuple[str, ...],
+def layout_of(active: tuple[str, ...], groups: tuple[int, ...], absorbers: int) -> Layout:
+    """Numbers of latents of the active nuisances of a galaxy's light.
+
+    Args:
+        active: Names among `NUISANCES`; those of the noise have no latents.
+        groups: Index of the multiplet of each emission line, scattered as one [lines].
+        absorbers: Number of interstellar lines.
+    """
+    counts = {
+        "burst": 1, "gas": 2, "lines": max(groups) + 1, "dust": 2,
+        "absorption": len(SCATTER) + absorbers + 2, "lya": 4, "igm": 1, "lsf": 1,
+    } | CURVES  # fmt: skip
+    return Layout.of({name: n for name, n in counts.items() if name in active})
+
+
+def nuisances_of(
+    latent: Float[Array, " latents"],
+    layout: Layout,
     *,
     groups: tuple[int, ...],
     offsets: tuple[float, ...],
@@ -83,16 +97,16 @@ def draw_nuisances(
     calibration: Float[Array, "5 pixels"],
     mismatch: Float[Array, "knots pixels"],
 ) -> Draw:
-    """Draw the active nuisances; the others are neutral.
+    """Nuisances of standard normal latents; those without latents are neutral.
 
-    Widths: bursts and line ratios as the scatter of Halpha over UV and about the star-forming
-    sequence (Weisz+12, Kewley+19); attenuation slopes Salim+18 and nebular reddening Price+14;
-    outflows and Lyman alpha Steidel+10, Steidel+18 and Shapley+03; columns Reddy+16; calibration
-    a few per cent to ten per cent.
+    Widths: bursts as the scatter of Halpha over UV (Weisz+12); attenuation slopes from steeper than
+    the SMC's to Calzetti's (Salim+18) and nebular reddening Price+14; outflows and Lyman alpha
+    Steidel+10, Steidel+18 and Shapley+03; columns Reddy+16; calibration a few per cent to ten per
+    cent; line-spread functions as the fibres of the SDSS differ.
 
     Args:
-        key: Random key.
-        active: Names among `NUISANCES`.
+        latent: Standard normal.
+        layout: What they are (`layout_of`).
         groups: Index of the multiplet of each emission line, scattered as one [lines].
         offsets: Mean departure of each emission line from the grid, dex [lines].
         scatter: Scatter about it, dex [lines].
@@ -100,73 +114,66 @@ def draw_nuisances(
         calibration: `polynomial_basis` of the pixels.
         mismatch: `smooth_basis` of the pixels.
     """
-    keys = dict(zip(NUISANCES, jr.split(key, len(NUISANCES)), strict=True))
-    on = {name: 1.0 * (name in active) for name in NUISANCES}
-    gas, dust = jr.split(keys["gas"]), jr.split(keys["dust"])
-    departures = _clipped(keys["lines"], 1.0, (max(groups) + 1,))[np.array(groups)]
-    absorption, outflow = _absorbing_gas(keys["absorption"], on["absorption"], kinds)
-    column, lya = _neutral_hydrogen(keys["lya"], on["lya"])
-    return Draw(
-        burst=on["burst"] * _clipped(keys["burst"], 0.2),
-        gas=on["gas"] * (_clipped(gas[0], 0.25) - 0.1),
-        pressure=5.8 + on["gas"] * _uniform(gas[1], -0.6, 0.8),
-        lines=on["lines"] * (np.array(offsets) + departures * np.array(scatter)),
-        slope=on["dust"] * (_clipped(dust[0], 0.2) - 0.1),
-        nebular=0.44 + on["dust"] * _uniform(dust[1], -0.09, 0.46),
-        absorption=absorption,
-        outflow=outflow,
-        column=column,
-        lya=lya,
-        igm=on["igm"] * _clipped(keys["igm"], 0.12),
-        curve=draw_curve(keys["calibration"], keys["mismatch"], active, calibration, mismatch),
-    )
+    part = layout.parts(latent)
+    draw = _neutral(len(groups), len(kinds), calibration.shape[1])
+    if "burst" in part:
+        draw |= {"burst": 0.3 * part["burst"][0]}
+    if "gas" in part:
+        width, pressure = part["gas"]
+        draw |= {"gas": 0.25 * width - 0.1, "pressure": uniform(pressure, 5.2, 6.6)}
+    if "lines" in part:
+        departures = part["lines"][np.array(groups)] * np.array(scatter)
+        draw |= {"lines": np.array(offsets) + departures}
+    if "dust" in part:
+        slope, ratio = part["dust"]
+        draw |= {"slope": uniform(slope, -0.7, 0.2), "nebular": uniform(ratio, 0.25, 0.75)}
+    if "absorption" in part:
+        draw |= _absorbing_gas(part["absorption"], kinds)
+    if "lya" in part:
+        ends = ((19.0, 22.0), (-3.0, -0.2), (70.0, 770.0), (80.0, 300.0))
+        column, *lya = (uniform(u, *e) for u, e in zip(part["lya"], ends, strict=True))
+        draw |= {"column": column, "lya": jnp.stack(lya)}
+    if "igm" in part:
+        draw |= {"igm": 0.12 * part["igm"][0]}
+    if "lsf" in part:
+        draw |= {"lsf": 0.07 * part["lsf"][0]}
+    return Draw(**draw | {"curve": curve_of(part, calibration, mismatch)})
 
 
-def draw_curve(
-    overall: PRNGKeyArray,
-    local: PRNGKeyArray,
-    active: tuple[str, ...],
+def curve_of(
+    part: dict[str, Array],
     calibration: Float[Array, "5 pixels"],
     mismatch: Float[Array, "knots pixels"],
 ) -> Float[Array, " pixels"]:
-    """`Draw.curve`: a smooth factor on the flux, 1 where neither of its two parts is active.
+    """`Draw.curve`: a smooth factor on the flux, 1 where neither of its two parts has latents.
 
     Args:
-        overall: Key of the calibration error.
-        local: Key of the mismatch.
-        active: Names among `NUISANCES`.
+        part: Latents by name.
         calibration: `polynomial_basis` of the pixels.
         mismatch: `smooth_basis` of the pixels.
     """
-    on = {name: 1.0 * (name in active) for name in ("calibration", "mismatch")}
-    return jnp.exp(
-        on["calibration"] * _calibration(overall, calibration)
-        + on["mismatch"] * _clipped(local, 0.015, (len(mismatch),)) @ mismatch
-    )
+    ln_curve = jnp.zeros(calibration.shape[1])
+    if "calibration" in part:  # overall, slope, and three further degrees
+        ln_curve += (part["calibration"] * jnp.array(CALIBRATION)) @ calibration
+    if "mismatch" in part:
+        ln_curve += MISMATCH * part["mismatch"] @ mismatch
+    return jnp.exp(ln_curve)
 
 
-def _absorbing_gas(key, on, kinds):
+def _neutral(lines: int, absorbers: int, pixels: int) -> dict[str, Array]:
+    """The fields of `Draw` where nothing is active."""
+    return {
+        "burst": jnp.float32(0.0), "gas": jnp.float32(0.0), "pressure": jnp.float32(5.8),
+        "lines": jnp.zeros(lines), "slope": jnp.float32(0.0), "nebular": jnp.float32(0.44),
+        "absorption": jnp.full(absorbers, -9.0), "outflow": jnp.array([0.0, 200.0]),
+        "column": jnp.float32(10.0), "lya": jnp.array([-9.0, 400.0, 200.0]),
+        "igm": jnp.float32(0.0), "lsf": jnp.float32(0.0), "curve": jnp.ones(pixels),
+    }  # fmt: skip
+
+
+def _absorbing_gas(latent, kinds) -> dict[str, Array]:
     """dex of each line's strength, and velocity and width of the gas in km/s."""
-    keys = jr.split(key, 3)
-    kind = np.array(kinds, int)
-    strength = _clipped(keys[0], 1.0, (len(SCATTER) + len(kinds),))
-    departure = jnp.array(SCATTER)[kind] * strength[kind] + 0.1 * strength[len(SCATTER) :]
-    velocity, width = _uniform(keys[1], -350.0, 50.0), _uniform(keys[2], 120.0, 320.0)
-    outflow = jnp.stack([on * velocity, 200.0 + on * (width - 200.0)])
-    return jnp.log10(on + 1e-9) + on * departure, outflow
-
-
-def _neutral_hydrogen(key, on):
-    """log10 column density, and escape fraction, velocity and width of Lyman alpha."""
-    keys = jr.split(key, 4)
-    ends = ((19.0, 22.0), (-3.0, -0.2), (70.0, 770.0), (80.0, 300.0))
-    column, escape, velocity, width = (_uniform(k, *e) for k, e in zip(keys, ends, strict=True))
-    off = jnp.array([-9.0, 400.0, 200.0])
-    lya = off + on * (jnp.stack([escape, velocity, width]) - off)
-    return 10.0 + on * (column - 10.0), lya
-
-
-def _calibration(key, basis):
-    """ln of the factor on the flux: overall, slope, and three further degrees."""
-    sizes = jnp.array([0.05, 0.08, 0.05, 0.03, 0.02])
-    return (_clipped(key, 1.0, (len(basis),)) * sizes) @ basis
+    kind, common = np.array(kinds, int), latent[: len(SCATTER)]
+    own, (velocity, width) = latent[len(SCATTER) : -2], latent[-2:]
+    outflow = jnp.stack([uniform(velocity, -350.0, 50.0), uniform(width, 120.0, 320.0)])
+    return {"absorption": (jnp.array(SCATTER) * common)[kind] + 0.1 * own, "outflow": outflow}

@@ -10,14 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from astropy.cosmology import Planck18
-from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
+from jaxtyping import Array, Float, ScalarLike
 
 from flowspec.data.spectra import Spectra
 from flowspec.prior.cosmos import Cosmos
 from flowspec.prior.parameters import galaxy_defaults
 from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy import dust, igm, interstellar, nebula, stars
-from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, draw_nuisances
+from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, layout_of, nuisances_of
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.instrument.shipped import instrument_of
@@ -98,16 +98,20 @@ class GalaxySimulator(SpectrumSimulator):
         self.kinds = tuple(self.absorbers[:, 2].astype(int).tolist())
         # red of Lyman alpha at every redshift of the prior there is nothing to absorb
         self.igm = igm.Opacity(self.window, self.lattice.step) if reach[0] < 1300 else None
+        light = [n for n in nuisances if self.igm is not None or n not in ("lya", "igm")]
+        self._lay_out(layout_of(tuple(light), self.groups, len(self.kinds)))
 
-    def flux(self, key: PRNGKeyArray, theta: Float[Array, " params"]) -> Float[Array, " pixels"]:
-        """Noiseless spectrum in 1e-17 erg/s/cm2/A, nuisances drawn from `key`."""
-        return self.spectrum(theta, self.draw_nuisances(key))
+    def spectrum_of(
+        self, theta: Float[Array, " params"], latent: Float[Array, " latents"]
+    ) -> Float[Array, " pixels"]:
+        """Noiseless spectrum in 1e-17 erg/s/cm2/A for parameters and latents of the nuisances."""
+        return self.spectrum(theta, self.nuisances_of(latent))
 
-    def draw_nuisances(self, key: PRNGKeyArray) -> Draw:
-        """Draw the active nuisances."""
-        return draw_nuisances(
-            key,
-            self.nuisances,
+    def nuisances_of(self, latent: Float[Array, " latents"]) -> Draw:
+        """Nuisances for latents."""
+        return nuisances_of(
+            latent,
+            self.layout,
             groups=self.groups,
             offsets=self.offsets,
             scatter=self.scatter,
@@ -153,11 +157,14 @@ class GalaxySimulator(SpectrumSimulator):
             self.cosmos.age(p["z"]),
         )
         weights = stars.metallicity_weights(p["log_zstar"], self.stars.log_z)
-        excess = jnp.maximum(p["dispersion"] ** 2 - TEMPLATE_DISPERSION**2, 0.0)
+        # a line-spread function of another width is a little more or less dispersion
+        blur = self.lsf**2 * jnp.expm1(2 * draw.lsf)
+        excess = jnp.maximum(p["dispersion"] ** 2 - TEMPLATE_DISPERSION**2 + blur, 0.0)
         starlight = (weights[:, None] * mass).reshape(-1) @ self.star_table
         lines = self.line_power(p, draw) @ self.line_table
         smooth = self.lattice.broaden(jnp.sqrt(excess + 1e-6))
-        gas = self.lattice.broaden(p["dispersion"] * jnp.exp(draw.gas))
+        gas = (p["dispersion"] * jnp.exp(draw.gas)) ** 2 + blur
+        gas = self.lattice.broaden(jnp.sqrt(jnp.maximum(gas, 100.0)))
         total = starlight.reshape(2, -1) * smooth + lines.reshape(2, -1) * gas
         return self.seen_at(total, p["z"])
 

@@ -67,6 +67,6 @@ def h_magnitudes(sim, theta: Float[Array, "n params"]) -> Float[Array, " n"]:
         theta: In the order of its prior [n, params].
     """
     band = top_hat(sim.wave)
-    neutral = sim.draw_nuisances(jax.random.key(0))
-    flux = jax.lax.map(lambda t: sim.spectrum(t, neutral), theta, batch_size=256)
+    neutral = jnp.zeros(sim.layout.size)
+    flux = jax.lax.map(lambda t: sim.spectrum_of(t, neutral), theta, batch_size=256)
     return ab_magnitude(flux, sim.wave, band)

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 import numpyro.distributions as dist
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from flowspec.data.line_names import parts, wave_of
 from flowspec.data.line_waves import WAVES
@@ -17,9 +16,10 @@ from flowspec.prior.nitrogen import NitrogenPrior
 from flowspec.prior.parameters import galaxy_defaults
 from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy.nebula import PRESSURE
-from flowspec.sim.galaxy.nuisance import draw_curve
+from flowspec.sim.galaxy.nuisance import CURVES, curve_of
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.shipped import instrument_of
+from flowspec.sim.latent import Layout
 from flowspec.sim.nebula.catalogues import REFERENCE, NebulaSimulator
 from flowspec.sim.nebula.grid import mappings
 from flowspec.sim.spectrum import SpectrumSimulator
@@ -92,6 +92,8 @@ class NebulaSpectra(SpectrumSimulator):
         instrument = instrument_of(instrument)
         super().__init__(instrument, prior, z, noise, nuisances, NUISANCES)
         self.nebula = nebula
+        counts = {"lines": len(nebula.lines)} | CURVES
+        self._lay_out(Layout.of({n: count for n, count in counts.items() if n in nuisances}))
         lines, split = painted(nebula.lines)
         rest = np.array([wave_of(line) for line in lines])
         low, high = self.wave[0] / (1 + z[1]), self.wave[-1] / (1 + z[0])
@@ -104,12 +106,13 @@ class NebulaSpectra(SpectrumSimulator):
         self.shares = jnp.asarray(split[:, kept], jnp.float32)
         self.line_table = jnp.asarray(self.lattice.of_lines(rest[kept] * (1 + z[0])))
 
-    def flux(self, key: PRNGKeyArray, theta: Float[Array, " params"]) -> Float[Array, " pixels"]:
-        """Noiseless spectrum in 1e-17 erg/s/cm2/A, nuisances drawn from `key`."""
-        line, overall, local = jr.split(key, 3)
-        departure = jr.normal(line, (len(self.nebula.lines),)) * ("lines" in self.nuisances)
-        bases = self.sight["calibration"], self.sight["mismatch"]
-        curve = draw_curve(overall, local, self.nuisances, *bases)
+    def spectrum_of(
+        self, theta: Float[Array, " params"], latent: Float[Array, " latents"]
+    ) -> Float[Array, " pixels"]:
+        """Noiseless spectrum in 1e-17 erg/s/cm2/A for parameters and latents of the nuisances."""
+        part = self.layout.parts(latent)
+        curve = curve_of(part, self.sight["calibration"], self.sight["mismatch"])
+        departure = part.get("lines", jnp.zeros(len(self.nebula.lines)))
         return self.spectrum(theta, departure) * curve
 
     def spectrum(

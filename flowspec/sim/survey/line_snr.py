@@ -93,8 +93,10 @@ def line_snr(
 
 @eqx.filter_jit
 def mean_nuisances(sim: GalaxySimulator) -> Draw:
-    """The mean of the simulator's nuisances."""
-    draws = jax.vmap(sim.draw_nuisances)(jr.split(jr.key(0), _DRAWS))
+    """The mean of the simulator's nuisances, in the middle of its prior."""
+    middle = jnp.zeros(len(sim.prior.names))
+    latent = jax.vmap(sim.learned.draw, (0, None))(jr.split(jr.key(0), _DRAWS), middle)
+    draws = jax.vmap(sim.nuisances_of)(latent)
     return jax.tree.map(lambda a: a.mean(0), draws)
 
 
