@@ -32,6 +32,7 @@ class Fitted(NamedTuple):
         theta: Parameters [batch, params].
         latent: Latents of the nuisances [batch, latents].
         model: Flux [batch, pixels].
+        ivar: Inverse variance of the data [batch, pixels].
         residual: (flux - model) sqrt(ivar), 0 without data [batch, pixels].
         chi2: Mean square of the residuals, each cut at `CUT` standard deviations [batch].
         unknowns: Gaussianised parameters and whitened latents [batch, unknowns].
@@ -43,6 +44,7 @@ class Fitted(NamedTuple):
     theta: Float[np.ndarray, "batch params"]
     latent: Float[np.ndarray, "batch latents"]
     model: Float[np.ndarray, "batch pixels"]
+    ivar: Float[np.ndarray, "batch pixels"]
     residual: Float[np.ndarray, "batch pixels"]
     chi2: Float[np.ndarray, " batch"]
     unknowns: Float[np.ndarray, "batch unknowns"]
@@ -97,18 +99,23 @@ def split(sim: SpectrumSimulator, unknowns: Float[Array, " unknowns"]) -> tuple[
     return sim.prior.to_constrained(free), latent
 
 
+def redshift(sim: SpectrumSimulator, free: Float[Array, " params"]) -> Array:
+    """The redshift among Gaussianised parameters."""
+    return sim.prior.to_constrained(free)[sim.prior.names.index("z")]
+
+
 def jacobian(
     sim: SpectrumSimulator, unknowns: Float[Array, " unknowns"]
 ) -> tuple[Float[Array, " pixels"], Float[Array, "unknowns pixels"]]:
     """The model, and its derivative with respect to every unknown."""
     free, white = jnp.split(unknowns, [len(sim.prior.names)])
     latent = sim.learned.expected(free) + sim.learned.factor @ white
-    curves = sim.curves  # [latents, pixels], zero but for those that are smooth factors
+    curves = sim.curves(redshift(sim, free))  # zero but for those that are smooth factors
     others = np.flatnonzero(~sim.smooth)
     rest = latent[others]
 
     def flux(free, rest):
-        own = jax.lax.stop_gradient(latent).at[others].set(rest)
+        own = latent.at[others].set(rest)
         return sim.spectrum_of(sim.prior.to_constrained(free), own)
 
     model, push = jax.linearize(flux, free, rest)
@@ -152,7 +159,8 @@ def _smoothed(sim, flux, weight, unknowns):
     """Unknowns with the smooth factors fitted in closed form (variable projection)."""
     model = sim.spectrum_of(*split(sim, unknowns))
     count = len(sim.prior.names)
-    rows = sim.learned.factor.T @ (sim.curves * model) * weight
+    curves = sim.curves(redshift(sim, unknowns[:count]))
+    rows = sim.learned.factor.T @ (curves * model) * weight
     own = jnp.where(jnp.asarray(sim.smooth)[:, None], rows, 0.0)
     gram = own @ own.T + jnp.eye(len(own))
     return unknowns.at[count:].set(jnp.linalg.solve(gram, own @ ((flux - model) * weight)))
@@ -202,6 +210,6 @@ def _finished(sim, flux, ivar, unknowns):
         noise = jnp.where(good, jnp.log(2 * jnp.pi / jnp.where(good, ivar, 1.0)), 0.0).sum()
         fit = _huber(residual).sum() + (unknowns**2).sum()
         log_evidence = -0.5 * (fit + noise + log_det)
-        return theta, latent, model, residual, chi2, unknowns, information, log_evidence
+        return theta, latent, model, ivar, residual, chi2, unknowns, information, log_evidence
 
     return jax.vmap(one)(flux, ivar, unknowns)

@@ -12,20 +12,15 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, ScalarLike
 from flowspec.data.frame import Pixels
 from flowspec.data.spectra import Spectra
 from flowspec.prior.prior import Prior
-from flowspec.sim.galaxy.nuisance import (
-    CALIBRATION,
-    CURVES,
-    KNOTS,
-    MISMATCH,
-    polynomial_basis,
-    smooth_basis,
-)
+from flowspec.sim.curves import CALIBRATION, KNOTS, MISMATCH, SMOOTH, polynomial_basis, smooth_basis
 from flowspec.sim.instrument.detector import Detector
 from flowspec.sim.instrument.instrument import Instrument, PixelOperator
 from flowspec.sim.instrument.lattice import C_KMS, Lattice
 from flowspec.sim.instrument.noise import EXACT, MixedNoise, Noise, add_noise, airglow
 from flowspec.sim.latent import Layout, Learned
+from flowspec.sim.residual import Residual
 from flowspec.sim.simulator import ONE, Simulated, Simulator
+from flowspec.sim.template import Templates
 
 
 class SpectrumSimulator(Simulator):
@@ -55,7 +50,9 @@ class SpectrumSimulator(Simulator):
     sight: dict[str, Array]
     lsf: float = eqx.field(static=True)
     layout: Layout = eqx.field(static=True)
+    templates: Templates
     learned: Learned
+    residual: Residual | None
 
     def __init__(
         self,
@@ -72,6 +69,7 @@ class SpectrumSimulator(Simulator):
         self.lattice = _lattice(instrument, *limits)
         self.pixels = PixelOperator(instrument, self.lattice)
         self.lsf = float(np.median(instrument.lsf))
+        self.templates, self.residual = Templates.none(len(instrument.wave)), None
         # the lattice's rest frame is that of the lowest redshift, which keeps it short
         self.ln_frame = float(np.log1p(limits[0]))
         self.absolute_sky = instrument.residual is not None
@@ -79,6 +77,7 @@ class SpectrumSimulator(Simulator):
         sight = {
             "wave": self.window,
             "ln_wave": np.log(self.window),
+            "ln_pixels": np.log(instrument.wave),
             "sky": sky * ("sky" in nuisances),
             "calibration": polynomial_basis(instrument.wave),
             "mismatch": smooth_basis(instrument.wave, KNOTS),
@@ -132,24 +131,44 @@ class SpectrumSimulator(Simulator):
         typical = self.noise.typical if isinstance(self.noise, MixedNoise) else self.noise
         return MixedNoise(Noise.from_observed(obs, self.wave), typical)
 
-    def _lay_out(self, layout: Layout) -> None:
-        self.layout, self.learned = layout, Learned.nothing(layout, len(self.prior.names))
+    def _lay_out(self) -> None:
+        self.layout = self.own_layout()
+        self.learned = Learned.nothing(self.layout, len(self.prior.names))
+
+    @abstractmethod
+    def own_layout(self) -> Layout:
+        """Numbers of latents of each nuisance."""
 
     @property
     def smooth(self) -> Bool[np.ndarray, " latents"]:
         """Which latents are a smooth factor on the flux and nothing else."""
         names = np.repeat(self.layout.names, self.layout.counts)
-        return np.isin(names, list(CURVES))
+        return np.isin(names, SMOOTH)
 
-    @property
-    def curves(self) -> Float[Array, "latents pixels"]:
+    def curves(self, z: ScalarLike) -> Float[Array, "latents pixels"]:
         """Change of ln(flux) with each latent that is `smooth`, 0 with the others."""
-        rows = {"calibration": jnp.array(CALIBRATION)[:, None] * self.sight["calibration"],
-                "mismatch": MISMATCH * self.sight["mismatch"]}
-        none = jnp.zeros((1, len(self.wave)))
-        parts = [rows.get(name, jnp.tile(none, (n, 1)))
+        rows = {
+            "calibration": jnp.array(CALIBRATION)[:, None] * self.sight["calibration"],
+            "mismatch": MISMATCH * self.sight["mismatch"],
+            "rest": self.templates.at(self.sight["ln_pixels"], z),
+            "observed": self.templates.observed,
+        }
+        parts = [rows.get(name, jnp.zeros((n, len(self.wave))))
                  for name, n in zip(self.layout.names, self.layout.counts, strict=True)]
-        return jnp.concatenate(parts)
+        return jnp.concatenate([jnp.zeros((0, len(self.wave))), *parts])
+
+    def curve(self, part: dict[str, Array], z: ScalarLike) -> Float[Array, " pixels"]:
+        """Smooth factor on the flux for latents by name (`Layout.parts`)."""
+        ln_curve = jnp.zeros(len(self.wave))
+        if "calibration" in part:  # overall, slope, and three further degrees
+            ln_curve += (part["calibration"] * jnp.array(CALIBRATION)) @ self.sight["calibration"]
+        if "mismatch" in part:
+            ln_curve += MISMATCH * part["mismatch"] @ self.sight["mismatch"]
+        if "rest" in part:
+            ln_curve += part["rest"] @ self.templates.at(self.sight["ln_pixels"], z)
+        if "observed" in part:
+            ln_curve += part["observed"] @ self.templates.observed
+        return jnp.exp(ln_curve)
 
     @abstractmethod
     def spectrum_of(
@@ -184,6 +203,8 @@ class SpectrumSimulator(Simulator):
         self, key: PRNGKeyArray, flux: Float[Array, " pixels"], ivar: Float[Array, " pixels"]
     ) -> Float[Array, " pixels"]:
         """A noiseless spectrum with noise of the given inverse variance, and what it leaves out."""
+        if self.residual is not None:
+            return self.residual.add(key, flux, ivar)
         sky, knots = self.sight["sky"], self.sight["mismatch"]
         sky = sky * jnp.sqrt(ivar) if self.absolute_sky else sky
         blemished = "blemishes" in self.nuisances

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from flowspec.sim.curves import CURVES
 from flowspec.sim.galaxy.interstellar import SCATTER
 from flowspec.sim.latent import Layout, uniform
 
@@ -17,10 +18,6 @@ NUISANCES = (
     "burst", "gas", "lines", "dust", "absorption", "lya", "igm", "lsf", "calibration", "mismatch",
     "sky", "blemishes",
 )  # fmt: skip
-KNOTS = 60  # of the mismatch
-CURVES = {"calibration": 5, "mismatch": KNOTS}  # latents of the smooth factors on the flux
-CALIBRATION = (0.05, 0.08, 0.05, 0.03, 0.02)  # standard deviation of ln(flux), by degree
-MISMATCH = 0.015  # likewise of each knot
 
 
 class Draw(eqx.Module):
@@ -57,33 +54,22 @@ class Draw(eqx.Module):
     curve: Float[Array, " pixels"]
 
 
-def smooth_basis(wave: np.ndarray, knots: int) -> np.ndarray:
-    """Rows of cubic B-splines, evenly spaced in ln(wavelength) [knots, pixels]."""
-    x = np.log(wave / wave[0]) / np.log(wave[-1] / wave[0]) * (knots - 3)
-    t = np.abs(x - np.arange(-1, knots - 1)[:, None])
-    inner, outer = 2 / 3 - t**2 + t**3 / 2, np.maximum(2 - t, 0) ** 3 / 6
-    return np.where(t < 1, inner, outer).astype(np.float32)
-
-
-def polynomial_basis(wave: np.ndarray, degree: int = 4) -> np.ndarray:
-    """Rows of Legendre polynomials of degree 0 to `degree` in ln(wavelength)."""
-    x = 2 * np.log(wave / wave[0]) / np.log(wave[-1] / wave[0]) - 1
-    return np.polynomial.legendre.legvander(x, degree).T.astype(np.float32)
-
-
-def layout_of(active: tuple[str, ...], groups: tuple[int, ...], absorbers: int) -> Layout:
+def layout_of(
+    active: tuple[str, ...], groups: tuple[int, ...], absorbers: int, templates: dict[str, int]
+) -> Layout:
     """Numbers of latents of the active nuisances of a galaxy's light.
 
     Args:
         active: Names among `NUISANCES`; those of the noise have no latents.
         groups: Index of the multiplet of each emission line, scattered as one [lines].
         absorbers: Number of interstellar lines.
+        templates: Numbers of templates by name.
     """
     counts = {
         "burst": 1, "gas": 2, "lines": max(groups) + 1, "dust": 2,
         "absorption": len(SCATTER) + absorbers + 2, "lya": 4, "igm": 1, "lsf": 1,
     } | CURVES  # fmt: skip
-    return Layout.of({name: n for name, n in counts.items() if name in active})
+    return Layout.of({name: n for name, n in counts.items() if name in active} | templates)
 
 
 def nuisances_of(
@@ -94,8 +80,7 @@ def nuisances_of(
     offsets: tuple[float, ...],
     scatter: tuple[float, ...],
     kinds: tuple[int, ...],
-    calibration: Float[Array, "5 pixels"],
-    mismatch: Float[Array, "knots pixels"],
+    curve: Float[Array, " pixels"],
 ) -> Draw:
     """Nuisances of standard normal latents; those without latents are neutral.
 
@@ -111,11 +96,10 @@ def nuisances_of(
         offsets: Mean departure of each emission line from the grid, dex [lines].
         scatter: Scatter about it, dex [lines].
         kinds: Kind of each interstellar line, as in `interstellar.LINES` [absorbers].
-        calibration: `polynomial_basis` of the pixels.
-        mismatch: `smooth_basis` of the pixels.
+        curve: `Draw.curve`.
     """
     part = layout.parts(latent)
-    draw = _neutral(len(groups), len(kinds), calibration.shape[1])
+    draw = _neutral(len(groups), len(kinds))
     if "burst" in part:
         draw |= {"burst": 0.3 * part["burst"][0]}
     if "gas" in part:
@@ -137,37 +121,17 @@ def nuisances_of(
         draw |= {"igm": 0.12 * part["igm"][0]}
     if "lsf" in part:
         draw |= {"lsf": 0.07 * part["lsf"][0]}
-    return Draw(**draw | {"curve": curve_of(part, calibration, mismatch)})
+    return Draw(**draw, curve=curve)
 
 
-def curve_of(
-    part: dict[str, Array],
-    calibration: Float[Array, "5 pixels"],
-    mismatch: Float[Array, "knots pixels"],
-) -> Float[Array, " pixels"]:
-    """`Draw.curve`: a smooth factor on the flux, 1 where neither of its two parts has latents.
-
-    Args:
-        part: Latents by name.
-        calibration: `polynomial_basis` of the pixels.
-        mismatch: `smooth_basis` of the pixels.
-    """
-    ln_curve = jnp.zeros(calibration.shape[1])
-    if "calibration" in part:  # overall, slope, and three further degrees
-        ln_curve += (part["calibration"] * jnp.array(CALIBRATION)) @ calibration
-    if "mismatch" in part:
-        ln_curve += MISMATCH * part["mismatch"] @ mismatch
-    return jnp.exp(ln_curve)
-
-
-def _neutral(lines: int, absorbers: int, pixels: int) -> dict[str, Array]:
+def _neutral(lines: int, absorbers: int) -> dict[str, Array]:
     """The fields of `Draw` where nothing is active."""
     return {
         "burst": jnp.float32(0.0), "gas": jnp.float32(0.0), "pressure": jnp.float32(5.8),
         "lines": jnp.zeros(lines), "slope": jnp.float32(0.0), "nebular": jnp.float32(0.44),
         "absorption": jnp.full(absorbers, -9.0), "outflow": jnp.array([0.0, 200.0]),
         "column": jnp.float32(10.0), "lya": jnp.array([-9.0, 400.0, 200.0]),
-        "igm": jnp.float32(0.0), "lsf": jnp.float32(0.0), "curve": jnp.ones(pixels),
+        "igm": jnp.float32(0.0), "lsf": jnp.float32(0.0),
     }  # fmt: skip
 
 

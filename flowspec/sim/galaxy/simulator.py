@@ -21,6 +21,7 @@ from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, layout_of, nuisances_o
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.instrument.shipped import instrument_of
+from flowspec.sim.latent import Layout
 from flowspec.sim.spectrum import SpectrumSimulator
 
 TEMPLATE_DISPERSION = 64.0  # km/s: 2.51 A (FWHM) at 5000 A, what the stellar table already has
@@ -98,17 +99,22 @@ class GalaxySimulator(SpectrumSimulator):
         self.kinds = tuple(self.absorbers[:, 2].astype(int).tolist())
         # red of Lyman alpha at every redshift of the prior there is nothing to absorb
         self.igm = igm.Opacity(self.window, self.lattice.step) if reach[0] < 1300 else None
-        light = [n for n in nuisances if self.igm is not None or n not in ("lya", "igm")]
-        self._lay_out(layout_of(tuple(light), self.groups, len(self.kinds)))
+        self._lay_out()
+
+    def own_layout(self) -> Layout:
+        """Numbers of latents of each nuisance; Lyman alpha has none where it is out of sight."""
+        light = [n for n in self.nuisances if self.igm is not None or n not in ("lya", "igm")]
+        return layout_of(tuple(light), self.groups, len(self.kinds), self.templates.counts)
 
     def spectrum_of(
         self, theta: Float[Array, " params"], latent: Float[Array, " latents"]
     ) -> Float[Array, " pixels"]:
         """Noiseless spectrum in 1e-17 erg/s/cm2/A for parameters and latents of the nuisances."""
-        return self.spectrum(theta, self.nuisances_of(latent))
+        z = self.parameters(theta)["z"]
+        return self.spectrum(theta, self.nuisances_of(latent, z))
 
-    def nuisances_of(self, latent: Float[Array, " latents"]) -> Draw:
-        """Nuisances for latents."""
+    def nuisances_of(self, latent: Float[Array, " latents"], z: ScalarLike) -> Draw:
+        """Nuisances for latents, at a redshift."""
         return nuisances_of(
             latent,
             self.layout,
@@ -116,8 +122,7 @@ class GalaxySimulator(SpectrumSimulator):
             offsets=self.offsets,
             scatter=self.scatter,
             kinds=self.kinds,
-            calibration=self.sight["calibration"],
-            mismatch=self.sight["mismatch"],
+            curve=self.curve(self.layout.parts(latent), z),
         )
 
     def parameters(self, theta: Float[Array, " params"]) -> dict[str, ScalarLike]:
@@ -243,5 +248,7 @@ def _multiplets(table: nebula.NebularTable) -> tuple[tuple[int | float, ...], ..
     ]
     ion = [f"{n} UV" if far else n for n, far in zip(ion, ultraviolet, strict=True)]
     groups = np.unique(ion, return_inverse=True)[1]
-    parts = (groups, np.where(ultraviolet, 0.35, 0.0), np.where(ultraviolet, 0.35, 0.1))
+    metal = np.array([not n.startswith("H") or n.startswith("He") for n in ion])
+    scatter = np.where(ultraviolet, 0.35, np.where(metal, 0.2, 0.1))
+    parts = (groups, np.where(ultraviolet, 0.35, 0.0), scatter)
     return tuple(tuple(part.tolist()) for part in parts)

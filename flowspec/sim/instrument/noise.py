@@ -10,6 +10,7 @@ from flowspec.data.scaling import TINY
 from flowspec.data.spectra import Spectra
 from flowspec.sim.instrument.detector import Detector
 
+SPIKES, ENDS = 0.02, 1 / 30  # probabilities of each of three spikes, of each wrong end
 EXACT = (0.0, 0.0)  # range of `Noise` for the signal-to-noise ratios of observations as they are
 # Strongest night-sky features (vacuum angstrom): [O I], Na D and the heads of the OH bands
 # (Rousselot et al. 2000; Osterbrock et al. 1996), for residuals of their subtraction.
@@ -155,9 +156,10 @@ def add_noise(
 def blemishes(key: PRNGKeyArray, knots: Float[Array, "knots pixels"]) -> Float[Array, " pixels"]:
     """What reduction leaves behind, in units of the noise [pixels].
 
-    Up to three narrow spikes of 4 to 60 sigma (cosmic rays, zeroth orders), half of the spectra
-    having none; and, at each end of a third of the spectra, noise and continuum that are wrong by
-    2 to 15 sigma over the last 1 to 8 % of the pixels (second orders, fringes, flat fields).
+    In one spectrum of twenty up to three narrow spikes of 4 to 60 sigma (cosmic rays, zeroth
+    orders); and, at each end of one in thirty, noise and continuum that are wrong by 2 to 15 sigma
+    over the last 1 to 8 % of the pixels (second orders, fringes, flat fields). Of real pixels of
+    the SDSS 0.01 to 0.02 % are beyond 8 sigma.
 
     Args:
         key: Random key.
@@ -169,12 +171,12 @@ def blemishes(key: PRNGKeyArray, knots: Float[Array, "knots pixels"]) -> Float[A
     centre = jr.uniform(where, (3, 1)) * pixels
     sigma = jr.uniform(width, (3, 1), minval=0.5, maxval=2.5)
     peak = 10 ** jr.uniform(height, (3, 1), minval=0.6, maxval=1.8)
-    present = jr.bernoulli(any_, 0.2, (3, 1)) * jr.rademacher(sign, (3, 1))
+    present = jr.bernoulli(any_, SPIKES, (3, 1)) * jr.rademacher(sign, (3, 1))
     spikes = (present * peak * jnp.exp(-0.5 * ((x - centre) / sigma) ** 2)).sum(0)
     present, size, scale = jr.uniform(ends, (3, 2, 1))
     length = (0.01 + 0.07 * scale) * pixels
     envelope = jnp.exp(-jnp.stack([x, x[::-1]]) / length)
-    size = jnp.where(present < 1 / 3, 10 ** (0.3 + 0.9 * size), 0.0)
+    size = jnp.where(present < ENDS, 10 ** (0.3 + 0.9 * size), 0.0)
     wrong = jr.normal(smooth, (2, count + 1)) @ jnp.concatenate([knots, jnp.ones((1, pixels))])
     wrong = wrong + jr.normal(white, (pixels,))
     return spikes + (size * envelope * wrong).sum(0)

@@ -15,8 +15,8 @@ from flowspec.data.spectra import Spectra
 from flowspec.prior.nitrogen import NitrogenPrior
 from flowspec.prior.parameters import galaxy_defaults
 from flowspec.prior.prior import Prior
+from flowspec.sim.curves import CURVES
 from flowspec.sim.galaxy.nebula import PRESSURE
-from flowspec.sim.galaxy.nuisance import CURVES, curve_of
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.shipped import instrument_of
 from flowspec.sim.latent import Layout
@@ -92,8 +92,7 @@ class NebulaSpectra(SpectrumSimulator):
         instrument = instrument_of(instrument)
         super().__init__(instrument, prior, z, noise, nuisances, NUISANCES)
         self.nebula = nebula
-        counts = {"lines": len(nebula.lines)} | CURVES
-        self._lay_out(Layout.of({n: count for n, count in counts.items() if n in nuisances}))
+        self._lay_out()
         lines, split = painted(nebula.lines)
         rest = np.array([wave_of(line) for line in lines])
         low, high = self.wave[0] / (1 + z[1]), self.wave[-1] / (1 + z[0])
@@ -106,12 +105,18 @@ class NebulaSpectra(SpectrumSimulator):
         self.shares = jnp.asarray(split[:, kept], jnp.float32)
         self.line_table = jnp.asarray(self.lattice.of_lines(rest[kept] * (1 + z[0])))
 
+    def own_layout(self) -> Layout:
+        """Numbers of latents of each nuisance."""
+        counts = {"lines": len(self.nebula.lines)} | CURVES
+        active = {name: count for name, count in counts.items() if name in self.nuisances}
+        return Layout.of(active | self.templates.counts)
+
     def spectrum_of(
         self, theta: Float[Array, " params"], latent: Float[Array, " latents"]
     ) -> Float[Array, " pixels"]:
         """Noiseless spectrum in 1e-17 erg/s/cm2/A for parameters and latents of the nuisances."""
         part = self.layout.parts(latent)
-        curve = curve_of(part, self.sight["calibration"], self.sight["mismatch"])
+        curve = self.curve(part, theta[0])
         departure = part.get("lines", jnp.zeros(len(self.nebula.lines)))
         return self.spectrum(theta, departure) * curve
 
