@@ -7,7 +7,7 @@ outliers by Huber's loss. Smooth factors on the flux, which are many, cost no ev
 model: their derivatives are the model times a basis.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,9 +16,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from flowspec.data.spectra import Spectra
-from flowspec.sim.spectrum import SpectrumSimulator
 
-ITERATIONS = 12
+if TYPE_CHECKING:
+    from flowspec.sim.spectrum import SpectrumSimulator
+
+ITERATIONS = 6
+CUT = 8.0  # standard deviations at which a residual counts no further in `Fitted.chi2`
 OUTLIER = 4.0  # standard deviations from which residuals count linearly (Huber)
 _DAMPINGS = (0.1, 1.0, 10.0)  # that are tried, times the last one taken
 _AT_ONCE = 8  # rows: the Jacobian of one has a few MB
@@ -57,11 +60,8 @@ class Fitted(NamedTuple):
         return np.linalg.inv(self.information + np.eye(self.information.shape[-1]))
 
 
-CUT = 8.0
-
-
 def fitted(
-    sim: SpectrumSimulator,
+    sim: "SpectrumSimulator",
     obs: Spectra,
     start: Float[np.ndarray, "starts batch params"],
     iterations: int = ITERATIONS,
@@ -92,20 +92,20 @@ def fitted(
     ))  # fmt: skip
 
 
-def split(sim: SpectrumSimulator, unknowns: Float[Array, " unknowns"]) -> tuple[Array, Array]:
+def split(sim: "SpectrumSimulator", unknowns: Float[Array, " unknowns"]) -> tuple[Array, Array]:
     """Parameters and latents of Gaussianised parameters and whitened latents."""
     free, white = jnp.split(unknowns, [len(sim.prior.names)])
     latent = sim.learned.expected(free) + sim.learned.factor @ white
     return sim.prior.to_constrained(free), latent
 
 
-def redshift(sim: SpectrumSimulator, free: Float[Array, " params"]) -> Array:
+def redshift(sim: "SpectrumSimulator", free: Float[Array, " params"]) -> Array:
     """The redshift among Gaussianised parameters."""
     return sim.prior.to_constrained(free)[sim.prior.names.index("z")]
 
 
 def jacobian(
-    sim: SpectrumSimulator, unknowns: Float[Array, " unknowns"]
+    sim: "SpectrumSimulator", unknowns: Float[Array, " unknowns"]
 ) -> tuple[Float[Array, " pixels"], Float[Array, "unknowns pixels"]]:
     """The model, and its derivative with respect to every unknown."""
     free, white = jnp.split(unknowns, [len(sim.prior.names)])

@@ -7,7 +7,7 @@ import jax
 import jax.random as jr
 import numpy as np
 from equinox import AbstractVar
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from flowspec.data.frame import Frame
 from flowspec.data.observation import Observation
@@ -93,6 +93,15 @@ class Simulator(eqx.Module):
             ValueError: If it is not known.
         """
         raise ValueError(f"expected a simulator with an explicit likelihood; got "
+                         f"{self.description}")
+
+    def fit(self, obs: Observation, start: ArrayLike):
+        """Parameters and nuisances of maximum a posteriori of each observation.
+
+        Raises:
+            ValueError: If the simulator cannot.
+        """
+        raise ValueError(f"expected a simulator of spectra that can be fitted; got "
                          f"{self.description}")
 
     @property

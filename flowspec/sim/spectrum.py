@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, ScalarLike
+from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray, ScalarLike
 
 from flowspec.data.frame import Pixels
 from flowspec.data.spectra import Spectra
@@ -17,6 +17,7 @@ from flowspec.sim.instrument.detector import Detector
 from flowspec.sim.instrument.instrument import Instrument, PixelOperator
 from flowspec.sim.instrument.lattice import C_KMS, Lattice
 from flowspec.sim.instrument.noise import EXACT, MixedNoise, Noise, add_noise, airglow
+from flowspec.sim.explicit import ITERATIONS, Fitted, fitted
 from flowspec.sim.latent import Layout, Learned
 from flowspec.sim.residual import Residual
 from flowspec.sim.simulator import ONE, Simulated, Simulator
@@ -185,6 +186,28 @@ class SpectrumSimulator(Simulator):
     ) -> Float[Array, " latents"]:
         """Latents of the nuisances of a galaxy with given parameters."""
         return self.learned.draw(key, self.prior.to_unconstrained(theta)[0])
+
+    def fit(
+        self, obs: Spectra, start: Float[ArrayLike, "*starts batch params"],
+        iterations: int = ITERATIONS,
+    ) -> Fitted:  # fmt: skip
+        """Parameters and nuisances of maximum a posteriori of each spectrum (`explicit.fitted`).
+
+        Args:
+            obs: Spectra, which are resampled to the simulator's pixels.
+            start: Parameters to start from, such as a few posterior draws; of several the best is
+                taken.
+            iterations: Of Levenberg and Marquardt.
+
+        Raises:
+            ValueError: If the start is of another shape.
+        """
+        start = np.asarray(start, np.float32)
+        start = start[None] if start.ndim == 2 else start
+        if start.ndim != 3 or start.shape[1:] != (len(obs), len(self.prior.names)):
+            raise ValueError(f"expected parameters [starts, {len(obs)}, {len(self.prior.names)}] "
+                             f"to start from; got {start.shape}")
+        return fitted(self, obs, start, iterations)
 
     def simulate(self, key: PRNGKeyArray, n: int) -> Simulated:
         """Draw `n` parameters from the prior and their noisy spectra.
