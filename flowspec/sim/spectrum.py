@@ -13,11 +13,11 @@ from flowspec.data.frame import Pixels
 from flowspec.data.spectra import Spectra
 from flowspec.prior.prior import Prior
 from flowspec.sim.curves import CALIBRATION, KNOTS, MISMATCH, SMOOTH, polynomial_basis, smooth_basis
+from flowspec.sim.explicit import ITERATIONS, Fitted, fitted
 from flowspec.sim.instrument.detector import Detector
 from flowspec.sim.instrument.instrument import Instrument, PixelOperator
 from flowspec.sim.instrument.lattice import C_KMS, Lattice
 from flowspec.sim.instrument.noise import EXACT, MixedNoise, Noise, add_noise, airglow
-from flowspec.sim.explicit import ITERATIONS, Fitted, fitted
 from flowspec.sim.latent import Layout, Learned
 from flowspec.sim.residual import Residual
 from flowspec.sim.simulator import ONE, Simulated, Simulator
