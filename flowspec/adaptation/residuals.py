@@ -11,6 +11,7 @@ from flowspec.sim.residual import Residual
 from flowspec.sim.template import Templates
 
 MOST = 8  # templates
+WORTH = 1.0  # nats of evidence per held-out spectrum that one more must gain
 BIN = 3  # pixels of a point of the rest frame
 FAR = 5.0  # standard deviations from which a pixel is an outlier
 _SMOOTH = 151  # pixels of the running median of the noise
@@ -81,7 +82,7 @@ def rest_templates(
             rows = components(values[~own], weight[~own], count)
             gain.append(_log_evidence(values[own], weight[own], rows))
         gains.append(float(np.concatenate(gain).mean()))
-    best = int(np.argmax(gains))
+    best = next((k for k in range(MOST) if gains[k + 1] < gains[k] + WORTH), MOST)
     rows = components(values, weight, best)
     none = jnp.zeros((0, len(wave)))
     return Templates(jnp.asarray(rows, jnp.float32), none, start, step), gains

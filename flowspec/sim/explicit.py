@@ -41,6 +41,8 @@ class Fitted(NamedTuple):
         unknowns: Gaussianised parameters and whitened latents [batch, unknowns].
         information: Of the data about the unknowns; that of the prior, the identity, is not in it
             [batch, unknowns, unknowns].
+        gradient: Of the log likelihood at the best unknowns, which the prior's undoes [batch,
+            unknowns].
         log_evidence: ``ln p(flux)`` in Laplace's approximation [batch].
     """
 
@@ -52,6 +54,7 @@ class Fitted(NamedTuple):
     chi2: Float[np.ndarray, " batch"]
     unknowns: Float[np.ndarray, "batch unknowns"]
     information: Float[np.ndarray, "batch unknowns unknowns"]
+    gradient: Float[np.ndarray, "batch unknowns"]
     log_evidence: Float[np.ndarray, " batch"]
 
     @property
@@ -204,12 +207,14 @@ def _finished(sim, flux, ivar, unknowns):
         robust = jnp.minimum(1.0, OUTLIER / jnp.maximum(jnp.abs(residual), 1.0))
         rows = columns * jnp.sqrt(ivar * robust)
         information = rows @ rows.T
+        gradient = rows @ (residual * jnp.sqrt(robust))
         good = ivar > 0
         chi2 = (jnp.clip(residual, -CUT, CUT) ** 2).sum() / jnp.maximum(good.sum(), 1)
         log_det = jnp.linalg.slogdet(information + jnp.eye(len(rows)))[1]
         noise = jnp.where(good, jnp.log(2 * jnp.pi / jnp.where(good, ivar, 1.0)), 0.0).sum()
         fit = _huber(residual).sum() + (unknowns**2).sum()
         log_evidence = -0.5 * (fit + noise + log_det)
-        return theta, latent, model, ivar, residual, chi2, unknowns, information, log_evidence
+        numbers = unknowns, information, gradient, log_evidence
+        return theta, latent, model, ivar, residual, chi2, *numbers
 
     return jax.vmap(one)(flux, ivar, unknowns)

@@ -1,6 +1,7 @@
 """What simulators of spectra share: from light on a lattice to noisy pixels of an instrument."""
 
 from abc import abstractmethod
+from dataclasses import fields
 
 import equinox as eqx
 import jax
@@ -132,6 +133,17 @@ class SpectrumSimulator(Simulator):
         typical = self.noise.typical if isinstance(self.noise, MixedNoise) else self.noise
         return MixedNoise(Noise.from_observed(obs, self.wave), typical)
 
+    def with_templates(self, templates: Templates) -> "SpectrumSimulator":
+        """The same simulator with templates as its last nuisances, in place of none."""
+        new = object.__new__(type(self))
+        for field in fields(self):
+            object.__setattr__(new, field.name, getattr(self, field.name))
+        layout = Layout.of(dict(zip(*self.layout, strict=True)) | templates.counts)
+        longer = self.learned.longer(layout.size - self.layout.size)
+        for name, value in (("templates", templates), ("layout", layout), ("learned", longer)):
+            object.__setattr__(new, name, value)
+        return new
+
     def _lay_out(self) -> None:
         self.layout = self.own_layout()
         self.learned = Learned.nothing(self.layout, len(self.prior.names))
@@ -145,6 +157,17 @@ class SpectrumSimulator(Simulator):
         """Which latents are a smooth factor on the flux and nothing else."""
         names = np.repeat(self.layout.names, self.layout.counts)
         return np.isin(names, SMOOTH)
+
+    @property
+    def known(self) -> Bool[np.ndarray, " latents"]:
+        """Latents whose distribution observations of this kind cannot teach: the overall level.
+
+        A spectrum does not tell them from a parameter.
+        """
+        mask = np.zeros(self.layout.size, bool)
+        if "calibration" in self.layout.names:
+            mask[self.layout.place("calibration").start] = True
+        return mask
 
     def curves(self, z: ScalarLike) -> Float[Array, "latents pixels"]:
         """Change of ln(flux) with each latent that is `smooth`, 0 with the others."""

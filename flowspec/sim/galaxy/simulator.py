@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from astropy.cosmology import Planck18
-from jaxtyping import Array, Float, ScalarLike
+from jaxtyping import Array, Bool, Float, ScalarLike
 
 from flowspec.data.spectra import Spectra
 from flowspec.prior.cosmos import Cosmos
@@ -100,6 +100,17 @@ class GalaxySimulator(SpectrumSimulator):
         # red of Lyman alpha at every redshift of the prior there is nothing to absorb
         self.igm = igm.Opacity(self.window, self.lattice.step) if reach[0] < 1300 else None
         self._lay_out()
+
+    @property
+    def known(self) -> Bool[np.ndarray, " latents"]:
+        """Bursts and the strength of hydrogen's lines, too, for they are star formation."""
+        mask, layout = super().known, self.layout
+        if "burst" in layout.names:
+            mask[layout.place("burst")] = True
+        if "lines" in layout.names:
+            hydrogen = self.groups[self.nebula.names.index("Halpha")]
+            mask[layout.place("lines").start + hydrogen] = True
+        return mask
 
     def own_layout(self) -> Layout:
         """Numbers of latents of each nuisance; Lyman alpha has none where it is out of sight."""
