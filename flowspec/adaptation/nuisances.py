@@ -11,6 +11,7 @@ of parameters enters. No label is used.
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -164,4 +165,4 @@ def conditional(joint: Normal, params: int) -> Learned:
     rest = covariance[params:, params:] - slopes @ block.T
     factor = np.linalg.cholesky(rest)
     centre = mean[params:] - slopes @ mean[:params]
-    return Learned(*(np.asarray(a, np.float32) for a in (centre, slopes, factor)))
+    return Learned(*(jnp.asarray(a, jnp.float32) for a in (centre, slopes, factor)))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
+from flowspec.adaptation.judge import Task
 from flowspec.adaptation.nuisances import best_population, conditional, likelihoods
 from flowspec.adaptation.residuals import information_share, measured_noise, rest_templates
 from flowspec.data.spectra import Spectra
@@ -16,6 +17,7 @@ from flowspec.sim.spectrum import SpectrumSimulator
 
 log = logging.getLogger("flowspec")
 LARGEST = 3.0  # reduced chi2 of a fit that counts
+STARTS = 4  # posterior draws that the first fits begin at
 FEWEST = 50  # fits that count
 
 
@@ -84,3 +86,15 @@ def _percentiles(x) -> list[float]:
 def _by_name(sim, values) -> dict[str, list[float]]:
     return {name: np.round(part, 2).tolist() for name, part in
             sim.layout.parts(jnp.asarray(values)).items()}
+
+
+def lessons(task: Task) -> tuple[SpectrumSimulator, dict]:
+    """A task's simulator taught by its observations, in rounds, and a record of them."""
+    obs = task.obs[: task.adaptation.fits]
+    start = task.posterior.sample(obs, STARTS)
+    sim, records = task.simulator, []
+    for _ in range(task.adaptation.rounds):
+        sim, fit, record = taught(sim, obs, start)
+        start = fit.theta[None]
+        records.append(record)
+    return sim, {"rounds": records}

@@ -114,6 +114,11 @@ class SpectrumSimulator(Simulator):
         return True
 
     @property
+    def teachable(self) -> bool:
+        """If there are nuisances."""
+        return self.layout.size > 0
+
+    @property
     def window(self) -> np.ndarray:
         """Wavelengths of the lattice that the instrument sees, in angstrom [window]."""
         return self.lattice.wave[self.pixels.first : self.pixels.last]
