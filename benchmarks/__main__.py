@@ -15,6 +15,8 @@ from benchmarks import harness
 BENCHMARKS = {
     "real_sdss": 0,
     "real_vandels": 0,
+    "sky": 0,
+    "sky_fit": 0,
     "stars": 1,
     "calibration": 0,
     "toy_spectra": 1,
