@@ -16,7 +16,7 @@ from flowspec.data.spectra import Spectra
 from flowspec.prior.cosmos import Cosmos
 from flowspec.prior.parameters import galaxy_defaults
 from flowspec.prior.prior import Prior
-from flowspec.sim.galaxy import dust, igm, interstellar, nebula, stars
+from flowspec.sim.galaxy import dust, igm, interstellar, nebula, nucleus, recombination, stars
 from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, layout_of, nuisances_of
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
@@ -60,8 +60,10 @@ class GalaxySimulator(SpectrumSimulator):
     line_dust: Float[Array, " lines"]
     star_table: Float[Array, "populations freqs2"]
     line_table: Float[Array, "lines freqs2"]
+    gas_table: Float[Array, " freqs2"]
     stars: stars.StellarTable
     nebula: nebula.NebularTable
+    nucleus: nucleus.NuclearTable
     igm: igm.Opacity | None
     absorbers: np.ndarray
     kinds: tuple[int, ...] = eqx.field(static=True)
@@ -89,11 +91,15 @@ class GalaxySimulator(SpectrumSimulator):
         power = power.reshape(-1, power.shape[-1])
         at_frame = self.stars.wave * (1 + z_low)
         self.star_table = jnp.asarray(self.lattice.of_spectra(at_frame, power))
-        self.nebula = nebula.load_nebula().ratios_to("Halpha").between(*reach)
+        nuclear = nucleus.load_nucleus()
+        lines = nebula.load_nebula().with_lines(nuclear.names, nuclear.wave)
+        self.nebula = lines.ratios_to("Halpha").between(*reach)
+        self.nucleus = nuclear.ratios_to("Halpha").only(self.nebula.names)
         self.line_dust = jnp.asarray(dust.cardelli(self.nebula.wave), jnp.float32)
         self.groups, self.offsets, self.scatter = _multiplets(self.nebula)
         at_frame = self.nebula.wave * (1 + z_low)
         self.line_table = jnp.asarray(self.lattice.of_lines(at_frame))
+        self.gas_table = jnp.asarray(_gas_continuum(self.lattice, z_low))
         waves = interstellar.LINES[:, 0]
         self.absorbers = interstellar.LINES[(waves > reach[0]) & (waves < reach[1])]
         self.kinds = tuple(self.absorbers[:, 2].astype(int).tolist())
@@ -160,10 +166,10 @@ class GalaxySimulator(SpectrumSimulator):
         return 10 ** (p["log_mstar"] - 2 * self.cosmos.log_distance(p["z"]) + _LOG_FLUX)
 
     def emitted(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " window"]:
-        """Light of stars and lines on the observed lattice, L_sun per M_sun per ln(wavelength).
+        """Light of stars and gas on the observed lattice, L_sun per M_sun per ln(wavelength).
 
         Lines carry their own, stronger attenuation relative to that of the stars, so that one
-        inverse transform and one attenuation serve both.
+        inverse transform and one attenuation serve both. The gas's continuum has that of the stars.
         """
         mass = stars.formed_mass(
             10 ** (p["log_sfr"] - p["log_mstar"]),
@@ -178,6 +184,7 @@ class GalaxySimulator(SpectrumSimulator):
         excess = jnp.maximum(p["dispersion"] ** 2 - TEMPLATE_DISPERSION**2 + blur, 0.0)
         starlight = (weights[:, None] * mass).reshape(-1) @ self.star_table
         lines = self.line_power(p, draw) @ self.line_table
+        lines += 10 ** self._log_halpha(p, draw) * self.gas_table
         smooth = self.lattice.broaden(jnp.sqrt(excess + 1e-6))
         gas = (p["dispersion"] * jnp.exp(draw.gas)) ** 2 + blur
         gas = self.lattice.broaden(jnp.sqrt(jnp.maximum(gas, 100.0)))
@@ -187,13 +194,17 @@ class GalaxySimulator(SpectrumSimulator):
 
     def line_power(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " lines"]:
         """L_sun per M_sun of each line, with its attenuation relative to the stars' there."""
-        ratio = nebula.line_ratios(self.nebula, p["log_u"], p["oh"], draw.pressure) + draw.lines
+        log_share, log_u, log_pk, log_e_peak = draw.nucleus
+        formed = nebula.line_ratios(self.nebula, p["log_u"], p["oh"], draw.pressure)
+        other = nucleus.nuclear_ratios(self.nucleus, log_u, log_pk, p["oh"], log_e_peak)
+        ratio = nucleus.mixed(formed, other, log_share) + draw.lines
         wave = jnp.asarray(self.nebula.wave, jnp.float32)
         dim = dust.nebular_excess(wave, self.line_dust, p["av"], draw.nebular, draw.slope)
         return 10 ** (self._log_halpha(p, draw) + ratio) * dim
 
     def _log_halpha(self, p, draw):
-        per_mass = p["log_sfr"] - p["log_mstar"] + draw.burst
+        """log10 of H-alpha of star formation and nucleus, L_sun per M_sun."""
+        per_mass = p["log_sfr"] - p["log_mstar"] + draw.burst + nucleus.log_gain(draw.nucleus[0])
         return per_mass + nebula.LOG_HALPHA_PER_SFR - nebula.LOG_LSUN
 
     def _metals(self, p, draw, ln_rest):
@@ -244,6 +255,18 @@ def _redshifts(prior) -> tuple[float, float]:
     if not (0 <= low <= high < 20):
         raise ValueError(f"expected redshifts within 0 to 20; got {low} to {high}")
     return low, high
+
+
+def _gas_continuum(lattice, z_low):
+    """Coefficients of the continuum of ionised gas and the ends of its series per unit of H-alpha,
+    in the lattice's rest frame [2 freqs]."""
+    edges = lattice.wave[[0, -1]] / (1 + z_low)
+    wave = np.geomspace(edges[0], edges[1] * np.exp(2 * lattice.step), 3 * lattice.size)
+    smooth = wave * recombination.continuum(wave) / recombination.HALPHA
+    waves, fluxes = recombination.series_ends()
+    seen = (waves > edges[0]) & (waves < edges[1])
+    ends = fluxes[seen] @ lattice.of_lines(waves[seen] * (1 + z_low))
+    return lattice.of_spectra(wave * (1 + z_low), smooth[None])[0] + ends
 
 
 def _multiplets(table: nebula.NebularTable) -> tuple[tuple[int | float, ...], ...]:

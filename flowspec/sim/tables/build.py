@@ -21,6 +21,11 @@ from flowspec.sim.tables.build_ssp import air_to_vacuum, build_ssp
 HERE = Path(__file__).resolve().parent
 NEBULAR_PRESSURES = (5.0, 5.4, 5.8, 6.2, 6.6, 7.0)
 NEBULAR_RANGE = (1200.0, 11000.0)
+# Nodes that are kept of the grid of narrow-line regions, by axis.
+NUCLEAR = {
+    "log U": (-3.8, -3.4, -3.0, -2.6, -2.2, -1.8, -1.4), "log P/k": (5.8, 6.6, 7.4),
+    "log E_peak": (-1.75, -1.25, -0.75),
+}  # fmt: skip
 
 # Vacuum wavelengths (NIST ASD) of the lines whose tabulated value is too coarse for redshifts.
 PRECISE = {
@@ -51,30 +56,64 @@ TIED = {
 }  # fmt: skip
 
 
-def build_nebula(nebulabayes, out):
-    """Line fluxes relative to H-beta, log10, on the (log U, log P/k, 12 + log O/H) grid."""
-    grids = Path(nebulabayes) / "grids"
-    table = Table.read(grids / "NB_HII_grid.fits.gz")
+def read_lines(grids, table, cube_of):
+    """Lines of a grid by name, tied ones too: (vacuum wavelength [A], parent, flux over H-beta)."""
     text = (grids / "Linelist.csv").read_text().splitlines()
     air = {row.split(",")[0]: float(row.split(",")[2]) for row in text[1:] if row.count(",") >= 3}
-    axes = [np.unique(np.asarray(table[c], float)) for c in table.colnames[:3]]
-    index = [np.searchsorted(a, table[c]) for a, c in zip(axes, table.colnames, strict=False)]
     lines = {}
     for name in (n for n in table.colnames if n in air and n != "Lyalpha"):
-        cube = np.full([len(a) for a in axes], np.nan)
-        cube[tuple(index)] = np.asarray(table[name], float)
         wave = PRECISE.get(name, float(air_to_vacuum(np.array(air[name]))))
         if NEBULAR_RANGE[0] < wave < NEBULAR_RANGE[1]:
-            lines[name] = (wave, name, cube)
+            lines[name] = (wave, name, cube_of(np.asarray(table[name], float)))
     lines |= {n: (w, p, r * lines[p][2]) for n, (w, p, r) in TIED.items()}
-    names = sorted(lines, key=lambda n: lines[n][0])
-    keep = np.isclose(axes[1][:, None], NEBULAR_PRESSURES).any(1)
-    flux = np.stack([lines[n][2] for n in names], -1)[:, keep]
+    return {n: lines[n] for n in sorted(lines, key=lambda n: lines[n][0])}
+
+
+def read_grid(path, axes):
+    """Nodes of the axes (columns of the table) of a grid, and its lines as in `read_lines`."""
+    table = Table.read(path)
+    nodes = [np.unique(np.asarray(table[c], float)) for c in axes]
+    index = tuple(np.searchsorted(a, table[c]) for a, c in zip(nodes, axes, strict=True))
+
+    def cube_of(column):
+        cube = np.full([len(a) for a in nodes], np.nan)
+        cube[index] = column
+        return cube
+
+    return nodes, read_lines(Path(path).parent, table, cube_of)
+
+
+def log_flux(lines, keep):
+    """log10 of flux over H-beta [..., lines], single precision, where `keep` (open mesh) is."""
+    flux = np.stack([cube[keep] for _, _, cube in lines.values()], -1)
+    return np.log10(np.fmax(flux, 1e-5)).astype(np.float32)
+
+
+def build_nebula(nebulabayes, out):
+    """Line fluxes relative to H-beta, log10, on the (log U, log P/k, 12 + log O/H) grid."""
+    path = Path(nebulabayes) / "grids" / "NB_HII_grid.fits.gz"
+    (log_u, log_pk, oh), lines = read_grid(path, ("log U", "log P/k", "12 + log O/H"))
+    keep = np.isclose(log_pk[:, None], NEBULAR_PRESSURES).any(1)
     np.savez_compressed(
-        Path(out) / "nebula.npz", log_u=axes[0], log_pk=axes[1][keep], oh=axes[2],
-        names=np.array(names), wave=np.array([lines[n][0] for n in names]),
-        parent=np.array([lines[n][1] for n in names]),
-        log_flux=np.log10(np.fmax(flux, 1e-5)).astype(np.float32),
+        Path(out) / "nebula.npz", log_u=log_u, log_pk=log_pk[keep], oh=oh,
+        names=np.array(list(lines)), wave=np.array([wave for wave, _, _ in lines.values()]),
+        parent=np.array([parent for _, parent, _ in lines.values()]),
+        log_flux=log_flux(lines, np.ix_(np.arange(len(log_u)), keep, np.arange(len(oh)))),
+    )  # fmt: skip
+
+
+def build_nucleus(nebulabayes, out):
+    """Line fluxes of narrow-line regions of active nuclei on coarser axes, and one of E_peak."""
+    path = Path(nebulabayes) / "grids" / "NB_NLR_grid.fits.gz"
+    axes = ("log U", "log P/k", "12 + log O/H", "log E_peak")
+    nodes, lines = read_grid(path, axes)
+    kept = [np.flatnonzero(np.isclose(a[:, None], NUCLEAR.get(c, a)).any(1))
+            for a, c in zip(nodes, axes, strict=True)]  # fmt: skip
+    log_u, log_pk, oh, log_e_peak = (a[k] for a, k in zip(nodes, kept, strict=True))
+    np.savez_compressed(
+        Path(out) / "nucleus.npz", log_u=log_u, log_pk=log_pk, oh=oh, log_e_peak=log_e_peak,
+        names=np.array(list(lines)), wave=np.array([wave for wave, _, _ in lines.values()]),
+        log_flux=log_flux(lines, np.ix_(*kept)),
     )  # fmt: skip
 
 
@@ -87,6 +126,7 @@ def main():
     parser.add_argument("--out", default=HERE, help="output folder")
     args = parser.parse_args()
     build_nebula(args.nebulabayes, args.out)
+    build_nucleus(args.nebulabayes, args.out)
     build_ssp(args.rubix, args.out)
     build_responses(args.rubix, args.bossbrain, args.out)
 
