@@ -48,11 +48,11 @@ DRAWS = eqx.filter_jit(lambda sim, key: sim.draw(key, 64))
 
 def draw_with(sim, key, active):
     """Nuisances of which only some are active."""
-    layout = layout_of(active, sim.groups, len(sim.kinds), {})
+    layout = layout_of(active, sim.groups, len(sim.kinds), sim.responses.counts, {})
     latent = Learned.nothing(layout, 1).draw(key, jnp.zeros(1))
     return nuisances_of(
         latent, layout, groups=sim.groups, offsets=sim.offsets, scatter=sim.scatter,
-        kinds=sim.kinds, curve=sim.curve(layout.parts(latent), 0.0),
+        kinds=sim.kinds, curve=sim.curve(layout.parts(latent), theta_of()),
     )  # fmt: skip
 
 

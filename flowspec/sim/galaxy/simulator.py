@@ -18,6 +18,7 @@ from flowspec.prior.parameters import galaxy_defaults
 from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy import dust, igm, interstellar, nebula, nucleus, recombination, stars
 from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, layout_of, nuisances_of
+from flowspec.sim.galaxy.response import StellarCurves
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.instrument.shipped import instrument_of
@@ -62,6 +63,7 @@ class GalaxySimulator(SpectrumSimulator):
     line_table: Float[Array, "lines freqs2"]
     gas_table: Float[Array, " freqs2"]
     stars: stars.StellarTable
+    responses: StellarCurves
     nebula: nebula.NebularTable
     nucleus: nucleus.NuclearTable
     igm: igm.Opacity | None
@@ -87,6 +89,7 @@ class GalaxySimulator(SpectrumSimulator):
         self.cosmos = Cosmos(cosmology, z_high)
         reach = self.lattice.wave[[0, -1]] / (1 + z_low)
         self.stars = stars.load_stars()
+        self.responses = StellarCurves(self.stars, len(instrument.wave))
         power = self.stars.wave * self.stars.flux.astype(float)
         power = power.reshape(-1, power.shape[-1])
         at_frame = self.stars.wave * (1 + z_low)
@@ -109,10 +112,11 @@ class GalaxySimulator(SpectrumSimulator):
 
     @property
     def known(self) -> Bool[np.ndarray, " latents"]:
-        """Bursts and the strength of hydrogen's lines, too, for they are star formation."""
+        """Too: bursts and hydrogen's lines, which are star formation, the errors of the libraries,
+        which are mass, and the line-spread function, which is dispersion."""
         mask, layout = super().known, self.layout
-        if "burst" in layout.names:
-            mask[layout.place("burst")] = True
+        for name in {"burst", "library", "lsf"} & set(layout.names):
+            mask[layout.place(name)] = True
         if "lines" in layout.names:
             hydrogen = self.groups[self.nebula.names.index("Halpha")]
             mask[layout.place("lines").start + hydrogen] = True
@@ -121,17 +125,38 @@ class GalaxySimulator(SpectrumSimulator):
     def own_layout(self) -> Layout:
         """Numbers of latents of each nuisance; Lyman alpha has none where it is out of sight."""
         light = [n for n in self.nuisances if self.igm is not None or n not in ("lya", "igm")]
-        return layout_of(tuple(light), self.groups, len(self.kinds), self.templates.counts)
+        return layout_of(
+            tuple(light), self.groups, len(self.kinds), self.responses.counts, self.templates.counts
+        )
+
+    def curve_rows(self, theta: Float[Array, " params"]) -> dict[str, Array]:
+        """Those of all spectra, and of other abundances and libraries of stars."""
+        p = self.parameters(theta)
+        mass, sight = self.formed_mass(p, 0.0), self.sight["ln_pixels"]
+        own = {kind: self.responses.rows(kind, mass, sight, p["z"]) for kind in self.layout.names
+               if kind in self.responses.counts}
+        return super().curve_rows(theta) | own
+
+    def formed_mass(self, p: dict[str, ScalarLike], burst: ScalarLike) -> Float[Array, " ages"]:
+        """Mass formed per age bin and solar mass that survives (`stars.formed_mass`)."""
+        return stars.formed_mass(
+            10 ** (p["log_sfr"] - p["log_mstar"]),
+            p["log_age"],
+            burst,
+            self.stars.age_edges,
+            self.cosmos.age(p["z"]),
+        )
 
     def spectrum_of(
         self, theta: Float[Array, " params"], latent: Float[Array, " latents"]
     ) -> Float[Array, " pixels"]:
         """Noiseless spectrum in 1e-17 erg/s/cm2/A for parameters and latents of the nuisances."""
-        z = self.parameters(theta)["z"]
-        return self.spectrum(theta, self.nuisances_of(latent, z))
+        return self.spectrum(theta, self.nuisances_of(latent, theta))
 
-    def nuisances_of(self, latent: Float[Array, " latents"], z: ScalarLike) -> Draw:
-        """Nuisances for latents, at a redshift."""
+    def nuisances_of(
+        self, latent: Float[Array, " latents"], theta: Float[Array, " params"]
+    ) -> Draw:
+        """Nuisances for latents and parameters."""
         return nuisances_of(
             latent,
             self.layout,
@@ -139,7 +164,7 @@ class GalaxySimulator(SpectrumSimulator):
             offsets=self.offsets,
             scatter=self.scatter,
             kinds=self.kinds,
-            curve=self.curve(self.layout.parts(latent), z),
+            curve=self.curve(self.layout.parts(latent), theta),
         )
 
     def parameters(self, theta: Float[Array, " params"]) -> dict[str, ScalarLike]:
@@ -171,13 +196,7 @@ class GalaxySimulator(SpectrumSimulator):
         Lines carry their own, stronger attenuation relative to that of the stars, so that one
         inverse transform and one attenuation serve both. The gas's continuum has that of the stars.
         """
-        mass = stars.formed_mass(
-            10 ** (p["log_sfr"] - p["log_mstar"]),
-            p["log_age"],
-            draw.burst,
-            self.stars.age_edges,
-            self.cosmos.age(p["z"]),
-        )
+        mass = self.formed_mass(p, draw.burst)
         weights = stars.metallicity_weights(p["log_zstar"], self.stars.log_z)
         # a line-spread function of another width is a little more or less dispersion
         blur = self.lsf**2 * jnp.expm1(2 * draw.lsf)
