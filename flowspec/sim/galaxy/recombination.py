@@ -8,6 +8,8 @@ Ferland (2006, Astrophysics of Gaseous Nebulae, section 4.3); Draine (2011, chap
 import numpy as np
 from jaxtyping import Float
 
+from flowspec.sim.instrument.lattice import Lattice
+
 H, C, K = 6.62607015e-27, 2.99792458e10, 1.380649e-16  # cgs
 ELECTRON = 9.1093837e-28  # g
 RYDBERG = 3.28805e15  # Hz: threshold of hydrogen
@@ -168,3 +170,15 @@ def series_ends() -> tuple[Float[np.ndarray, " lines"], Float[np.ndarray, " line
         beyond = known[-1] * (upper[len(known) :] / 25) ** _BEYOND
         fluxes.append(1e-5 * np.concatenate([known, beyond]) * HBETA / HALPHA)
     return np.concatenate(waves), np.concatenate(fluxes)
+
+
+def on_lattice(lattice: Lattice, z_low: float) -> Float[np.ndarray, " freqs2"]:
+    """Coefficients of the continuum of ionised gas and the ends of its series per unit of H-alpha,
+    in the lattice's rest frame [2 freqs]."""
+    edges = lattice.wave[[0, -1]] / (1 + z_low)
+    wave = np.geomspace(edges[0], edges[1] * np.exp(2 * lattice.step), 3 * lattice.size)
+    smooth = wave * continuum(wave) / HALPHA
+    waves, fluxes = series_ends()
+    seen = (waves > edges[0]) & (waves < edges[1])
+    ends = fluxes[seen] @ lattice.of_lines(waves[seen] * (1 + z_low))
+    return lattice.of_spectra(wave * (1 + z_low), smooth[None])[0] + ends

@@ -99,10 +99,10 @@ class GalaxySimulator(SpectrumSimulator):
         self.nebula = lines.ratios_to("Halpha").between(*reach)
         self.nucleus = nuclear.ratios_to("Halpha").only(self.nebula.names)
         self.line_dust = jnp.asarray(dust.cardelli(self.nebula.wave), jnp.float32)
-        self.groups, self.offsets, self.scatter = _multiplets(self.nebula)
+        self.groups, self.offsets, self.scatter = nebula.multiplets(self.nebula)
         at_frame = self.nebula.wave * (1 + z_low)
         self.line_table = jnp.asarray(self.lattice.of_lines(at_frame))
-        self.gas_table = jnp.asarray(_gas_continuum(self.lattice, z_low))
+        self.gas_table = jnp.asarray(recombination.on_lattice(self.lattice, z_low))
         waves = interstellar.LINES[:, 0]
         self.absorbers = interstellar.LINES[(waves > reach[0]) & (waves < reach[1])]
         self.kinds = tuple(self.absorbers[:, 2].astype(int).tolist())
@@ -274,35 +274,3 @@ def _redshifts(prior) -> tuple[float, float]:
     if not (0 <= low <= high < 20):
         raise ValueError(f"expected redshifts within 0 to 20; got {low} to {high}")
     return low, high
-
-
-def _gas_continuum(lattice, z_low):
-    """Coefficients of the continuum of ionised gas and the ends of its series per unit of H-alpha,
-    in the lattice's rest frame [2 freqs]."""
-    edges = lattice.wave[[0, -1]] / (1 + z_low)
-    wave = np.geomspace(edges[0], edges[1] * np.exp(2 * lattice.step), 3 * lattice.size)
-    smooth = wave * recombination.continuum(wave) / recombination.HALPHA
-    waves, fluxes = recombination.series_ends()
-    seen = (waves > edges[0]) & (waves < edges[1])
-    ends = fluxes[seen] @ lattice.of_lines(waves[seen] * (1 + z_low))
-    return lattice.of_spectra(wave * (1 + z_low), smooth[None])[0] + ends
-
-
-def _multiplets(table: nebula.NebularTable) -> tuple[tuple[int | float, ...], ...]:
-    """Which lines depart from the grid together, by how many dex in the mean, and in scatter.
-
-    Those of one ion do (hydrogen is one), with its ultraviolet lines apart: they depend on
-    temperature and C/O, are the least certain, and are stronger in distant galaxies than in the
-    grid (C III] of 1 to 3 angstrom, Shapley et al. 2003, Llerena et al. 2022).
-    """
-    ultraviolet = table.wave < 2400
-    ion = [
-        "H" if not n.startswith("He") and n.startswith(("H", "Pa")) else n.rstrip("0123456789._")
-        for n in table.names
-    ]
-    ion = [f"{n} UV" if far else n for n, far in zip(ion, ultraviolet, strict=True)]
-    groups = np.unique(ion, return_inverse=True)[1]
-    metal = np.array([not n.startswith("H") or n.startswith("He") for n in ion])
-    scatter = np.where(ultraviolet, 0.35, np.where(metal, 0.2, 0.1))
-    parts = (groups, np.where(ultraviolet, 0.35, 0.0), scatter)
-    return tuple(tuple(part.tolist()) for part in parts)
