@@ -53,7 +53,7 @@ def judged(draws: dict[str, np.ndarray], known: dict[str, np.ndarray], z, seed: 
         "z": against(draws["z"], z, np.hypot(known["z_err"], 1e-5), rng, unit=1e5),
         "dispersion": against(draws["dispersion"], known["vdisp"], known["vdisp_err"], rng),
         "fibre SFR": against(draws["log_sfr"], known["log_sfr"], LABEL_RATE, rng),
-        "fibre SFR, lines as they are": against(draws["log_sfr"], known["raw_sfr"], LABEL_RATE, rng),
+        "fibre SFR, raw": against(draws["log_sfr"], known["raw_sfr"], LABEL_RATE, rng),
         "O/H N2": against(draws["oh"], known["n2"], 0.0, rng, centred=True),
         "O/H O3N2": against(draws["oh"], known["o3n2"], 0.0, rng, centred=True),
         "total M*": against(draws["log_mstar"] + total, known["log_mstar"], LABEL_MASS, rng),
