@@ -40,10 +40,10 @@ def ratios():
     """log10 line ratios of the nebular grid by log U and O/H, at its usual pressure."""
     table = load_nebula()
     axes = tuple(np.asarray(a, float) for a in (table.log_u, table.log_pk, table.oh))
-    cube = RegularGridInterpolator(axes, 10.0 ** np.asarray(table.log_flux, float))
+    cube = RegularGridInterpolator(axes, np.asarray(table.log_flux, float))  # as the simulator
 
     def found(log_u, oh):
-        flux = cube(np.stack(np.broadcast_arrays(log_u, 5.8, oh), -1))
+        flux = 10 ** cube(np.stack(np.broadcast_arrays(log_u, 5.8, oh), -1))
         of = {name: flux[..., np.argmin(abs(table.wave - wave))] for name, wave in {
             "oii": 3727.1, "oii2": 3729.9, "oiii": 5008.24, "hb": 4862.68, "ha": 6564.61,
             "nii": 6585.27}.items()}  # fmt: skip
