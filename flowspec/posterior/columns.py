@@ -55,6 +55,8 @@ def described(table: Table, space: Space) -> Table:
                 column.format = DIGITS
         elif name in LABELS:
             column.description, column.unit = LABELS[name].about, LABELS[name].unit or None
+        elif not column.description:
+            column.description = "as the input gives it"  # what a user has rows carry along
     return table
 
 
