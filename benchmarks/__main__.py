@@ -18,6 +18,7 @@ BENCHMARKS = {
     "sky": 0,
     "sky_fit": 0,
     "stars": 1,
+    "aperture": 0,
     "calibration": 0,
     "toy_spectra": 1,
     "doors": 1,

@@ -28,7 +28,7 @@ from flowspec.prior.galaxies import Population
 
 log = logging.getLogger("flowspec")
 # What only spectra, and only lines, are read with.
-_OPTIONS = {"pixels": ("flux_unit", "wave_unit", "air"), "lines": ("dereddened", "suffix")}
+_OPTIONS = {"pixels": ("flux_unit", "wave_unit", "air", "total"), "lines": ("dereddened", "suffix")}
 _WORDS = {"pixels": "spectra", "lines": "lines"}  # in messages
 
 
@@ -102,7 +102,7 @@ def _options(args: Namespace, posterior: Posterior) -> dict:
         raise ValueError("expected --redshift-pdf without --population, which weights draws; "
                          "--samples has their redshifts")
     options = {"n": args.num_samples, "seed": args.seed, "with_samples": True}
-    options |= {"dereddened": args.dereddened, "by_name": args.by_name}
+    options |= {"dereddened": args.dereddened, "by_name": args.by_name, "total": args.total}
     if args.population:
         with blaming(args.model):
             options["population"] = Population(posterior.model.space.priors[0])
@@ -112,7 +112,8 @@ def _options(args: Namespace, posterior: Posterior) -> dict:
 def _observations(args: Namespace, posterior: Posterior) -> Iterator[Observation]:
     if posterior.model.frame.kind == "lines":
         return line_blocks(args.spectra, dict(args.columns), args.suffix)
-    return blocks(args.spectra, posterior.wave, reading(args))
+    keep = list((args.total or {}).values())
+    return blocks(args.spectra, posterior.wave, reading(args) | {"keep": keep})
 
 
 def _samples_file(args: Namespace, posterior: Posterior, about: dict):

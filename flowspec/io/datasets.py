@@ -120,7 +120,7 @@ def spectra_of(file, layout: Layout, rows: slice, options) -> list[Spectra]:
     spectra = build(columns, options, names=names, notes=text_rows(file, ("notes",), rows, total),
                     air=_air(file, found, options), found=found,
                     assumed=assumed(columns, found, list(file), options))  # fmt: skip
-    return with_labels(spectra, hdf5_labels(file, rows, total))
+    return with_labels(spectra, hdf5_labels(file, rows, total, options.keep))
 
 
 def _air(file, found, options) -> bool | None:

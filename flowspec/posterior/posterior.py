@@ -11,6 +11,7 @@ from jaxtyping import ArrayLike, Float, Int
 from flowspec.data.observation import Observation
 from flowspec.model.model import Model
 from flowspec.posterior.answers import answered, drawn, tilted_chunks, without_data
+from flowspec.posterior.aperture import measured
 from flowspec.posterior.asked import draw_count, parameters_of, row_numbers, sources_of
 from flowspec.posterior.draws import described, log_density, shares
 from flowspec.posterior.files import restored, written
@@ -196,7 +197,7 @@ class Posterior(eqx.Module):
     def summarize(
         self, obs: Observation, *, n: int = 500, seed: int = 0, first: int = 0,
         by_name: bool = False, dereddened: bool = False, progress: bool = False,
-        with_samples: bool = False, population=None,
+        with_samples: bool = False, population=None, total=None,
     ) -> Table | tuple[Table, Float[np.ndarray, "n batch params"]]:  # fmt: skip
         """Percentiles, best redshift and source with their probabilities, and quality flags.
 
@@ -216,11 +217,15 @@ class Posterior(eqx.Module):
                 ``log_prob(theta)``, as `flowspec.Population` has. Draws are weighted by the ratio
                 of the two; a column ``ess`` tells their effective number, out of
                 ``n * flowspec.posterior.weights.OVERSAMPLE``.
+            total: Of whole galaxies, as in `flowspec.posterior.magnitudes.magnitudes_of`.
         """
-        obs = self.model.frame.seen(obs, dereddened)
+        given, obs = obs, self.model.frame.seen(obs, dereddened)
+        whole = measured(self.model, given, total)
         numbers = row_numbers(obs, first, by_name)
         answers = answered(self, obs, draw_count(n), seed, numbers, population, progress)
-        table = summary_table(self.model.space, self.model.frame, obs, answers, self.recalibration)
+        totals = whole and whole.totals(answers.samples, self.names, seed, numbers)
+        table = summary_table(self.model.space, self.model.frame, obs, answers, self.recalibration,
+                              totals)
         return (table, answers.samples) if with_samples else table
 
     def refine(

@@ -50,6 +50,9 @@ PARAMETERS: dict[str, Parameter] = {
 }  # fmt: skip
 
 
+EXTENSIVE = ("log_mstar", "log_sfr")  # logarithms of what adds up over a galaxy
+
+
 def label(name: str) -> str:
     """Axis label with unit; a name that is not in `PARAMETERS` is its own label."""
     return PARAMETERS[name].label if name in PARAMETERS else name
