@@ -23,6 +23,7 @@ BENCHMARKS = {
     "toy_spectra": 1,
     "doors": 1,
     "judged": 0,
+    "recalibrate": 0,
     "misfit": 0,
     "throughput": 0,
     "moons": 0,

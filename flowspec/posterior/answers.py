@@ -9,7 +9,16 @@ from jaxtyping import Bool, Float, Int, UInt32
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Frame
 from flowspec.posterior.candidates import Candidates, candidates, refined
-from flowspec.posterior.draws import Chunk, Drawn, chunks, described, draw, shares
+from flowspec.posterior.draws import (
+    Chunk,
+    Drawn,
+    chunks,
+    described,
+    draw,
+    log_density,
+    shares,
+)
+from flowspec.posterior.landmarks import DRAWS, Landmarks, landmarks
 from flowspec.posterior.misfit import Compared
 from flowspec.posterior.redshift import Peaks, best_redshift, peaks
 from flowspec.posterior.weights import OVERSAMPLE, Weighted, population_weights, weighted
@@ -102,6 +111,50 @@ def tilted_chunks(posterior, obs, source: str | None = None, progress: bool = Fa
 
 def drawn(
     posterior, chunk: Chunk, n: int, seed: int, numbers: Numbers, population=None
+) -> Weighted:
+    """Draws, their sources and class probabilities, as labels want them where it had any."""
+    found = _weighted(posterior, chunk, n, seed, numbers, population)
+    if posterior.stretch is None:
+        return found
+    space, names = posterior.model.space, posterior.stretch.fits(posterior.names)
+    samples, source = np.asarray(found.samples), np.asarray(found.source)
+    _, marks = located(posterior, chunk, tuple(names), population)
+    return found._replace(samples=posterior.stretch.moved(samples, source, marks, space))
+
+
+def located(
+    posterior, chunk: Chunk, names: Sequence[str], population=None
+) -> tuple[Weighted, dict[str, Landmarks]]:
+    """Draws before any recalibration, the same for the same data, and where they lie."""
+    alike = np.zeros((int(chunk.rows.max()) + 1, 1), np.uint32)
+    found = _weighted(posterior, chunk, DRAWS, 0, alike, population)
+    snr = posterior.model.frame.observed(*chunk.data).snr[: chunk.count]
+    return found, landmarks(posterior.model.space, names, found, snr)
+
+
+def density(posterior, chunk: Chunk, theta, source) -> Float[np.ndarray, "n rows"]:
+    """Joint log density of parameters and source, as `log_density`, of what `drawn` draws.
+
+    Args:
+        posterior: `flowspec.Posterior`.
+        chunk: Of the rows.
+        theta: Parameters of each row of the chunk [n, padded, params].
+        source: Number of the source of each [n, padded].
+    """
+    model, stretch = posterior.model, posterior.stretch
+    if stretch is None:
+        return log_density(model, chunk, theta, source)
+    _, marks = located(posterior, chunk, tuple(stretch.fits(posterior.names)))
+    rows = np.minimum(np.arange(len(chunk.rows)), chunk.count - 1)  # padded as the chunk is
+    marks = {name: own.rows(rows) for name, own in marks.items()}
+    old, log_det = stretch.unmoved(theta, marks, model.space)
+    total = log_density(model, chunk, old, source) + log_det[:, : chunk.count]
+    inside = np.isfinite(model.space.log_prior(theta, source))[:, : chunk.count]
+    return np.where(inside, total, -np.inf)
+
+
+def _weighted(
+    posterior, chunk: Chunk, n: int, seed: int, numbers: Numbers, population
 ) -> Weighted:
     """Draws, their sources and class probabilities, weighted where anything is known."""
     model, known = posterior.model, posterior.known
