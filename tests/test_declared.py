@@ -36,6 +36,15 @@ def test_a_gzip_bomb(tmp_path):
     refused(tmp_path / "bomb.fits.gz", "gzip", read=io.read_grid)
 
 
+def test_a_gzip_that_says_how_much_it_holds(tmp_path):
+    """2 GB in 2 kB by its last four bytes: refused before anything is unpacked."""
+    content = gzip.compress(bytes(2**21), mtime=0)[:-4] + (2**31).to_bytes(4, "little")
+    (tmp_path / "bomb.fits.gz").write_bytes(content)
+    start = time.process_time()
+    refused(tmp_path / "bomb.fits.gz", "gzip", "declares 2.15e+09")
+    assert time.process_time() - start < 0.1
+
+
 def test_what_compresses_well_is_read(tmp_path):
     """An image of 2 MB that compresses a thousand times, as blank ones do."""
     hdus = [fits.ImageHDU(a, name=n) for n, a in

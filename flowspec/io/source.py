@@ -12,7 +12,7 @@ from flowspec.io.declared import FITS_BLOCK, check
 FITS_MAGIC, HDF5_MAGIC, GZIP_MAGIC = b"SIMPLE  =", b"\x89HDF\r\n\x1a\n", b"\x1f\x8b"
 MAGIC = {"fits": FITS_MAGIC, "hdf5": HDF5_MAGIC, "parquet": b"PAR1"}
 TEXT = {"text": b""}  # anything else
-_PART, _LITTLE = 2**24, 2**10  # bytes of a gzip at once, unpacked and packed
+_PART, _LITTLE = 2**24, 2**8  # bytes of a gzip at once, unpacked and packed: 250 kB of zeros
 _GZIP = 31  # of zlib: with the header of a gzip
 _MUCH = 100  # times the size of a gzip; deflate reaches 1032
 
@@ -83,9 +83,13 @@ def gunzipped(path) -> BytesIO:
 
 
 def _check_gzip(path, size: int) -> None:
-    """Count what a gzip unpacks to, and keep nothing, while it is far more than what is read."""
+    """Look at the size that a gzip ends with (RFC 1952: of its last member, modulo 2^32 bytes).
+    Then count what it unpacks to, and keep nothing, while it is far more than what is read."""
     packed, total, unpacker = 0, 0, zlib.decompressobj(_GZIP)
     with open(path, "rb") as file:
+        file.seek(max(size - 4, 0))
+        check(int.from_bytes(file.read(4), "little"), size, "a gzip")
+        file.seek(0)
         while (part := file.read(_LITTLE)) and total >= _MUCH * packed:
             packed += len(part)
             while part:
