@@ -10,7 +10,7 @@ from jaxtyping import ArrayLike, Float, Int
 
 from flowspec.data.observation import Observation
 from flowspec.model.model import Model
-from flowspec.posterior.answers import answered, drawn, tilted_chunks, without_data
+from flowspec.posterior.answers import drawn, tilted_chunks, without_data
 from flowspec.posterior.asked import draw_count, parameters_of, row_numbers, sources_of
 from flowspec.posterior.draws import described, log_density, shares
 from flowspec.posterior.files import restored, written
@@ -19,7 +19,7 @@ from flowspec.posterior.misfit import Misfit
 from flowspec.posterior.redshift import Recalibration, rebinned
 from flowspec.posterior.refine import Refined, refined
 from flowspec.posterior.screen import Screen
-from flowspec.posterior.table import summary_table
+from flowspec.posterior.summary import summarized
 
 
 class Posterior(eqx.Module):
@@ -217,10 +217,10 @@ class Posterior(eqx.Module):
                 of the two; a column ``ess`` tells their effective number, out of
                 ``n * flowspec.posterior.weights.OVERSAMPLE``.
         """
-        obs = self.model.frame.seen(obs, dereddened)
-        numbers = row_numbers(obs, first, by_name)
-        answers = answered(self, obs, draw_count(n), seed, numbers, population, progress)
-        table = summary_table(self.model.space, self.model.frame, obs, answers, self.recalibration)
+        table, answers = summarized(
+            self, obs, n=n, seed=seed, first=first, by_name=by_name, dereddened=dereddened,
+            progress=progress, population=population,
+        )  # fmt: skip
         return (table, answers.samples) if with_samples else table
 
     def refine(
