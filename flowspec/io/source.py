@@ -38,21 +38,21 @@ def sniff(
         raise ValueError("expected a file; got a directory or device")
     with path.open("rb") as file:
         head = file.read(len(FITS_MAGIC))
-    source = str(path)
-    if head.startswith(GZIP_MAGIC):
-        source = gunzipped(path)
-        head = source.getvalue()[: len(FITS_MAGIC)]
+    packed = head.startswith(GZIP_MAGIC)
+    if packed:
+        head = _unpacked_head(path)
     if not head:
         raise ValueError(f"expected {content}; got an empty file")
-    size = path.stat().st_size if isinstance(source, str) else len(source.getvalue())
+    kind = next((kind for kind, magic in kinds.items() if head.startswith(magic)), None)
+    if kind is None:
+        raise ValueError(
+            f"expected FITS or HDF5 (or gzip of them) or Parquet; got a file that begins {head!r}"
+        )
+    source = gunzipped(path) if packed else str(path)
+    size = len(source.getvalue()) if packed else path.stat().st_size
     if head.startswith(FITS_MAGIC) and size % FITS_BLOCK:
         raise ValueError(f"expected a complete FITS file; got a truncated one of {size} bytes")
-    for kind, magic in kinds.items():
-        if head.startswith(magic):
-            return kind, source
-    raise ValueError(
-        f"expected FITS or HDF5 (or gzip of them) or Parquet; got a file that begins {head!r}"
-    )
+    return kind, source
 
 
 def is_hdf5(path) -> bool:
@@ -63,6 +63,12 @@ def is_hdf5(path) -> bool:
         return file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
 
 
+def _unpacked_head(path) -> bytes:
+    """First bytes of the content of a gzip: what is of no kind is not unpacked any further."""
+    with _whole_gzip(), gzip.open(path) as file:
+        return file.read(len(FITS_MAGIC))
+
+
 def gunzipped(path) -> BytesIO:
     """The content of a gzip, no more than a file of its size may hold.
 
@@ -70,16 +76,23 @@ def gunzipped(path) -> BytesIO:
         ValueError: Where it is damaged, or unpacks to more.
     """
     size, content = Path(path).stat().st_size, BytesIO()
-    try:
+    with _whole_gzip():
         _check_gzip(path, size)
         with gzip.open(path) as file:
             while part := file.read(_PART):
                 content.write(part)
                 check(content.tell(), size, "a gzip")
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"expected a complete gzip file; got: {error}") from None
     content.seek(0)
     return content
+
+
+@contextmanager
+def _whole_gzip():
+    """Turns what a damaged gzip raises into one line."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"expected a complete gzip file; got: {error}") from None
 
 
 def _check_gzip(path, size: int) -> None:
