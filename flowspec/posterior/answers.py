@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int, UInt32
 
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Frame
+from flowspec.model.space import Space
 from flowspec.posterior.candidates import Candidates, candidates, refined
 from flowspec.posterior.draws import (
     Chunk,
@@ -55,7 +56,7 @@ class Answers(NamedTuple):
 def answered(
     posterior, obs, n: int, seed: int, numbers: Numbers, population=None, progress: bool = False
 ) -> Answers:
-    """Draws and everything that the table wants.
+    """Draws and everything that the table wants, of rows without data too.
 
     Args:
         posterior: `flowspec.Posterior`.
@@ -72,7 +73,7 @@ def answered(
                        for name in ("samples", "source"))
     rest = {name: _joined([getattr(p, name) for p in parts])
             for name in Answers._fields if name not in ("samples", "source")}
-    return silenced(Answers(samples, source, **rest), without_data(posterior.model.frame, obs))
+    return Answers(samples, source, **rest)
 
 
 def silenced(answers: Answers, none: Bool[np.ndarray, " batch"]) -> Answers:
@@ -96,7 +97,20 @@ def silenced(answers: Answers, none: Bool[np.ndarray, " batch"]) -> Answers:
 
 def without_data(frame: Frame, obs) -> Bool[np.ndarray, " batch"]:
     """Rows that have nothing for the model."""
-    return (frame.judged(obs)[0] & int(Flag.NO_DATA)) > 0
+    return no_data(frame.judged(obs)[0])
+
+
+def no_data(flags: Int[np.ndarray, " batch"]) -> Bool[np.ndarray, " batch"]:
+    """Rows whose flags say that they have nothing for the model."""
+    return (flags & int(Flag.NO_DATA)) > 0
+
+
+def redshift_density(
+    space: Space, share: Float[np.ndarray, "batch classes"]
+) -> Float[np.ndarray, "batch bins"]:
+    """Density per unit redshift in the model's bins, over all sources."""
+    width = np.diff(space.redshift.all_edges())
+    return share.reshape(len(share), len(space.sources), -1).sum(1) / width
 
 
 def tilted_chunks(posterior, obs, source: str | None = None, progress: bool = False):
@@ -179,7 +193,7 @@ def _of_chunk(
     samples, source = np.asarray(samples), np.asarray(source)
     if space.redshift is not None:
         edges = space.redshift.all_edges()
-        pdf = share.reshape(len(share), len(space.sources), -1).sum(1) / np.diff(edges)
+        pdf = redshift_density(space, share)
         found = peaks(edges, pdf)
         draws = samples[..., space.names.index("z")]
         z = best_redshift(draws, found.z)

@@ -10,8 +10,7 @@ from jaxtyping import ArrayLike, Float, Int
 
 from flowspec.data.observation import Observation
 from flowspec.model.model import Model
-from flowspec.posterior.answers import answered, density, drawn, tilted_chunks, without_data
-from flowspec.posterior.aperture import measured
+from flowspec.posterior.answers import density, drawn, tilted_chunks, without_data
 from flowspec.posterior.asked import draw_count, parameters_of, row_numbers, sources_of
 from flowspec.posterior.draws import described, shares
 from flowspec.posterior.files import restored, written
@@ -23,7 +22,7 @@ from flowspec.posterior.redshift import Recalibration, rebinned
 from flowspec.posterior.refine import Refined, refined
 from flowspec.posterior.screen import Screen
 from flowspec.posterior.stretch import Stretch
-from flowspec.posterior.table import summary_table
+from flowspec.posterior.summary import summarized
 
 
 class Posterior(OfModel):
@@ -194,15 +193,10 @@ class Posterior(OfModel):
                 ``n * flowspec.posterior.weights.OVERSAMPLE``.
             total: Of whole galaxies, as in `flowspec.posterior.magnitudes.magnitudes_of`.
         """
-        given, obs = obs, self.model.frame.seen(obs, dereddened)
-        whole = measured(self.model, given, total)
-        numbers = row_numbers(obs, first, by_name)
-        answers = answered(self, obs, draw_count(n), seed, numbers, population, progress)
-        totals = whole and whole.totals(answers.samples, self.names, seed, numbers)
-        table = summary_table(self.model.space, self.model.frame, obs, answers, self.recalibration,
-                              totals)
-        if self.stretch is not None:
-            self.stretch.note(table, self.names)
+        table, answers = summarized(
+            self, obs, n=n, seed=seed, first=first, by_name=by_name, dereddened=dereddened,
+            progress=progress, population=population, total=total,
+        )  # fmt: skip
         return (table, answers.samples) if with_samples else table
 
     def refine(

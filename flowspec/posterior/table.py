@@ -8,7 +8,7 @@ from flowspec.data.extra import Extra
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Frame
 from flowspec.model.space import Space, class_of
-from flowspec.posterior.answers import Answers
+from flowspec.posterior.answers import Answers, no_data
 from flowspec.posterior.aperture import Totals
 from flowspec.posterior.candidates import candidate_columns
 from flowspec.posterior.columns import PERCENTILES, described
@@ -20,8 +20,8 @@ _LEAST_COVERAGE = 0.1  # of the wavelengths, below which no redshift is told
 
 
 def summary_table(
-    space: Space, frame: Frame, obs, answers: Answers, recalibration: Recalibration,
-    totals: Totals | None = None,
+    space: Space, frame: Frame, obs, judged: tuple, answers: Answers,
+    recalibration: Recalibration, totals: Totals | None = None,
 ) -> Table:  # fmt: skip
     """One row per object; what is not known is masked. All columns have descriptions and units.
 
@@ -42,15 +42,16 @@ def summary_table(
         space: Classes and parameters of the model.
         frame: Of its data.
         obs: The observations.
+        judged: What the frame finds in them (`Frame.judged`): flags and columns.
         answers: What the posterior says of them.
         recalibration: Of the probability that the best redshift is right.
         totals: Of whole galaxies.
     """
     samples, table = answers.samples, Table({"name": list(obs.names)})
-    flags, judged = frame.judged(obs)
+    flags, columns = judged
     flags = flags | np.where(answers.p_value < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
     if answers.found is not None:
-        flags = flags | _add_redshift(table, answers, recalibration, judged["coverage"], flags)
+        flags = flags | _add_redshift(table, answers, recalibration, columns["coverage"], flags)
     shares = answers.share.reshape(len(obs), len(space.sources), -1).sum(2)
     for name, column in source_columns(space.sources, shares).items():
         table[name] = column
@@ -63,21 +64,20 @@ def summary_table(
         draws = np.where(silent[name], np.nan, draws) if name in silent else draws
         add_percentiles(table, name, draws)
     flags, notes = _add_totals(table, totals, flags, obs.notes)
-    for name, column in judged.items():
+    for name, column in columns.items():
         table[name] = column.astype(samples.dtype) if column.dtype.kind == "f" else column
     table["p_value"] = answers.p_value
     flags = flags | _add_misfit(table, answers.misfit)
     edge = at_edge(space, answers)
     table["prior_edge"] = listed(edge, space.names, shown)
     table["prior_dominated"] = listed(as_wide(space, answers), space.names, shown)
-    columns = [space.names.index(n) for n in shown]
-    flags = flags | np.where(edge[:, columns].any(1), Flag.AT_PRIOR_EDGE, 0)
+    flags = flags | np.where(edge[:, np.isin(space.names, shown)].any(1), Flag.AT_PRIOR_EDGE, 0)
     if answers.ess is not None:
         table["ess"] = answers.ess
     table["flags"] = flags
     table["flag_names"] = Flag.describe_all(flags)
     table["notes"] = notes
-    table = _masked(table, (flags & int(Flag.NO_DATA)) > 0)
+    table = _masked(table, no_data(flags))
     return described(_labelled(table, obs.extra), space)
 
 
