@@ -15,6 +15,7 @@ from benchmarks import harness
 BENCHMARKS = {
     "real_sdss": 0,
     "real_vandels": 0,
+    "bagpipes_peer": 0,
     "calibration": 0,
     "toy_spectra": 1,
     "doors": 1,
