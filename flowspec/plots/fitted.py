@@ -12,6 +12,7 @@ from flowspec.plots.style import BLUE, FLUX, GREEN, LINES, ORANGE, PINK, RED, SK
 from flowspec.sim.explicit import Fitted
 
 REACH = 5.0  # standard deviations shown of the residuals; those beyond are marked at the edge
+TALLEST = 2.5  # times the continuum: emission lines are cut there, and marked
 _MORE = {
     "[Ne III]": "[NeIII]3869", r"H$\gamma$": "Hgamma", "He I": "HeI5876", "[O I]": "[OI]6300",
     "[N II]": "[NII]6584", "[Ar III]": "[ArIII]7136", "[S III]": "[SIII]9069",
@@ -57,18 +58,19 @@ def fit(
     error = np.where(good, np.maximum(ivar, 1e-30) ** -0.5, np.nan)
     data = model + fitted.residual[row] * error
     width = None if band is None else np.asarray(band)
-    _contributions(top, wave, parts or {})
     _spectrum(top, wave, data, error, model, width)
-    _limits(top, data[good], error[good], model, parts or {})
+    _contributions(top, wave, parts or {})
+    _limits(top, wave, np.where(good, data, np.nan), np.where(good, model, np.nan), parts or {})
     _residuals(bottom, wave, np.where(good, fitted.residual[row], np.nan))
     if width is not None:
         bottom.fill_between(wave, -width / error, width / error, color=SKY, lw=0, zorder=3)
     if sky is not None:
-        bottom.fill_between(wave, 0, np.asarray(sky), color="0.85", lw=0, zorder=0,
+        bottom.fill_between(wave, 0, np.asarray(sky), color="0.75", lw=0, zorder=0,
                             transform=bottom.get_xaxis_transform())
     bottom.text(0.995, 0.05, rf"$\chi^2/N = {fitted.chi2[row]:.2f}$", fontsize=8, ha="right",
                 transform=bottom.transAxes, bbox={"fc": "white", "ec": "none", "pad": 1})
-    top.set(xlim=(wave[0], wave[-1]), ylabel=FLUX)
+    seen = wave[good] if good.any() else wave
+    top.set(xlim=(seen[0], seen[-1]), ylabel=FLUX)
     bottom.set(xlabel="observed wavelength [Å]")
     if z is not None:
         colours = dict.fromkeys(ABSORBED, BLUE)
@@ -83,9 +85,7 @@ def _spectrum(ax, wave, data, error, model, width):
     if width is not None:
         ax.fill_between(wave, model - width, model + width, color=SKY, lw=0,
                         label="68 % given the data")
-    ax.plot(wave, model, color=BLUE, lw=0.8, label="best model")
-    ax.legend(fontsize=8, ncols=7, facecolor="white", edgecolor="none", loc="upper right",
-              borderpad=0.2)
+    ax.plot(wave, model, color=BLUE, lw=0.8, zorder=2.5, label="best model")
 
 
 def _contributions(ax, wave, parts):
@@ -94,18 +94,27 @@ def _contributions(ax, wave, parts):
         ax.plot(wave, np.asarray(parts[name]), color=_COLOURS.get(name, other), lw=0.8, label=name)
     if parts:
         ax.axhline(0, color="black", lw=0.5)
+    # a column of what was seen and one of what it is made of, left of H-beta at low redshift
+    ax.legend(fontsize=8, ncols=2, facecolor="white", edgecolor="none", loc="upper left",
+              borderpad=0.2, columnspacing=1.2)
 
 
-def _limits(ax, data, error, model, parts):
-    """Limits that single bad pixels do not set; emission lines do up to four times the rest."""
-    if not len(data):
+def _limits(ax, wave, data, model, parts):
+    """Limits that single bad pixels do not set; a triangle where a line of the model is cut."""
+    if not np.isfinite(data).any():
         ax.text(0.5, 0.5, "no data", transform=ax.transAxes, ha="center", color="0.3")
         return
-    typical = np.percentile(data, 97)
-    low = min([np.percentile(data, 0.2), *(np.min(p) for p in parts.values())])
-    high = min(max(np.percentile(data, 99.9), model.max()), 4 * typical)
-    high = max(high, typical + 3 * np.median(error))
-    ax.set_ylim(low - 0.03 * (high - low), high + 0.12 * (high - low))
+    low, typical, high = np.nanpercentile(data, [0.2, 97, 99.9])
+    low = min([low, *(np.min(p) for p in parts.values())])
+    tallest = max(high, np.nanmax(model))
+    high = min(tallest, max(TALLEST * typical, high if typical <= 0 else 0))
+    ax.set_ylim(low - 0.03 * (high - low), high + 0.22 * (high - low))
+    cut = np.nan_to_num(model) > ax.get_ylim()[1]
+    starts = np.flatnonzero(np.diff(cut.astype(int), prepend=0) == 1)
+    ends = np.flatnonzero(np.diff(cut.astype(int), append=0) == -1)
+    peaks = [i + model[i : j + 1].argmax() for i, j in zip(starts, ends, strict=True)]
+    ax.plot(wave[peaks], np.full(len(peaks), 0.985), "^", color=BLUE, ms=4,
+            transform=ax.get_xaxis_transform())
 
 
 def _residuals(ax, wave, residual):
@@ -118,4 +127,4 @@ def _residuals(ax, wave, residual):
         beyond = far & (np.sign(residual) == sign)
         ax.plot(wave[beyond], np.full(beyond.sum(), sign * 0.93 * REACH), marker, color=RED, ms=3,
                 zorder=5)
-    ax.set(ylim=(-REACH, REACH), ylabel="residual / σ")
+    ax.set(ylim=(-REACH, REACH), yticks=(-4, -2, 0, 2, 4), ylabel="residual / σ")
