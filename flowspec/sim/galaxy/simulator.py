@@ -121,7 +121,8 @@ class GalaxySimulator(SpectrumSimulator):
         All [pixels] in 1e-17 erg/s/cm2/A; they sum to `spectrum_of`. Stars are behind dust and
         absorbing gas; residuals of the sky are noise, not among the parts.
         """
-        return _parts(self, jnp.asarray(theta), jnp.asarray(latent))
+        names = "stars", "gas", "smooth factor"
+        return dict(zip(names, _parts(self, jnp.asarray(theta), jnp.asarray(latent)), strict=True))
 
     def nuisances_of(self, latent: Float[Array, " latents"], z: ScalarLike) -> Draw:
         """Nuisances for latents, at a redshift."""
@@ -224,7 +225,7 @@ def _parts(sim, theta, latent):
     even = eqx.tree_at(lambda d: d.curve, draw, jnp.ones_like(draw.curve))
     starless = eqx.tree_at(lambda s: s.star_table, sim, jnp.zeros_like(sim.star_table))
     light, gas = sim.spectrum(theta, even), starless.spectrum(theta, even)
-    return {"stars": light - gas, "gas": gas, "smooth factor": light * (draw.curve - 1)}
+    return light - gas, gas, light * (draw.curve - 1)
 
 
 def _gas_rich(p):
