@@ -19,6 +19,7 @@ BENCHMARKS = {
     "sky_fit": 0,
     "stars": 1,
     "aperture": 0,
+    "bagpipes_peer": 0,
     "calibration": 0,
     "toy_spectra": 1,
     "doors": 1,

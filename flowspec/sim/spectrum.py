@@ -13,6 +13,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray, ScalarLike
 from flowspec.data.frame import Pixels
 from flowspec.data.spectra import Spectra
 from flowspec.prior.prior import Prior
+from flowspec.sim.conditioned import band
 from flowspec.sim.curves import CALIBRATION, KNOTS, MISMATCH, SMOOTH, polynomial_basis, smooth_basis
 from flowspec.sim.explicit import ITERATIONS, Fitted, fitted
 from flowspec.sim.instrument.detector import Detector
@@ -237,6 +238,16 @@ class SpectrumSimulator(Simulator):
             raise ValueError(f"expected parameters [starts, {len(obs)}, {len(self.prior.names)}] "
                              f"to start from; got {start.shape}")
         return fitted(self, obs, start, iterations)
+
+    def band(self, fit: Fitted) -> Float[np.ndarray, "batch pixels"]:
+        """Standard deviation of the noiseless spectra given the data (`conditioned.band`)."""
+        return band(self, fit)
+
+    def parts(
+        self, theta: Float[ArrayLike, " params"], latent: Float[ArrayLike, " latents"]
+    ) -> dict[str, Array]:
+        """What `spectrum_of` is made of, by name: contributions [pixels] that sum to it."""
+        return {"light": self.spectrum_of(jnp.asarray(theta), jnp.asarray(latent))}
 
     def simulate(self, key: PRNGKeyArray, n: int) -> Simulated:
         """Draw `n` parameters from the prior and their noisy spectra.

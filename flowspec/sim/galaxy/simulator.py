@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from astropy.cosmology import Planck18
-from jaxtyping import Array, Bool, Float, ScalarLike
+from jaxtyping import Array, ArrayLike, Bool, Float, ScalarLike
 
 from flowspec.data.spectra import Spectra
 from flowspec.prior.cosmos import Cosmos
@@ -153,6 +153,17 @@ class GalaxySimulator(SpectrumSimulator):
         """Noiseless spectrum in 1e-17 erg/s/cm2/A for parameters and latents of the nuisances."""
         return self.spectrum(theta, self.nuisances_of(latent, theta))
 
+    def parts(
+        self, theta: Float[ArrayLike, " params"], latent: Float[ArrayLike, " latents"]
+    ) -> dict[str, Array]:
+        """Stars and gas as they are seen, without the smooth factor, and what that adds or takes.
+
+        All [pixels] in 1e-17 erg/s/cm2/A; they sum to `spectrum_of`. Stars are behind dust and
+        absorbing gas; residuals of the sky are noise, not among the parts.
+        """
+        names = "stars", "gas", "smooth factor"
+        return dict(zip(names, _parts(self, jnp.asarray(theta), jnp.asarray(latent)), strict=True))
+
     def nuisances_of(
         self, latent: Float[Array, " latents"], theta: Float[Array, " params"]
     ) -> Draw:
@@ -248,6 +259,15 @@ class GalaxySimulator(SpectrumSimulator):
         x = (self.sight["ln_wave"] - centre) / (width / C_KMS)
         power = 10 ** (self._log_halpha(p, draw) + jnp.log10(8.7) + log_escape)
         return power * jnp.exp(-0.5 * x**2) / (width / C_KMS * jnp.sqrt(2 * jnp.pi))
+
+
+@eqx.filter_jit
+def _parts(sim, theta, latent):
+    draw = sim.nuisances_of(latent, theta)
+    even = eqx.tree_at(lambda d: d.curve, draw, jnp.ones_like(draw.curve))
+    starless = eqx.tree_at(lambda s: s.star_table, sim, jnp.zeros_like(sim.star_table))
+    light, gas = sim.spectrum(theta, even), starless.spectrum(theta, even)
+    return light - gas, gas, light * (draw.curve - 1)
 
 
 def _gas_rich(p):
