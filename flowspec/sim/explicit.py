@@ -128,7 +128,7 @@ def jacobian(
     return model, jnp.concatenate([by_free, sim.learned.factor.T @ by_latent])
 
 
-def _huber(x):
+def huber(x):
     """Twice Huber's loss."""
     size = jnp.abs(x)
     return jnp.where(size < OUTLIER, x**2, 2 * OUTLIER * size - OUTLIER**2)
@@ -136,7 +136,7 @@ def _huber(x):
 
 def _objective(sim, flux, weight, unknowns):
     model = sim.spectrum_of(*split(sim, unknowns))
-    return _huber((flux - model) * weight).sum() + (unknowns**2).sum()
+    return huber((flux - model) * weight).sum() + (unknowns**2).sum()
 
 
 @eqx.filter_jit
@@ -208,7 +208,7 @@ def _finished(sim, flux, ivar, unknowns):
         chi2 = (jnp.clip(residual, -CUT, CUT) ** 2).sum() / jnp.maximum(good.sum(), 1)
         log_det = jnp.linalg.slogdet(information + jnp.eye(len(rows)))[1]
         noise = jnp.where(good, jnp.log(2 * jnp.pi / jnp.where(good, ivar, 1.0)), 0.0).sum()
-        fit = _huber(residual).sum() + (unknowns**2).sum()
+        fit = huber(residual).sum() + (unknowns**2).sum()
         log_evidence = -0.5 * (fit + noise + log_det)
         return theta, latent, model, ivar, residual, chi2, unknowns, information, log_evidence
 
