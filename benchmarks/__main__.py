@@ -20,6 +20,7 @@ BENCHMARKS = {
     "doors": 1,
     "judged": 0,
     "misfit": 0,
+    "refine": 0,
     "throughput": 0,
     "moons": 0,
     "moons_reference": 1,

@@ -53,6 +53,7 @@ class Expansion(NamedTuple):
         centre: Gaussianised parameters where the posterior is highest [params].
         covariance: Of these in Laplace's approximation [params, params].
         residual: Of the data from the best fit, sky removed, over the error as found [pixels].
+        log_evidence: ``ln p(flux)`` in Laplace's approximation.
     """
 
     flux: Float[Array, "*batch pixels"]
@@ -70,6 +71,7 @@ class Expansion(NamedTuple):
     centre: Float[Array, "*batch params"]
     covariance: Float[Array, "*batch params params"]
     residual: Float[Array, "*batch pixels"]
+    log_evidence: Float[Array, "*batch"]
 
 
 class Marginal(eqx.Module):
@@ -121,8 +123,8 @@ class Marginal(eqx.Module):
         for first in range(0, len(flux), _AT_ONCE):
             rows = np.minimum(np.arange(first, first + _AT_ONCE), len(flux) - 1)
             part = _expanded_rows(self.sim, flux[rows], ivar[rows], best[rows], self.scatter)
-            parts.append(jax.tree.map(lambda a: np.asarray(a)[: len(flux) - first], part))
-        return jax.tree.map(lambda *a: np.concatenate(a), *parts)
+            parts.append(jax.tree.map(np.asarray, part))
+        return jax.tree.map(lambda *a: np.concatenate(a)[: len(flux)], *parts)
 
 
 @eqx.filter_jit
@@ -161,7 +163,8 @@ def expanded(
         found = ((residual * robust) ** 2).sum() / jnp.maximum(good - used, 1.0)
         scale = jnp.sqrt(jnp.maximum(found, 0.01)) if scatter else scale
     rows = rows * robust
-    ridge, centre, covariance = _ridge(rows / scale, away * robust / scale, start, count)
+    own = rows / scale, away * robust / scale
+    ridge, centre, covariance, log_volume = _ridge(*own, start, count)
     log_scale, log_width = _scales(scale, scatter, good)
     amplitude, log_sky = _amplitudes(len(sky))
     columns = rows[count:]
@@ -173,11 +176,13 @@ def expanded(
     x = residual / scale
     beyond = huber(x) - (x * robust) ** 2
     log_norm = jnp.where(ivar > 0, jnp.log(jnp.where(ivar > 0, ivar, 1.0) / (2 * jnp.pi)), 0.0)
-    return Expansion(
+    near = Expansion(
         flux, root * robust, 0.5 * (log_norm - beyond).sum(), good, free, white,
         ridge[: len(white)], columns, vectors, jnp.maximum(values, 0.0), log_scale,
-        log_sky[:, None] + log_width, centre, covariance, x,
+        log_sky[:, None] + log_width, centre, covariance, x, log_volume,
     )  # fmt: skip
+    here = _integrated(near, away * robust, white)
+    return near._replace(log_evidence=log_volume + here)
 
 
 def _integrated(near: Expansion, away: Array, white: Array) -> Array:
@@ -194,7 +199,8 @@ def _integrated(near: Expansion, away: Array, white: Array) -> Array:
 
 
 def _ridge(rows, away, start, count):
-    """Change of the latents along the ridge, and the parameters' centre and covariance."""
+    """Change of the latents along the ridge; of the parameters the centre, the covariance, and ln
+    of the integral of the posterior over the likelihood where they are."""
     information = rows @ rows.T + jnp.eye(len(rows))
     gradient = rows @ away - start
     block = information[count:, count:]
@@ -202,7 +208,9 @@ def _ridge(rows, away, start, count):
     own = information[:count, :count] + information[:count, count:] @ ridge
     covariance = jnp.linalg.inv(own)
     step = covariance @ (gradient[:count] + ridge.T @ gradient[count:])
-    return ridge, start[:count] + jnp.clip(step, -1.0, 1.0), covariance
+    rise = step @ own @ step - start[:count] @ start[:count]
+    log_volume = 0.5 * (rise + jnp.linalg.slogdet(covariance)[1])
+    return ridge, start[:count] + jnp.clip(step, -1.0, 1.0), covariance, log_volume
 
 
 def _scales(scale, scatter, pixels):
