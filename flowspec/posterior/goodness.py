@@ -11,11 +11,14 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import numpy as np
+from astropy.table import MaskedColumn, Table
 from jaxtyping import Float
 
 from flowspec.data.seeds import key_of
 from flowspec.data.spectra import Spectra
 from flowspec.posterior.adaptive import ROWS, STARTS
+from flowspec.posterior.columns import described
+from flowspec.posterior.misfit import LEVEL
 from flowspec.posterior.oddness import Ranks, kinds_of, snr_of, statistics_of, windows
 from flowspec.sim.marginal import Expansion, Marginal
 from flowspec.sim.simulator import simulate_many
@@ -83,6 +86,16 @@ class Goodness(eqx.Module):
         none = ~(ivar > 0).any(1)
         return Fit(np.where(none, np.nan, found.p_value), where,
                    np.where(none, np.nan, near.log_evidence))
+
+    def added(self, table: Table, posterior, obs: Spectra, seed: int = 0) -> Table:
+        """A table of results with three columns more."""
+        found = self.compared(posterior, obs, seed)
+        odd = found.p_value < LEVEL
+        none = np.isnan(found.p_value)
+        table["fit_p_value"] = MaskedColumn(found.p_value, mask=none)
+        table["fit_odd_at"] = np.where(odd, found.where, "")
+        table["log_evidence"] = MaskedColumn(found.log_evidence, mask=none)
+        return described(table, posterior.model.space)
 
     def _place(self, frame, statistics: slice, kind: int, tails, residual) -> str:
         """What is oddest about a row, in words."""

@@ -15,6 +15,7 @@ from flowspec.posterior.asked import draw_count, parameters_of, row_numbers, sou
 from flowspec.posterior.draws import described, log_density, shares
 from flowspec.posterior.files import restored, written
 from flowspec.posterior.given import Known, known_redshift
+from flowspec.posterior.goodness import Goodness
 from flowspec.posterior.misfit import Misfit
 from flowspec.posterior.redshift import Recalibration, rebinned
 from flowspec.posterior.refine import Refined, refined
@@ -196,7 +197,7 @@ class Posterior(eqx.Module):
     def summarize(
         self, obs: Observation, *, n: int = 500, seed: int = 0, first: int = 0,
         by_name: bool = False, dereddened: bool = False, progress: bool = False,
-        with_samples: bool = False, population=None,
+        with_samples: bool = False, population=None, evidence: Goodness | None = None,
     ) -> Table | tuple[Table, Float[np.ndarray, "n batch params"]]:  # fmt: skip
         """Percentiles, best redshift and source with their probabilities, and quality flags.
 
@@ -216,11 +217,14 @@ class Posterior(eqx.Module):
                 ``log_prob(theta)``, as `flowspec.Population` has. Draws are weighted by the ratio
                 of the two; a column ``ess`` tells their effective number, out of
                 ``n * flowspec.posterior.weights.OVERSAMPLE``.
+            evidence: Adds ``fit_p_value``, ``fit_odd_at``, ``log_evidence`` of the forward model's
+                best fit to each spectrum.
         """
         obs = self.model.frame.seen(obs, dereddened)
         numbers = row_numbers(obs, first, by_name)
         answers = answered(self, obs, draw_count(n), seed, numbers, population, progress)
         table = summary_table(self.model.space, self.model.frame, obs, answers, self.recalibration)
+        table = table if evidence is None else evidence.added(table, self, obs, seed)
         return (table, answers.samples) if with_samples else table
 
     def refine(
@@ -230,7 +234,8 @@ class Posterior(eqx.Module):
         """Draws of the exact posterior, by importance weights on those of the flow.
 
         ``w = L(theta) p(theta) / q(theta | x)`` (Dax et al. 2023, arXiv:2210.05686, equation 2),
-        whose mean is the evidence.
+        whose mean is the evidence. Where the likelihood is a `flowspec.sim.marginal.Marginal`, as
+        `log_likelihood` of simulators of spectra is, q learns (`flowspec.posterior.adaptive`).
 
         Args:
             obs: Observations.
@@ -238,7 +243,7 @@ class Posterior(eqx.Module):
                 `Simulator.log_likelihood`, traceable by JAX; `data` are the arrays of the model's
                 frame: of spectra flux and inverse variance on the model's grid.
             n: Draws wanted per row.
-            draws: Draws of the flow that are weighted.
+            draws: Draws that are weighted; 1000 do for spectra.
             seed: Random seed.
             first: Number of the first row.
             by_name: See `sample`.

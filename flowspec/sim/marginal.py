@@ -95,8 +95,11 @@ class Marginal(eqx.Module):
         """``ln p(flux | theta)`` of one spectrum, about the best latents at these parameters."""
         free, _ = self.sim.prior.to_unconstrained(theta)
         unknowns = jnp.concatenate([free, jnp.zeros(self.sim.layout.size)])
-        for _ in range(_STEPS):
-            unknowns = unknowns.at[len(free) :].set(_settled(self.sim, flux, ivar, unknowns))
+
+        def settled(_, unknowns):
+            return unknowns.at[len(free) :].set(_settled(self.sim, flux, ivar, unknowns))
+
+        unknowns = jax.lax.fori_loop(0, _STEPS, settled, unknowns)
         return self.at(theta, source, expanded(self.sim, flux, ivar, unknowns, self.scatter))
 
     def at(
