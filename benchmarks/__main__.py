@@ -26,6 +26,7 @@ BENCHMARKS = {
     "judged": 0,
     "recalibrate": 0,
     "misfit": 0,
+    "refine": 0,
     "throughput": 0,
     "moons": 0,
     "moons_reference": 1,

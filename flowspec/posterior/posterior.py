@@ -15,6 +15,7 @@ from flowspec.posterior.asked import draw_count, parameters_of, row_numbers, sou
 from flowspec.posterior.draws import described, shares
 from flowspec.posterior.files import restored, written
 from flowspec.posterior.given import Known, known_redshift
+from flowspec.posterior.goodness import Goodness
 from flowspec.posterior.labelled import labels_of, relabelled
 from flowspec.posterior.misfit import Misfit
 from flowspec.posterior.of_model import OfModel
@@ -171,7 +172,7 @@ class Posterior(OfModel):
     def summarize(
         self, obs: Observation, *, n: int = 500, seed: int = 0, first: int = 0,
         by_name: bool = False, dereddened: bool = False, progress: bool = False,
-        with_samples: bool = False, population=None, total=None,
+        with_samples: bool = False, population=None, total=None, evidence: Goodness | None = None,
     ) -> Table | tuple[Table, Float[np.ndarray, "n batch params"]]:  # fmt: skip
         """Percentiles, best redshift and source with their probabilities, and quality flags.
 
@@ -192,11 +193,16 @@ class Posterior(OfModel):
                 of the two; a column ``ess`` tells their effective number, out of
                 ``n * flowspec.posterior.weights.OVERSAMPLE``.
             total: Of whole galaxies, as in `flowspec.posterior.magnitudes.magnitudes_of`.
+            evidence: Adds ``fit_p_value``, ``fit_odd_at``, ``log_evidence`` of the forward model's
+                best fit to each spectrum.
         """
         table, answers = summarized(
             self, obs, n=n, seed=seed, first=first, by_name=by_name, dereddened=dereddened,
             progress=progress, population=population, total=total,
         )  # fmt: skip
+        if evidence is not None:
+            seen = self.model.frame.seen(obs, dereddened)
+            table = evidence.added(table, self, seen, seed)
         return (table, answers.samples) if with_samples else table
 
     def refine(
@@ -206,7 +212,8 @@ class Posterior(OfModel):
         """Draws of the exact posterior, by importance weights on those of the flow.
 
         ``w = L(theta) p(theta) / q(theta | x)`` (Dax et al. 2023, arXiv:2210.05686, equation 2),
-        whose mean is the evidence.
+        whose mean is the evidence. Where the likelihood is a `flowspec.sim.marginal.Marginal`, as
+        `log_likelihood` of simulators of spectra is, q learns (`flowspec.posterior.adaptive`).
 
         Args:
             obs: Observations.
@@ -214,7 +221,7 @@ class Posterior(OfModel):
                 `Simulator.log_likelihood`, traceable by JAX; `data` are the arrays of the model's
                 frame: of spectra flux and inverse variance on the model's grid.
             n: Draws wanted per row.
-            draws: Draws of the flow that are weighted.
+            draws: Draws that are weighted; 1000 do for spectra.
             seed: Random seed.
             first: Number of the first row.
             by_name: See `sample`.

@@ -7,7 +7,7 @@ outliers by Huber's loss. Smooth factors on the flux, which are many, cost no ev
 model: their derivatives are the model times a basis.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,9 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from flowspec.data.spectra import Spectra
-
-if TYPE_CHECKING:
-    from flowspec.sim.spectrum import SpectrumSimulator
+from flowspec.sim.forward import Forward
 
 ITERATIONS = 6
 CUT = 8.0  # standard deviations at which a residual counts no further in `Fitted.chi2`
@@ -64,7 +62,7 @@ class Fitted(NamedTuple):
 
 
 def fitted(
-    sim: "SpectrumSimulator",
+    sim: Forward,
     obs: Spectra,
     start: Float[np.ndarray, "starts batch params"],
     iterations: int = ITERATIONS,
@@ -95,7 +93,7 @@ def fitted(
     ))  # fmt: skip
 
 
-def split(sim: "SpectrumSimulator", unknowns: Float[Array, " unknowns"]) -> tuple[Array, Array]:
+def split(sim: Forward, unknowns: Float[Array, " unknowns"]) -> tuple[Array, Array]:
     """Parameters and latents of Gaussianised parameters and whitened latents."""
     free, white = jnp.split(unknowns, [len(sim.prior.names)])
     latent = sim.learned.expected(free) + sim.learned.factor @ white
@@ -103,7 +101,7 @@ def split(sim: "SpectrumSimulator", unknowns: Float[Array, " unknowns"]) -> tupl
 
 
 def jacobian(
-    sim: "SpectrumSimulator", unknowns: Float[Array, " unknowns"]
+    sim: Forward, unknowns: Float[Array, " unknowns"]
 ) -> tuple[Float[Array, " pixels"], Float[Array, "unknowns pixels"]]:
     """The model, and its derivative with respect to every unknown."""
     free, white = jnp.split(unknowns, [len(sim.prior.names)])
@@ -127,7 +125,7 @@ def jacobian(
     return model, jnp.concatenate([by_free, sim.learned.factor.T @ by_latent])
 
 
-def _huber(x):
+def huber(x):
     """Twice Huber's loss."""
     size = jnp.abs(x)
     return jnp.where(size < OUTLIER, x**2, 2 * OUTLIER * size - OUTLIER**2)
@@ -135,7 +133,7 @@ def _huber(x):
 
 def _objective(sim, flux, weight, unknowns):
     model = sim.spectrum_of(*split(sim, unknowns))
-    return _huber((flux - model) * weight).sum() + (unknowns**2).sum()
+    return huber((flux - model) * weight).sum() + (unknowns**2).sum()
 
 
 @eqx.filter_jit
@@ -208,7 +206,7 @@ def _finished(sim, flux, ivar, unknowns):
         chi2 = (jnp.clip(residual, -CUT, CUT) ** 2).sum() / jnp.maximum(good.sum(), 1)
         log_det = jnp.linalg.slogdet(information + jnp.eye(len(rows)))[1]
         noise = jnp.where(good, jnp.log(2 * jnp.pi / jnp.where(good, ivar, 1.0)), 0.0).sum()
-        fit = _huber(residual).sum() + (unknowns**2).sum()
+        fit = huber(residual).sum() + (unknowns**2).sum()
         log_evidence = -0.5 * (fit + noise + log_det)
         numbers = unknowns, information, gradient, log_evidence
         return theta, latent, model, ivar, residual, chi2, *numbers

@@ -21,6 +21,7 @@ from flowspec.sim.instrument.instrument import Instrument, PixelOperator
 from flowspec.sim.instrument.lattice import C_KMS, Lattice
 from flowspec.sim.instrument.noise import EXACT, MixedNoise, Noise, add_noise, airglow
 from flowspec.sim.latent import Layout, Learned
+from flowspec.sim.marginal import Marginal
 from flowspec.sim.residual import Residual
 from flowspec.sim.simulator import ONE, Simulated, Simulator
 from flowspec.sim.template import Templates
@@ -248,6 +249,12 @@ class SpectrumSimulator(Simulator):
     ) -> dict[str, Array]:
         """What `spectrum_of` is made of, by name: contributions [pixels] that sum to it."""
         return {"light": self.spectrum_of(jnp.asarray(theta), jnp.asarray(latent))}
+
+    @property
+    def log_likelihood(self) -> Marginal:
+        """``(theta, source, flux, ivar) -> ln p(flux | theta)``, nuisances and noise integrated
+        over (`flowspec.sim.marginal`)."""
+        return Marginal(self)
 
     def simulate(self, key: PRNGKeyArray, n: int) -> Simulated:
         """Draw `n` parameters from the prior and their noisy spectra.
