@@ -10,11 +10,10 @@ is multiplied by the specific rate outside over that inside. Neither ratio is se
 both are drawn.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from astropy.table import Table
 from jaxtyping import Float, Int
 
 from flowspec.data.flags import Flag
@@ -114,7 +113,7 @@ def mean_gradient(log_mass):
     return np.clip(slope, -GRADIENT_MOST, GRADIENT_MOST)
 
 
-def measured(model: Model, obs: Spectra, total: Mapping | Table | None) -> Whole | None:
+def measured(model: Model, obs: Spectra, total) -> Whole | None:
     """Total magnitudes against those of the spectra in the same band.
 
     Args:
@@ -138,7 +137,7 @@ def measured(model: Model, obs: Spectra, total: Mapping | Table | None) -> Whole
         d < BRIGHTER, Flag.BRIGHTER_THAN_TOTAL, 0)
     return Whole(band, d, 0.4 * error, flags, [
         "" if np.isfinite(x) else _why(band, known, share)
-        for x, known, share in zip(d, np.isfinite(magnitude), covered, strict=True)
+        for x, known, share in zip(d, np.isfinite(magnitude).tolist(), covered, strict=True)
     ])
 
 
