@@ -23,8 +23,8 @@ from flowspec.posterior.magnitudes import magnitudes_of
 from flowspec.prior.parameters import EXTENSIVE
 from flowspec.sim.instrument.bands import band_magnitudes
 
-# Of a band: a gap of 5 % anywhere moves 99 % of the magnitudes of SDSS galaxies by less than 0.013 in
-# r and i and 0.04 in g.
+# Of a band: a gap of 5 % anywhere moves 99 % of the magnitudes of SDSS galaxies by less than 0.013
+# in r and i, and 0.04 in g.
 LEAST_COVERED = 0.95
 # Ge et al. (2021, MNRAS 507, 2488), 2,051 galaxies of MaNGA, r band: log M/L changes with radius by
 # +0.1 at the lowest masses (1e9), 0 at 1e10 and -0.1 in massive galaxies; here straight through
