@@ -15,6 +15,10 @@ from jaxtyping import Array, ArrayLike, Float, ScalarLike
 TABLES = Path(__file__).parents[1] / "tables"
 # km/s: dispersion that the table already has from 5000 to 9500 angstrom (tables/README.md)
 RESOLUTION = 64.0
+# dex over iron of early-type galaxies of 300 km/s; they fall to none at 90 km/s. Mg, C, N and Ca:
+# Conroy, Graves & van Dokkum (2014); Na and Ti: fits to SDSS spectra (docs/results/stars.md).
+ABUNDANCES = {"Mg": 0.25, "C": 0.2, "N": 0.25, "Na": 0.4, "Ca": 0.0, "Ti": 0.15}
+ENHANCED = (90.0, 300.0)  # km/s
 YOUNG = 0.1  # Gyr: star formation is constant since then, log-normal in age before
 # dex: width of the log-normal star-formation history before YOUNG (Gladders et al. 2013)
 AGE_WIDTH = 0.3
@@ -50,7 +54,8 @@ class Responses(NamedTuple):
     Attributes:
         names: What is changed [n].
         wave: Vacuum wavelengths in angstrom [waves]; nothing changes beyond.
-        curve: Change of ln(flux) of the population that feels it most, per unit of amplitude [n, waves].
+        curve: Change of ln(flux) per unit of amplitude, of the population that feels it most
+            [n, waves].
         strength: Share of it that populations of each age bin of the table feel [n, ages].
         scatter: Standard deviation of the amplitude [n].
     """
@@ -76,6 +81,20 @@ def load_responses(path: Path = TABLES / "responses.npz", kind: str = "element")
         names = tuple(str(n) for n in f[f"{kind}_names"])
         parts = [f[f"{kind}_{name}"].astype(float) for name in Responses._fields[1:]]
     return Responses(names, *parts)
+
+
+def typical_abundances(
+    names: tuple[str, ...], dispersion: ScalarLike
+) -> Float[Array, " n"]:
+    """Abundances of old galaxies over their iron, in dex, by velocity dispersion (`ABUNDANCES`).
+
+    Args:
+        names: Of `Responses` to elements.
+        dispersion: km/s.
+    """
+    low, high = np.log10(ENHANCED)
+    share = jnp.clip((jnp.log10(dispersion) - low) / (high - low), 0.0, 1.0)
+    return share * jnp.array([ABUNDANCES[name] for name in names])
 
 
 def felt_by(

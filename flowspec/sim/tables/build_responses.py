@@ -1,7 +1,7 @@
 """Build responses.npz: how spectra of populations answer to abundances, and how models err.
 
-Both are changes of ln(flux): one curve for the population that feels it most and, for each age bin of
-ssp.npz, the share of it that is felt there (see README.md beside this file).
+Both are changes of ln(flux): one curve for the population that feels it most and, for each age bin
+of ssp.npz, the share of it that is felt there (see README.md beside this file).
 """
 
 from functools import cache
@@ -24,18 +24,18 @@ from flowspec.sim.tables.build_ssp import (
 STEP = 0.15  # dex to either side, for a derivative
 NODES = np.array([0.1, 0.4, 1.2, 3.5, 10.0])  # Gyr: ages at which responses are worked out
 HOT = (6000.0, 7500.0)  # K: full response, none
-# Elements by what is left of each where the first rises by 1: Si rises with Mg by about half as much
-# from low to high dispersion (Conroy, Graves & van Dokkum 2014).
+# Elements that rise together, by how much: Si rises with Mg, but by about half as much, from low to
+# high dispersion (Conroy, Graves & van Dokkum 2014).
 GROUPS = {
     "Mg": {"Mg": 1.0, "Si": 0.6}, "C": {"C": 1.0}, "N": {"N": 1.0}, "Na": {"Na": 1.0},
     "Ca": {"Ca": 1.0}, "Ti": {"Ti": 1.0},
 }  # fmt: skip
 SCATTER = (0.1, 0.06, 0.12, 0.25, 0.05, 0.1)  # dex between passive galaxies (stars.md)
 GRID = np.exp(np.arange(np.log(3505.0), np.log(10480.0), 60.0 / C_KMS))  # vacuum A
-# One standard deviation of what fastar's own Monte Carlo shifts for all stars at once: dex of Teff,
-# dex of gravity, dex of metallicity
+# One standard deviation of what fastar's own Monte Carlo shifts for all stars at once: dex of
+# temperature, of gravity, of metallicity
 SHIFTS = {"teff": (0.005, 0, 0), "logg": (0, 0.2, 0), "met": (0, 0, 0.1)}
-COARSE = np.exp(np.arange(np.log(2020.0), np.log(11450.0), 0.02))  # A, edges of the bins of an error
+COARSE = np.exp(np.arange(np.log(2020.0), np.log(11450.0), 0.02))  # A, edges of an error's bins
 MODES = 5
 
 
