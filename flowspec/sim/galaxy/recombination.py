@@ -8,6 +8,8 @@ Ferland (2006, Astrophysics of Gaseous Nebulae, section 4.3); Draine (2011, chap
 import numpy as np
 from jaxtyping import Float
 
+from flowspec.sim.instrument.lattice import Lattice
+
 H, C, K = 6.62607015e-27, 2.99792458e10, 1.380649e-16  # cgs
 ELECTRON = 9.1093837e-28  # g
 RYDBERG = 3.28805e15  # Hz: threshold of hydrogen
@@ -168,3 +170,19 @@ def series_ends() -> tuple[Float[np.ndarray, " lines"], Float[np.ndarray, " line
         beyond = known[-1] * (upper[len(known) :] / 25) ** _BEYOND
         fluxes.append(1e-5 * np.concatenate([known, beyond]) * HBETA / HALPHA)
     return np.concatenate(waves), np.concatenate(fluxes)
+
+
+def coefficients(lattice: Lattice, z_low: float) -> Float[np.ndarray, " freqs2"]:
+    """Fourier coefficients of `continuum` and `series_ends` at unit power of H-alpha.
+
+    Args:
+        lattice: Whose rest frame is at the redshift `z_low`.
+        z_low: That redshift.
+    """
+    edges = lattice.wave[[0, -1]] / (1 + z_low)
+    wave = np.geomspace(edges[0], edges[1] * np.exp(2 * lattice.step), 3 * lattice.size)
+    smooth = wave * continuum(wave) / HALPHA
+    waves, fluxes = series_ends()
+    seen = (waves > edges[0]) & (waves < edges[1])
+    ends = fluxes[seen] @ lattice.of_lines(waves[seen] * (1 + z_low))
+    return lattice.of_spectra(wave * (1 + z_low), smooth[None])[0] + ends

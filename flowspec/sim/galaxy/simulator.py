@@ -16,7 +16,17 @@ from flowspec.data.spectra import Spectra
 from flowspec.prior.cosmos import Cosmos
 from flowspec.prior.parameters import galaxy_defaults
 from flowspec.prior.prior import Prior
-from flowspec.sim.galaxy import dust, igm, interstellar, nebula, nucleus, recombination, stars
+from flowspec.sim.galaxy import (
+    departures,
+    dust,
+    igm,
+    interstellar,
+    nebula,
+    nucleus,
+    recombination,
+    stars,
+    winds,
+)
 from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, layout_of, nuisances_of
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
@@ -96,10 +106,10 @@ class GalaxySimulator(SpectrumSimulator):
         self.nebula = lines.ratios_to("Halpha").between(*reach)
         self.nucleus = nuclear.ratios_to("Halpha").only(self.nebula.names)
         self.line_dust = jnp.asarray(dust.cardelli(self.nebula.wave), jnp.float32)
-        self.groups, self.offsets, self.scatter = _multiplets(self.nebula)
+        self.groups, self.offsets, self.scatter = departures.multiplets(self.nebula)
         at_frame = self.nebula.wave * (1 + z_low)
         self.line_table = jnp.asarray(self.lattice.of_lines(at_frame))
-        self.gas_table = jnp.asarray(_gas_continuum(self.lattice, z_low))
+        self.gas_table = jnp.asarray(recombination.coefficients(self.lattice, z_low))
         waves = interstellar.LINES[:, 0]
         self.absorbers = interstellar.LINES[(waves > reach[0]) & (waves < reach[1])]
         self.kinds = tuple(self.absorbers[:, 2].astype(int).tolist())
@@ -119,8 +129,9 @@ class GalaxySimulator(SpectrumSimulator):
         return mask
 
     def own_layout(self) -> Layout:
-        """Numbers of latents of each nuisance; Lyman alpha has none where it is out of sight."""
-        light = [n for n in self.nuisances if self.igm is not None or n not in ("lya", "igm")]
+        """Numbers of latents of each nuisance; those of the far ultraviolet only where in sight."""
+        far = ("lya", "igm", "winds")
+        light = [n for n in self.nuisances if self.igm is not None or n not in far]
         return layout_of(tuple(light), self.groups, len(self.kinds), self.templates.counts)
 
     def spectrum_of(
@@ -155,6 +166,7 @@ class GalaxySimulator(SpectrumSimulator):
         light = light * dust.transmission(rest, p["av"], draw.slope)
         light = light * jnp.exp(-self._metals(p, draw, self.sight["ln_wave"] - ln_shift))
         if self.igm is not None:
+            light = light * jnp.exp(-self._winds(p, draw, self.sight["ln_wave"] - ln_shift))
             tau = 10**draw.igm * self.igm(p["z"]) + self._hydrogen(p, draw, rest)
             light = light * jnp.exp(-tau) + self._lyman_alpha(p, draw)
         scale = self.flux_scale(p)
@@ -171,18 +183,11 @@ class GalaxySimulator(SpectrumSimulator):
         Lines carry their own, stronger attenuation relative to that of the stars, so that one
         inverse transform and one attenuation serve both. The gas's continuum has that of the stars.
         """
-        mass = stars.formed_mass(
-            10 ** (p["log_sfr"] - p["log_mstar"]),
-            p["log_age"],
-            draw.burst,
-            self.stars.age_edges,
-            self.cosmos.age(p["z"]),
-        )
-        weights = stars.metallicity_weights(p["log_zstar"], self.stars.log_z)
+        weights = self._populations(p, draw)
         # a line-spread function of another width is a little more or less dispersion
         blur = self.lsf**2 * jnp.expm1(2 * draw.lsf)
         excess = jnp.maximum(p["dispersion"] ** 2 - TEMPLATE_DISPERSION**2 + blur, 0.0)
-        starlight = (weights[:, None] * mass).reshape(-1) @ self.star_table
+        starlight = weights.reshape(-1) @ self.star_table
         lines = self.line_power(p, draw) @ self.line_table
         lines += 10 ** self._log_halpha(p, draw) * self.gas_table
         smooth = self.lattice.broaden(jnp.sqrt(excess + 1e-6))
@@ -191,6 +196,17 @@ class GalaxySimulator(SpectrumSimulator):
         lines = self.lattice.moved(lines.reshape(2, -1), draw.velocity / C_KMS)
         total = starlight.reshape(2, -1) * smooth + lines * gas
         return self.seen_at(total, p["z"])
+
+    def _populations(self, p, draw):
+        """M_sun formed in each population of the table per M_sun [metallicities, ages]."""
+        mass = stars.formed_mass(
+            10 ** (p["log_sfr"] - p["log_mstar"]),
+            p["log_age"],
+            draw.burst,
+            self.stars.age_edges,
+            self.cosmos.age(p["z"]),
+        )
+        return stars.metallicity_weights(p["log_zstar"], self.stars.log_z)[:, None] * mass
 
     def line_power(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " lines"]:
         """L_sun per M_sun of each line, with its attenuation relative to the stars' there."""
@@ -216,6 +232,14 @@ class GalaxySimulator(SpectrumSimulator):
         return interstellar.metal_opacity(
             ln_rest, strength, self.absorbers, velocity * moving, width
         )
+
+    def _winds(self, p, draw, ln_rest):
+        """Optical depth of the winds of young stars on the observed lattice."""
+        at = np.searchsorted(self.stars.wave, winds.CONTINUUM)
+        light = (self._populations(p, draw) * self.stars.flux[..., at]).sum(0)
+        newest = (light * (self.stars.age_edges[1:] <= 0.0101)).sum()
+        youth = newest / (light.sum() + 1e-30)
+        return winds.opacity(ln_rest, p["log_zstar"], youth, draw.winds, draw.wind_speed)
 
     def _hydrogen(self, p, draw, rest):
         """Optical depth of the galaxy's own neutral hydrogen on the observed lattice."""
@@ -255,35 +279,3 @@ def _redshifts(prior) -> tuple[float, float]:
     if not (0 <= low <= high < 20):
         raise ValueError(f"expected redshifts within 0 to 20; got {low} to {high}")
     return low, high
-
-
-def _gas_continuum(lattice, z_low):
-    """Coefficients of the continuum of ionised gas and the ends of its series per unit of H-alpha,
-    in the lattice's rest frame [2 freqs]."""
-    edges = lattice.wave[[0, -1]] / (1 + z_low)
-    wave = np.geomspace(edges[0], edges[1] * np.exp(2 * lattice.step), 3 * lattice.size)
-    smooth = wave * recombination.continuum(wave) / recombination.HALPHA
-    waves, fluxes = recombination.series_ends()
-    seen = (waves > edges[0]) & (waves < edges[1])
-    ends = fluxes[seen] @ lattice.of_lines(waves[seen] * (1 + z_low))
-    return lattice.of_spectra(wave * (1 + z_low), smooth[None])[0] + ends
-
-
-def _multiplets(table: nebula.NebularTable) -> tuple[tuple[int | float, ...], ...]:
-    """Which lines depart from the grid together, by how many dex in the mean, and in scatter.
-
-    Those of one ion do (hydrogen is one), with its ultraviolet lines apart: they depend on
-    temperature and C/O, are the least certain, and are stronger in distant galaxies than in the
-    grid (C III] of 1 to 3 angstrom, Shapley et al. 2003, Llerena et al. 2022).
-    """
-    ultraviolet = table.wave < 2400
-    ion = [
-        "H" if not n.startswith("He") and n.startswith(("H", "Pa")) else n.rstrip("0123456789._")
-        for n in table.names
-    ]
-    ion = [f"{n} UV" if far else n for n, far in zip(ion, ultraviolet, strict=True)]
-    groups = np.unique(ion, return_inverse=True)[1]
-    metal = np.array([not n.startswith("H") or n.startswith("He") for n in ion])
-    scatter = np.where(ultraviolet, 0.35, np.where(metal, 0.2, 0.1))
-    parts = (groups, np.where(ultraviolet, 0.35, 0.0), scatter)
-    return tuple(tuple(part.tolist()) for part in parts)
