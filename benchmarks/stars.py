@@ -41,7 +41,7 @@ def run(*, table: str = "", rows: int = 60, degree: int = 4, responses: bool = F
     Args:
         table: File of populations; by default the shipped one.
         rows: Number of galaxies, at most.
-        degree: Of the polynomial; -1 for no more than a constant and dust of Calzetti.
+        degree: Of the polynomial, in ln(flux) and ln(wavelength).
         responses: Whether the amplitudes of the shipped response templates are free.
     """
     populations = stars.load_stars(Path(table)) if table else stars.load_stars()
@@ -100,19 +100,19 @@ def fitted(populations, degree, responses, wave, flux, ivar, z, dispersion, reso
     spectra = columns(populations, sigma)
     change = () if responses is None else response_columns(responses, sigma)
     x = (np.log(REST) - np.log(REST).mean()) / 0.45
-    weight, smooth = np.sqrt(ivar[use]), np.ones(len(REST))
-    amplitudes = np.zeros(len(change))
-    for _ in range(6):
-        changed = np.exp(sum((a * c for a, c in zip(amplitudes, change, strict=True)), 0 * REST))
-        basis = spectra * (smooth * changed)[:, None]
-        mass, _ = nnls(basis[use] * weight[:, None], flux[use] * weight)
-        model = basis @ mass
-        left = np.log(np.maximum(flux / model, 0.2))
-        terms = np.stack([*(x**d for d in range(degree + 1)), *change], axis=1)
-        scale = (weight * model[use])[:, None]
-        found = np.linalg.lstsq(terms[use] * scale, left[use] * scale[:, 0], rcond=None)[0]
-        smooth = smooth * np.exp(terms[:, : degree + 1] @ found[: degree + 1])
-        amplitudes = amplitudes + found[degree + 1 :]
+    weight = np.sqrt(ivar[use])
+    terms = np.stack([*(x**d for d in range(1, degree + 1)), *change], axis=1)
+    found = np.zeros(terms.shape[1])
+    mass = nnls(spectra[use] * weight[:, None], flux[use] * weight)[0]
+    for _ in range(5):  # Gauss-Newton: populations and a change of the exponents together
+        basis = spectra * np.exp(terms @ found)[:, None]
+        slope = terms * (basis @ mass)[:, None]
+        matrix = np.concatenate([basis, slope, -slope], axis=1)[use] * weight[:, None]
+        best = nnls(matrix, flux[use] * weight)[0]
+        mass, up, down = np.split(best, np.cumsum([basis.shape[1], len(found)]))
+        found = found + up - down
+    model = spectra @ mass * np.exp(terms @ found)
+    amplitudes = found[len(found) - len(change) :]
     residual = np.where(use, flux / model - 1, np.nan)
     chi2 = np.mean(np.clip((flux[use] - model[use]) ** 2 * ivar[use], 0, 64))
     return residual, chi2, amplitudes

@@ -48,11 +48,11 @@ DRAWS = eqx.filter_jit(lambda sim, key: sim.draw(key, 64))
 
 def draw_with(sim, key, active):
     """Nuisances of which only some are active."""
-    layout = layout_of(active, sim.groups, len(sim.kinds), {})
+    layout = layout_of(active, sim.groups, len(sim.kinds), sim.responses.counts, {})
     latent = Learned.nothing(layout, 1).draw(key, jnp.zeros(1))
     return nuisances_of(
         latent, layout, groups=sim.groups, offsets=sim.offsets, scatter=sim.scatter,
-        kinds=sim.kinds, curve=sim.curve(layout.parts(latent), 0.0),
+        kinds=sim.kinds, curve=sim.curve(layout.parts(latent), theta_of()),
     )  # fmt: skip
 
 
@@ -266,7 +266,7 @@ def test_nuisances_act_one_by_one(both):
 
     one = flux_with((), 0)
     np.testing.assert_array_equal(one, flux_with((), 1))
-    far = {"igm", "lya", "absorption", "winds"}  # nothing of these in the optical of a nearby galaxy
+    far = {"igm", "lya", "absorption", "winds"}  # none of these in a nearby galaxy's optical
     for name in set(ACTIVE) - (far if _name(both) == "sdss" else set()):
         assert not np.allclose(flux_with((name,), 0), one, rtol=1e-3), name
 

@@ -43,6 +43,8 @@ def described(posterior: Posterior) -> dict[str, str]:
         lines[name] = f"{config['distribution']}({', '.join(numbers)}){beyond}"
     if share := prior.config().get("population_share"):
         lines["population"] = f"{share:g} of the prior, the rest as above"
+    if posterior.stretch is not None:
+        lines["labels"] = posterior.stretch.told(posterior.names)
     history = made.get("history") or [[float("nan")] * 3]
     return lines | {
         "simulator": str(made.get("simulator", "unknown")),

@@ -9,6 +9,7 @@ from flowspec.plots.calibration import recovered as recovered
 from flowspec.plots.calibration import reliability as reliability
 from flowspec.plots.calibration import tarp as tarp
 from flowspec.plots.calibration import training as training
+from flowspec.plots.fitted import fit as fit
 from flowspec.plots.spectra import corner as corner
 from flowspec.plots.spectra import interval as interval
 from flowspec.plots.spectra import redshift_pdf as redshift_pdf

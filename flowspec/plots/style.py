@@ -4,7 +4,7 @@ Colours are those of Okabe & Ito, which colour-blind readers can tell apart. Not
 pyplot's state, needs a display, or knows a model: `canvas` makes a figure to save.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -32,11 +32,16 @@ FLUX = r"$F_\lambda\;[10^{-17}\,\mathrm{erg\,s^{-1}\,cm^{-2}\,Å^{-1}}]$"
 
 
 def canvas(
-    rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (5.0, 4.0)
+    rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (5.0, 4.0),
+    heights: Sequence[float] = (),
 ) -> tuple[Figure, np.ndarray]:
-    """A figure and its Axes [rows, columns], each of `size` inches, spaced so nothing overlaps."""
+    """A figure and its Axes [rows, columns], each of `size` inches, spaced so nothing overlaps.
+
+    With `heights`, those of the rows relative to each other, the rows of a column share their x.
+    """
     figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False)
+    share = {"sharex": "col", "height_ratios": tuple(heights)} if len(heights) else {}
+    return figure, figure.subplots(rows, columns, squeeze=False, **share)
 
 
 def spread(x: Float[np.ndarray, " marks"], gap: float) -> Float[np.ndarray, " marks"]:
@@ -51,8 +56,14 @@ def spread(x: Float[np.ndarray, " marks"], gap: float) -> Float[np.ndarray, " ma
     return slots + np.concatenate([np.full(n, a) for a, n in blocks] or [slots])
 
 
-def mark_lines(ax: Axes, z: float, lines: Mapping[str, float] | None = None) -> Axes:
-    """Names `lines` (to rest wavelength, Å) above a spectrum whose x limits are final."""
+def mark_lines(
+    ax: Axes, z: float, lines: Mapping[str, float] | None = None, *,
+    colours: Mapping[str, str] | None = None,
+) -> Axes:  # fmt: skip
+    """Names `lines` (to rest wavelength, Å) above a spectrum whose x limits are final.
+
+    `colours` are those of names that are not grey.
+    """
     low, high = ax.get_xlim()
     marks = {n: w * (1 + z) for n, w in (LINES if lines is None else lines).items()}
     marks = {n: w for n, w in sorted(marks.items(), key=lambda m: m[1]) if low < w < high}
@@ -60,7 +71,7 @@ def mark_lines(ax: Axes, z: float, lines: Mapping[str, float] | None = None) -> 
     for (name, wave), place in zip(marks.items(), places, strict=True):
         ax.axvline(wave, color=GREY, lw=0.8, ls=":", zorder=0)
         ax.annotate(name, (wave, 1), (place, 1.03), xycoords=ax.get_xaxis_transform(),
-                    textcoords=ax.get_xaxis_transform(), rotation=90, fontsize=8, color="0.3",
-                    ha="center", va="bottom",
+                    textcoords=ax.get_xaxis_transform(), rotation=90, fontsize=8,
+                    color=(colours or {}).get(name, "0.3"), ha="center", va="bottom",
                     arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.5, "shrinkB": 0})
     return ax

@@ -102,18 +102,14 @@ def split(sim: "SpectrumSimulator", unknowns: Float[Array, " unknowns"]) -> tupl
     return sim.prior.to_constrained(free), latent
 
 
-def redshift(sim: "SpectrumSimulator", free: Float[Array, " params"]) -> Array:
-    """The redshift among Gaussianised parameters."""
-    return sim.prior.to_constrained(free)[sim.prior.names.index("z")]
-
-
 def jacobian(
     sim: "SpectrumSimulator", unknowns: Float[Array, " unknowns"]
 ) -> tuple[Float[Array, " pixels"], Float[Array, "unknowns pixels"]]:
     """The model, and its derivative with respect to every unknown."""
     free, white = jnp.split(unknowns, [len(sim.prior.names)])
     latent = sim.learned.expected(free) + sim.learned.factor @ white
-    curves = sim.curves(redshift(sim, free))  # zero but for those that are smooth factors
+    # zero but for those that are smooth factors
+    curves = sim.curves(sim.prior.to_constrained(free))
     others = np.flatnonzero(~sim.smooth)
     rest = latent[others]
 
@@ -162,7 +158,7 @@ def _smoothed(sim, flux, weight, unknowns):
     """Unknowns with the smooth factors fitted in closed form (variable projection)."""
     model = sim.spectrum_of(*split(sim, unknowns))
     count = len(sim.prior.names)
-    curves = sim.curves(redshift(sim, unknowns[:count]))
+    curves = sim.curves(sim.prior.to_constrained(unknowns[:count]))
     rows = sim.learned.factor.T @ (curves * model) * weight
     own = jnp.where(jnp.asarray(sim.smooth)[:, None], rows, 0.0)
     gram = own @ own.T + jnp.eye(len(own))

@@ -13,6 +13,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray, ScalarLike
 from flowspec.data.frame import Pixels
 from flowspec.data.spectra import Spectra
 from flowspec.prior.prior import Prior
+from flowspec.sim.conditioned import band
 from flowspec.sim.curves import CALIBRATION, KNOTS, MISMATCH, SMOOTH, polynomial_basis, smooth_basis
 from flowspec.sim.explicit import ITERATIONS, Fitted, fitted
 from flowspec.sim.instrument.detector import Detector
@@ -165,39 +166,40 @@ class SpectrumSimulator(Simulator):
 
     @property
     def known(self) -> Bool[np.ndarray, " latents"]:
-        """Latents whose distribution observations of this kind cannot teach: the overall level.
+        """Latents whose distribution observations of this kind cannot teach: level and slope.
 
         A spectrum does not tell them from a parameter.
         """
         mask = np.zeros(self.layout.size, bool)
         if "calibration" in self.layout.names:
-            mask[self.layout.place("calibration").start] = True
+            first = self.layout.place("calibration").start
+            mask[first : first + 2] = True
         return mask
 
-    def curves(self, z: ScalarLike) -> Float[Array, "latents pixels"]:
-        """Change of ln(flux) with each latent that is `smooth`, 0 with the others."""
-        rows = {
+    def curve_rows(self, theta: Float[Array, " params"]) -> dict[str, Array]:
+        """Changes of ln(flux) with the latents that are `smooth`, by name [latents, pixels]."""
+        z = theta[self.prior.names.index("z")] if "z" in self.prior.names else 0.0
+        return {
             "calibration": jnp.array(CALIBRATION)[:, None] * self.sight["calibration"],
             "mismatch": MISMATCH * self.sight["mismatch"],
             "rest": self.templates.at(self.sight["ln_pixels"], z),
             "observed": self.templates.observed,
         }
-        parts = [rows.get(name, jnp.zeros((n, len(self.wave))))
-                 for name, n in zip(self.layout.names, self.layout.counts, strict=True)]
-        return jnp.concatenate([jnp.zeros((0, len(self.wave))), *parts])
 
-    def curve(self, part: dict[str, Array], z: ScalarLike) -> Float[Array, " pixels"]:
+    def curves(self, theta: Float[Array, " params"]) -> Float[Array, "latents pixels"]:
+        """Change of ln(flux) with each latent, 0 with those that are not `smooth`."""
+        rows, pixels = self.curve_rows(theta), len(self.wave)
+        parts = [rows.get(name, jnp.zeros((n, pixels)))
+                 for name, n in zip(self.layout.names, self.layout.counts, strict=True)]
+        return jnp.concatenate([jnp.zeros((0, pixels)), *parts])
+
+    def curve(
+        self, part: dict[str, Array], theta: Float[Array, " params"]
+    ) -> Float[Array, " pixels"]:
         """Smooth factor on the flux for latents by name (`Layout.parts`)."""
-        ln_curve = jnp.zeros(len(self.wave))
-        if "calibration" in part:  # overall, slope, and three further degrees
-            ln_curve += (part["calibration"] * jnp.array(CALIBRATION)) @ self.sight["calibration"]
-        if "mismatch" in part:
-            ln_curve += MISMATCH * part["mismatch"] @ self.sight["mismatch"]
-        if "rest" in part:
-            ln_curve += part["rest"] @ self.templates.at(self.sight["ln_pixels"], z)
-        if "observed" in part:
-            ln_curve += part["observed"] @ self.templates.observed
-        return jnp.exp(ln_curve)
+        rows = self.curve_rows(theta)
+        zero = jnp.zeros(len(self.wave))
+        return jnp.exp(sum((part[name] @ rows[name] for name in rows if name in part), zero))
 
     @abstractmethod
     def spectrum_of(
@@ -236,6 +238,16 @@ class SpectrumSimulator(Simulator):
             raise ValueError(f"expected parameters [starts, {len(obs)}, {len(self.prior.names)}] "
                              f"to start from; got {start.shape}")
         return fitted(self, obs, start, iterations)
+
+    def band(self, fit: Fitted) -> Float[np.ndarray, "batch pixels"]:
+        """Standard deviation of the noiseless spectra given the data (`conditioned.band`)."""
+        return band(self, fit)
+
+    def parts(
+        self, theta: Float[ArrayLike, " params"], latent: Float[ArrayLike, " latents"]
+    ) -> dict[str, Array]:
+        """What `spectrum_of` is made of, by name: contributions [pixels] that sum to it."""
+        return {"light": self.spectrum_of(jnp.asarray(theta), jnp.asarray(latent))}
 
     def simulate(self, key: PRNGKeyArray, n: int) -> Simulated:
         """Draw `n` parameters from the prior and their noisy spectra.

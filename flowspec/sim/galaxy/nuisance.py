@@ -18,7 +18,7 @@ from flowspec.sim.latent import Layout, uniform
 
 NUISANCES = (
     "burst", "gas", "lines", "nucleus", "dust", "absorption", "winds", "lya", "igm", "lsf",
-    "calibration", "mismatch", "sky", "blemishes",
+    "element", "library", "calibration", "mismatch", "sky", "blemishes",
 )  # fmt: skip
 
 
@@ -66,20 +66,22 @@ class Draw(eqx.Module):
 
 
 def layout_of(
-    active: tuple[str, ...], groups: tuple[int, ...], absorbers: int, templates: dict[str, int]
-) -> Layout:
+    active: tuple[str, ...], groups: tuple[int, ...], absorbers: int, curves: dict[str, int],
+    templates: dict[str, int],
+) -> Layout:  # fmt: skip
     """Numbers of latents of the active nuisances of a galaxy's light.
 
     Args:
         active: Names among `NUISANCES`; those of the noise have no latents.
         groups: Index of the multiplet of each emission line, scattered as one [lines].
         absorbers: Number of interstellar lines.
-        templates: Numbers of templates by name.
+        curves: Numbers of those of stars by name.
+        templates: Numbers of templates by name, which are always active.
     """
     counts = {
         "burst": 1, "gas": 3, "lines": max(groups) + 1, "nucleus": 4, "dust": 2,
         "absorption": len(SCATTER) + absorbers + 2, "winds": 4, "lya": 4, "igm": 1, "lsf": 1,
-    } | CURVES  # fmt: skip
+    } | curves | CURVES  # fmt: skip
     return Layout.of({name: n for name, n in counts.items() if name in active} | templates)
 
 

@@ -172,13 +172,9 @@ def series_ends() -> tuple[Float[np.ndarray, " lines"], Float[np.ndarray, " line
     return np.concatenate(waves), np.concatenate(fluxes)
 
 
-def coefficients(lattice: Lattice, z_low: float) -> Float[np.ndarray, " freqs2"]:
-    """Fourier coefficients of `continuum` and `series_ends` at unit power of H-alpha.
-
-    Args:
-        lattice: Whose rest frame is at the redshift `z_low`.
-        z_low: That redshift.
-    """
+def on_lattice(lattice: Lattice, z_low: float) -> Float[np.ndarray, " freqs2"]:
+    """Coefficients of the continuum of ionised gas and the ends of its series per unit of H-alpha,
+    in the lattice's rest frame [2 freqs]."""
     edges = lattice.wave[[0, -1]] / (1 + z_low)
     wave = np.geomspace(edges[0], edges[1] * np.exp(2 * lattice.step), 3 * lattice.size)
     smooth = wave * continuum(wave) / HALPHA

@@ -10,14 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from astropy.cosmology import Planck18
-from jaxtyping import Array, Bool, Float, ScalarLike
+from jaxtyping import Array, ArrayLike, Bool, Float, ScalarLike
 
 from flowspec.data.spectra import Spectra
 from flowspec.prior.cosmos import Cosmos
 from flowspec.prior.parameters import galaxy_defaults
 from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy import (
-    departures,
     dust,
     igm,
     interstellar,
@@ -27,10 +26,12 @@ from flowspec.sim.galaxy import (
     stars,
     winds,
 )
+from flowspec.sim.galaxy.departures import multiplets
 from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, layout_of, nuisances_of
+from flowspec.sim.galaxy.response import StellarCurves
+from flowspec.sim.galaxy.settings import checked, redshifts
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
-from flowspec.sim.instrument.shipped import instrument_of
 from flowspec.sim.latent import Layout
 from flowspec.sim.spectrum import SpectrumSimulator
 
@@ -72,6 +73,7 @@ class GalaxySimulator(SpectrumSimulator):
     line_table: Float[Array, "lines freqs2"]
     gas_table: Float[Array, " freqs2"]
     stars: stars.StellarTable
+    responses: StellarCurves
     nebula: nebula.NebularTable
     nucleus: nucleus.NuclearTable
     igm: igm.Opacity | None
@@ -91,12 +93,13 @@ class GalaxySimulator(SpectrumSimulator):
         nuisances: tuple[str, ...] = NUISANCES,
         cosmology=Planck18,
     ):
-        instrument, prior = _checked(instrument, prior)
-        z_low, z_high = _redshifts(prior)
+        instrument, prior = checked(instrument, prior)
+        z_low, z_high = redshifts(prior)
         super().__init__(instrument, prior, (z_low, z_high), noise, nuisances, NUISANCES)
         self.cosmos = Cosmos(cosmology, z_high)
         reach = self.lattice.wave[[0, -1]] / (1 + z_low)
         self.stars = stars.load_stars()
+        self.responses = StellarCurves(self.stars, len(instrument.wave))
         power = self.stars.wave * self.stars.flux.astype(float)
         power = power.reshape(-1, power.shape[-1])
         at_frame = self.stars.wave * (1 + z_low)
@@ -106,10 +109,10 @@ class GalaxySimulator(SpectrumSimulator):
         self.nebula = lines.ratios_to("Halpha").between(*reach)
         self.nucleus = nuclear.ratios_to("Halpha").only(self.nebula.names)
         self.line_dust = jnp.asarray(dust.cardelli(self.nebula.wave), jnp.float32)
-        self.groups, self.offsets, self.scatter = departures.multiplets(self.nebula)
+        self.groups, self.offsets, self.scatter = multiplets(self.nebula)
         at_frame = self.nebula.wave * (1 + z_low)
         self.line_table = jnp.asarray(self.lattice.of_lines(at_frame))
-        self.gas_table = jnp.asarray(recombination.coefficients(self.lattice, z_low))
+        self.gas_table = jnp.asarray(recombination.on_lattice(self.lattice, z_low))
         waves = interstellar.LINES[:, 0]
         self.absorbers = interstellar.LINES[(waves > reach[0]) & (waves < reach[1])]
         self.kinds = tuple(self.absorbers[:, 2].astype(int).tolist())
@@ -119,10 +122,11 @@ class GalaxySimulator(SpectrumSimulator):
 
     @property
     def known(self) -> Bool[np.ndarray, " latents"]:
-        """Bursts and the strength of hydrogen's lines, too, for they are star formation."""
+        """Too: bursts and hydrogen's lines, which are star formation, the errors of the libraries,
+        which are mass, and the line-spread function, which is dispersion."""
         mask, layout = super().known, self.layout
-        if "burst" in layout.names:
-            mask[layout.place("burst")] = True
+        for name in {"burst", "library", "lsf"} & set(layout.names):
+            mask[layout.place(name)] = True
         if "lines" in layout.names:
             hydrogen = self.groups[self.nebula.names.index("Halpha")]
             mask[layout.place("lines").start + hydrogen] = True
@@ -132,17 +136,49 @@ class GalaxySimulator(SpectrumSimulator):
         """Numbers of latents of each nuisance; those of the far ultraviolet only where in sight."""
         far = ("lya", "igm", "winds")
         light = [n for n in self.nuisances if self.igm is not None or n not in far]
-        return layout_of(tuple(light), self.groups, len(self.kinds), self.templates.counts)
+        return layout_of(
+            tuple(light), self.groups, len(self.kinds), self.responses.counts, self.templates.counts
+        )
+
+    def curve_rows(self, theta: Float[Array, " params"]) -> dict[str, Array]:
+        """Those of all spectra, and of other abundances and libraries of stars."""
+        p = self.parameters(theta)
+        mass, sight = self.formed_mass(p, 0.0), self.sight["ln_pixels"]
+        own = {kind: self.responses.rows(kind, mass, sight, p["z"]) for kind in self.layout.names
+               if kind in self.responses.counts}
+        return super().curve_rows(theta) | own
+
+    def formed_mass(self, p: dict[str, ScalarLike], burst: ScalarLike) -> Float[Array, " ages"]:
+        """Mass formed per age bin and solar mass that survives (`stars.formed_mass`)."""
+        return stars.formed_mass(
+            10 ** (p["log_sfr"] - p["log_mstar"]),
+            p["log_age"],
+            burst,
+            self.stars.age_edges,
+            self.cosmos.age(p["z"]),
+        )
 
     def spectrum_of(
         self, theta: Float[Array, " params"], latent: Float[Array, " latents"]
     ) -> Float[Array, " pixels"]:
         """Noiseless spectrum in 1e-17 erg/s/cm2/A for parameters and latents of the nuisances."""
-        z = self.parameters(theta)["z"]
-        return self.spectrum(theta, self.nuisances_of(latent, z))
+        return self.spectrum(theta, self.nuisances_of(latent, theta))
 
-    def nuisances_of(self, latent: Float[Array, " latents"], z: ScalarLike) -> Draw:
-        """Nuisances for latents, at a redshift."""
+    def parts(
+        self, theta: Float[ArrayLike, " params"], latent: Float[ArrayLike, " latents"]
+    ) -> dict[str, Array]:
+        """Stars and gas as they are seen, without the smooth factor, and what that adds or takes.
+
+        All [pixels] in 1e-17 erg/s/cm2/A; they sum to `spectrum_of`. Stars are behind dust and
+        absorbing gas; residuals of the sky are noise, not among the parts.
+        """
+        names = "stars", "gas", "smooth factor"
+        return dict(zip(names, _parts(self, jnp.asarray(theta), jnp.asarray(latent)), strict=True))
+
+    def nuisances_of(
+        self, latent: Float[Array, " latents"], theta: Float[Array, " params"]
+    ) -> Draw:
+        """Nuisances for latents and parameters."""
         return nuisances_of(
             latent,
             self.layout,
@@ -150,7 +186,7 @@ class GalaxySimulator(SpectrumSimulator):
             offsets=self.offsets,
             scatter=self.scatter,
             kinds=self.kinds,
-            curve=self.curve(self.layout.parts(latent), z),
+            curve=self.curve(self.layout.parts(latent), theta),
         )
 
     def parameters(self, theta: Float[Array, " params"]) -> dict[str, ScalarLike]:
@@ -199,14 +235,8 @@ class GalaxySimulator(SpectrumSimulator):
 
     def _populations(self, p, draw):
         """M_sun formed in each population of the table per M_sun [metallicities, ages]."""
-        mass = stars.formed_mass(
-            10 ** (p["log_sfr"] - p["log_mstar"]),
-            p["log_age"],
-            draw.burst,
-            self.stars.age_edges,
-            self.cosmos.age(p["z"]),
-        )
-        return stars.metallicity_weights(p["log_zstar"], self.stars.log_z)[:, None] * mass
+        weights = stars.metallicity_weights(p["log_zstar"], self.stars.log_z)
+        return weights[:, None] * self.formed_mass(p, draw.burst)
 
     def line_power(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " lines"]:
         """L_sun per M_sun of each line, with its attenuation relative to the stars' there."""
@@ -235,10 +265,7 @@ class GalaxySimulator(SpectrumSimulator):
 
     def _winds(self, p, draw, ln_rest):
         """Optical depth of the winds of young stars on the observed lattice."""
-        at = np.searchsorted(self.stars.wave, winds.CONTINUUM)
-        light = (self._populations(p, draw) * self.stars.flux[..., at]).sum(0)
-        newest = (light * (self.stars.age_edges[1:] <= 0.0101)).sum()
-        youth = newest / (light.sum() + 1e-30)
+        youth = winds.youth(self.stars, self._populations(p, draw))
         return winds.opacity(ln_rest, p["log_zstar"], youth, draw.winds, draw.wind_speed)
 
     def _hydrogen(self, p, draw, rest):
@@ -255,27 +282,15 @@ class GalaxySimulator(SpectrumSimulator):
         return power * jnp.exp(-0.5 * x**2) / (width / C_KMS * jnp.sqrt(2 * jnp.pi))
 
 
+@eqx.filter_jit
+def _parts(sim, theta, latent):
+    draw = sim.nuisances_of(latent, theta)
+    even = eqx.tree_at(lambda d: d.curve, draw, jnp.ones_like(draw.curve))
+    starless = eqx.tree_at(lambda s: s.star_table, sim, jnp.zeros_like(sim.star_table))
+    light, gas = sim.spectrum(theta, even), starless.spectrum(theta, even)
+    return light - gas, gas, light * (draw.curve - 1)
+
+
 def _gas_rich(p):
     """0 to 1: whether a galaxy forms enough stars to hold much cold gas in front of them."""
     return jax.nn.sigmoid((p["log_sfr"] - p["log_mstar"] + 10.5) / 0.3)
-
-
-def _checked(instrument, prior):
-    instrument = instrument_of(instrument)
-    prior = instrument.prior if prior is None else prior
-    if prior is None:
-        raise ValueError(f"expected an instrument that has a prior, or a prior=; got neither for "
-                         f"{instrument.name!r}")
-    known = galaxy_defaults()
-    if set(prior.names) - set(known):
-        raise ValueError(f"expected parameters among {sorted(known)}; got {list(prior.names)}")
-    return instrument, prior
-
-
-def _redshifts(prior) -> tuple[float, float]:
-    support = prior.distributions["z"].support if "z" in prior.names else None
-    low = float(getattr(support, "lower_bound", np.nan)) if support else 0.0
-    high = float(getattr(support, "upper_bound", np.nan)) if support else 0.0
-    if not (0 <= low <= high < 20):
-        raise ValueError(f"expected redshifts within 0 to 20; got {low} to {high}")
-    return low, high

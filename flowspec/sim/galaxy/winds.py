@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, ScalarLike
 
+from flowspec.sim.galaxy.stars import StellarTable
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.latent import uniform
 
@@ -53,6 +54,20 @@ def opacity(
         tau += scale * trough * 10 ** (power * log_z) * _bell(v, *_TROUGH)
         tau -= scale * emission * 10 ** (power_emission * log_z) * _bell(v, *_EMISSION)
     return tau
+
+
+def youth(
+    table: StellarTable, mass: Float[Array, "metallicities ages"]
+) -> Float[Array, ""]:
+    """Share of the light at 1500 angstrom that stars below 10 Myr give.
+
+    Args:
+        table: Populations.
+        mass: Formed in each, in any unit.
+    """
+    light = (mass * table.flux[..., np.searchsorted(table.wave, CONTINUUM)]).sum(0)
+    newest = (light * (table.age_edges[1:] <= 0.0101)).sum()
+    return newest / (light.sum() + 1e-30)
 
 
 def winds_of(latent: Float[Array, " 4"]) -> tuple[Float[Array, " 3"], Array]:

@@ -27,6 +27,9 @@ BANDS = (  # A: where the level of fastar is compared with that of BC03
 RED, RED_BLEND = (6900.0, 7400.0), (7100.0, 7400.0)  # A: spec's level; from spec to phot
 BLUE, BLUE_BLEND = (3560.0, 3800.0), (3545.0, 3620.0)
 FADE = (2400.0, 3300.0)  # A: from the level of BC03 to that of fastar, which has no hot old stars
+# fastar's isochrones end where thermal pulses begin (Hidalgo et al. 2018); BC03 has those giants. Red
+# of 7000 A, ages (Gyr) at which they matter take the mean of both.
+PULSING = (np.log10([0.2, 0.4, 2.0, 5.0]), (0.0, 0.5, 0.5, 0.0)), ((7000.0, 8500.0), (0, 1))
 REACH = (2010.0, 11480.0)  # A: lines of phot are used in it
 
 # The Ca II triplet (vacuum A) of BOSZ grows with metallicity; of observed stars it does not above
@@ -119,8 +122,8 @@ def joined_ssp(spec, phot, coarse, wave, age, log_z, now=None):
     """One SSP [wave], L_sun/A per M_sun formed: fastar's lines, on the level that is trusted.
 
     The two libraries differ by 5 to 30 % in a few broad bands. Below 0.1 Gyr BC03 sets the level in
-    all of them, because fastar has few hot stars; above 1 Gyr fastar does, but for the ultraviolet;
-    in between they are mixed in the logarithm.
+    all of them, because fastar has few hot stars; above 1 Gyr fastar does, but for the ultraviolet and
+    for giants that it lacks; in between they are mixed in the logarithm.
 
     Args:
         spec, phot, coarse: Vacuum wavelengths and flux of fastar's models and of BC03.
@@ -132,7 +135,8 @@ def joined_ssp(spec, phot, coarse, wave, age, log_z, now=None):
     out = np.interp(wave, *coarse)
     rich = weaker_calcium(wave[inside], fastar_lines(spec, phot, wave[inside]), log_z)
     ratio = [mean_ratio((wave[inside], rich), coarse, band) for band in BANDS]
-    trust = np.clip(np.log10(age / 0.1), 0, 1) * np.interp(wave, FADE, (0, 1))
+    pulsing = np.interp(np.log10(age), *PULSING[0]) * np.interp(wave, *PULSING[1])
+    trust = np.clip(np.log10(age / 0.1), 0, 1) * np.interp(wave, FADE, (0, 1)) * (1 - pulsing)
     between = np.interp(wave, np.mean(BANDS, axis=1), ratio)
     out = out * np.exp(trust * between)
     out[inside] = rich * np.exp((trust - 1) * between)[inside]
