@@ -5,9 +5,9 @@ import numpy as np
 from flowspec.sim.galaxy.nebula import NebularTable
 
 # dex, in the mean. Single clouds give too much [S III]: 0.45 dex, scatter 0.15, in H II regions of
-# NGC 628 (Groves et al. 2023; tests/test_line_levels.py), up to 0.6 dex elsewhere (Mingozzi et
-# al. 2020, A&A 636, A42; Marconi et al. 2024). So there is too much [Ar III], which is tied to it as H II
-# regions have it, 0.35 (Berg et al. 2015, ApJ 806, 16): by 0.24 dex and more in the SDSS.
+# NGC 628 (Groves et al. 2023; tests/test_line_levels.py), up to 0.6 elsewhere (Mingozzi et al.
+# 2020, A&A 636, A42; Marconi et al. 2024). So there is too much [Ar III], which is tied to it as
+# H II regions have it, 0.35 (Berg et al. 2015, ApJ 806, 16): by 0.24 dex and more in the SDSS.
 _IONS = {"SIII": -0.4, "ArIII": -0.4}
 _ULTRAVIOLET = 2400.0  # A
 
