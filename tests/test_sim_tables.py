@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flowspec.sim.galaxy import nebula, stars
+from flowspec.sim.galaxy import nebula, nucleus, stars
 from flowspec.sim.tables import build, build_ssp
 
 pytestmark = pytest.mark.slow
@@ -31,6 +31,13 @@ def test_tables_are_small_and_plain():
 def test_an_emission_line_is_that_of_nebulabayes(tmp_path):
     build.build_nebula(package("NebulaBayes"), tmp_path)
     mine, again = nebula.load_nebula(), nebula.load_nebula(tmp_path / "nebula.npz")
+    assert mine.names == again.names
+    np.testing.assert_array_equal(mine.log_flux, again.log_flux)
+
+
+def test_a_line_of_narrow_line_regions_is_that_of_nebulabayes(tmp_path):
+    build.build_nucleus(package("NebulaBayes"), tmp_path)
+    mine, again = nucleus.load_nucleus(), nucleus.load_nucleus(tmp_path / "nucleus.npz")
     assert mine.names == again.names
     np.testing.assert_array_equal(mine.log_flux, again.log_flux)
 
