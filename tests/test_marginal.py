@@ -32,7 +32,7 @@ class Glow(SpectrumSimulator):
     """A level and a slope, on which lie three bumps of unknown height: all of it linear."""
 
     def __init__(self, nuisances=("glow",)):
-        prior = Prior({"z": dist.Normal(5.0, 1.0), "slope": dist.Normal(0.0, 1.0)})
+        prior = Prior({"level": dist.Normal(5.0, 1.0), "slope": dist.Normal(0.0, 1.0)})
         toy = Instrument("toy", WAVE, np.full(160, 300.0), np.ones(160), (20.0, 20.0), prior=prior)
         super().__init__(toy, prior, (0.0, 0.1), None, nuisances, ("glow", "sky", "calibration"))
         self._lay_out()
@@ -131,7 +131,7 @@ def test_refined_from_the_prior_alone_a_linear_spectrum_has_its_posterior_and_ev
 
 def test_a_model_of_other_parameters_is_refused(glow):
     sim, _, flux, ivar = glow
-    other = Prior({"z": dist.Normal(5.0, 1.0), "tilt": dist.Normal(0.0, 1.0)})
+    other = Prior({"level": dist.Normal(5.0, 1.0), "tilt": dist.Normal(0.0, 1.0)})
     posterior = untrained((other,), sim.sources, sim.frame, SIZES)
     with pytest.raises(ValueError, match="expected a simulator of .*; got one of"):
         posterior.refine(fs.Spectra(WAVE, flux, ivar), sim.log_likelihood, 10, draws=20)

@@ -100,7 +100,9 @@ def split(sim: "SpectrumSimulator", unknowns: Float[Array, " unknowns"]) -> tupl
 
 
 def redshift(sim: "SpectrumSimulator", free: Float[Array, " params"]) -> Array:
-    """The redshift among Gaussianised parameters."""
+    """The redshift among Gaussianised parameters, 0 where it is none of them."""
+    if "z" not in sim.prior.names:
+        return jnp.zeros(())
     return sim.prior.to_constrained(free)[sim.prior.names.index("z")]
 
 
