@@ -75,6 +75,7 @@ def test_the_likelihood_of_a_linear_model_is_the_normal_one(glow):
     np.testing.assert_allclose(found, wanted, atol=0.02)  # of about 100, in single precision
 
 
+@pytest.mark.slow
 def test_far_from_the_best_fit_it_is_still_exact_where_all_is_linear(glow):
     sim, theta, flux, ivar = glow
     exact = Marginal(sim, scatter=0.0)
@@ -86,6 +87,7 @@ def test_far_from_the_best_fit_it_is_still_exact_where_all_is_linear(glow):
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=0.05)
 
 
+@pytest.mark.slow
 def test_the_noise_is_integrated_over():
     """Against sums over fine grids of the factor on the errors and the amplitude of the sky."""
     sim = Glow(("glow", "sky"))
@@ -109,6 +111,7 @@ def test_the_noise_is_integrated_over():
         assert abs(np.logaddexp.reduce(terms) + np.log(cell) - found[i]) < 0.3
 
 
+@pytest.mark.slow
 def test_refined_from_the_prior_alone_a_linear_spectrum_has_its_posterior_and_evidence(glow):
     sim, _, flux, ivar = glow
     obs = fs.Spectra(WAVE, flux[:2], ivar[:2])
