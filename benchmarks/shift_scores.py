@@ -78,4 +78,4 @@ def explored(
     task = Task(
         post, simulator, validation, fixed, obs, observed, key, training, adaptation, False
     )
-    return explore(post.model, task, ALIGNMENTS, False)
+    return explore(post.model, task, ALIGNMENTS, "none")

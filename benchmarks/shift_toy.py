@@ -97,7 +97,7 @@ def scored(post, candidate, truth, test) -> dict:
 def simulated_calibration(post, candidate, simulator, key) -> dict:
     """Largest Kolmogorov-Smirnov distance of SBC and TARP deviation, on the simulations that the
     candidate was trained on."""
-    own = simulator if candidate.injection is None else candidate.injection
+    own = candidate.simulator
     theta, flux, ivar = draw_many(own, jr.fold_in(key, 99), HELD_OUT)
     post = replace(post, model=candidate.model)
     samples = post.sample(fs.Spectra(toy.WAVE, flux, ivar), SAMPLES, seed=2)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flowspec.networks.aligned import Architecture as Architecture
     from flowspec.networks.lines import LineArchitecture as LineArchitecture
     from flowspec.networks.vector import VectorArchitecture as VectorArchitecture
+    from flowspec.posterior.goodness import Goodness as Goodness
     from flowspec.posterior.load import load as load
     from flowspec.posterior.load import shipped as shipped
     from flowspec.posterior.posterior import LinePosterior as LinePosterior

@@ -31,7 +31,13 @@ from flowspec.posterior.posterior import Posterior
 from flowspec.posterior.redshift import Recalibration
 from flowspec.posterior.screen import Screen
 from flowspec.sim.nebula.catalogues import NebulaSimulator
-from flowspec.sim.simulator import Simulated, Simulator, simulate_checked, simulate_many
+from flowspec.sim.simulator import (
+    Perturbed,
+    Simulated,
+    Simulator,
+    simulate_checked,
+    simulate_many,
+)
 from flowspec.train.loop import train
 from flowspec.train.settings import Training
 
@@ -147,9 +153,11 @@ def adapt(
         posterior: Trained on the simulator.
         sim: The simulator, or set of `Simulations`.
         obs: Unlabelled observations.
-        method: How to make summaries of simulations and of `obs` alike: "dann", "mmd", "coral"; or
-            "auto", which chooses among all of these (`flowspec.adaptation.choose`) and leaves the
-            model as it is where there is nothing to gain; or "none": injection alone.
+        method: "nuisances": teach the simulator what observations say of its nuisances and noise
+            (`flowspec.adaptation.taught`), and train on; or how to make summaries of simulations
+            and of `obs` alike: "dann", "mmd", "coral"; or "auto", which chooses among all of these
+            (`flowspec.adaptation.choose`) and leaves the model as it is where there is nothing to
+            gain; or "none": injection alone.
         seed: Random seed of everything.
         training: Batch size, optimiser and number of held-out simulations.
         adaptation: Steps and the like.
@@ -177,12 +185,12 @@ def adapt(
         posterior, training_set, validation, held is not None, obs, observed,
         jr.fold_in(keys[3], 1), training, adaptation, progress,
     )  # fmt: skip
-    model, injection, record = chosen(task, method)
+    model, sim, record = chosen(task, method)
     adapted = _unjudged(model, posterior.provenance | {"adaptation": record})
     # of a fixed set every row once; a simulator's fresh draws are more than its validation
     drawn = simulate_many(sim, keys[4], _SCREEN) if held is None else validation
-    if injection is not None:
-        drawn = injection.perturbed(keys[4], jax.tree.map(jnp.asarray, drawn))
+    if held is not None and isinstance(sim, Perturbed):
+        drawn = sim.perturbed(keys[4], jax.tree.map(jnp.asarray, drawn))
     return calibrated(adapted, drawn.theta, drawn.data)
 
 

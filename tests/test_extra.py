@@ -179,14 +179,36 @@ def test_a_damaged_label_is_none_to_the_spectrum(tmp_path):
     assert found.usable.all() and list(found.extra) == ["object"]
 
 
+def test_columns_are_kept_that_are_asked_for(tmp_path):
+    """From a table, a header of a single object, HDF5; masked where there are none."""
+    table = of_rows(2, PETRO_I=[15.5, np.nan], RA=[1.0, 2.0])
+    fits.HDUList([header(), table]).writeto(tmp_path / "table.fits")
+    fits.HDUList([header(petro_i=17.25), pixels()]).writeto(tmp_path / "single.fits")
+    fits.HDUList([header(), pixels()]).writeto(tmp_path / "without.fits")
+    fs.io.write(tmp_path / "x.h5", spectra(3))
+    with h5py.File(tmp_path / "x.h5", "a") as file:
+        file["phot/petro_i"] = [14.0, 15.0, 16.0]
+    expected = {"table.fits": [15.5, None], "single.fits": [17.25], "without.fits": [None],
+                "x.h5": [14.0, 15.0, 16.0]}
+    for name, values in expected.items():
+        found = fs.read(tmp_path / name, keep=["petro_i"])
+        assert found.extra["petro_i"].tolist() == values, name
+    assert "petro_i" not in fs.read(tmp_path / "x.h5").extra
+    pieces = list(fs.io.stream(tmp_path / "x.h5", 2, keep=["phot/petro_i"]))
+    assert [x for piece in pieces for x in piece.extra["phot/petro_i"]] == [14.0, 15.0, 16.0]
+
+
 def test_no_name_in_files_means_two_things():
     spellings = [s for label in LABELS.values() for s in label.spellings]
     assert len(spellings) == len(set(spellings)) and all(s == s.upper() for s in spellings)
 
 
 def test_nothing_but_tables_looks_at_them():
-    """No training, adaptation or choice of rows: the attribute is named nowhere else."""
+    """No training, adaptation or choice of rows: the attribute is named nowhere else.
+
+    A total magnitude among them is looked at where the user names it, and gives further columns.
+    """
     looking = {m for m, f in modules().items() for n in ast.walk(ast.parse(f.read_text()))
                if isinstance(n, ast.Attribute) and n.attr == "extra"}
-    allowed = {"posterior.table"}
+    allowed = {"posterior.table", "posterior.magnitudes"}
     assert {m for m in looking if not m.startswith(("data.", "io."))} == allowed

@@ -3,7 +3,6 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import jax.random as jr
 import numpy as np
 import pytest
 
@@ -58,7 +57,7 @@ def test_a_line_narrower_than_a_pixel_is_that_pixel():
 
 def test_a_simulated_line_is_as_strong_and_as_uncertain(sim):
     """[O III] 5007 of the simulator's own spectrum, fitted in a thousand draws of its noise."""
-    draw = sim.draw_nuisances(jr.key(0))
+    draw = sim.nuisances_of(jnp.zeros(0), THETA)
     number = (sim.nebula.names.index("OIII5007"),)
     spectrum = eqx.filter_jit(lambda s: s.spectrum(THETA, draw))
     chosen = jnp.zeros(len(sim.line_table)).at[number[0]].set(1.0)[:, None]
@@ -102,6 +101,6 @@ def test_the_strongest_line_is_the_strongest(sim):
 
 
 def test_mean_nuisances_are_neutral_where_none_is_active(sim):
-    one, mean = sim.draw_nuisances(jr.key(3)), mean_nuisances(sim)
+    one, mean = sim.nuisances_of(jnp.zeros(0), THETA), mean_nuisances(sim)
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(mean), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)  # of one, or of nothing

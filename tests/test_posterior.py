@@ -151,7 +151,9 @@ def test_two_peaks_are_flagged_and_a_broad_one_is_not(posterior, mock):
     found = peaks(edges, share / np.diff(edges))
     draws = np.full((10, 2, 2), z, np.float32)
     answers = Answers(draws, np.zeros((10, 2), int), share, np.ones(2), None, found, draws[0, :, 0])
-    table = summary_table(space, Pixels(WAVE), obs, answers, Recalibration.identity())
+    frame = Pixels(WAVE)
+    judged = frame.judged(obs)
+    table = summary_table(space, frame, obs, judged, answers, Recalibration.identity())
     two, broad = fs.Flag.MULTIMODAL_REDSHIFT, fs.Flag.UNSURE_REDSHIFT
     assert list(table["flags"] & (two | broad)) == [two | broad, broad]
     # a window of 0.02 holds one of the bins, or one and the better part of the next

@@ -124,9 +124,11 @@ def test_main_sequence(z, mass, galaxies):
     np.testing.assert_allclose(relations.main_sequence(mass, age), written, rtol=1e-5)
     near = (abs(column(galaxies.theta, "z") - z) < 0.1) & ~np.asarray(galaxies.quiescent)
     near &= abs(column(galaxies.theta, "log_mstar") - mass) < 0.15
-    rates = column(galaxies.theta, "log_sfr")[near]
-    assert abs(np.median(rates) - written) < 4 * 0.38 / np.sqrt(near.sum())  # 1.25 sigma: a median
-    assert abs(rates.std() - 0.3) < 4 * 0.3 / np.sqrt(2 * near.sum()) + 0.01
+    away = column(galaxies.theta, "log_sfr")[near] - written
+    # 3.3 % of starbursts, 0.72 dex up: by the mixture's own quantile the median is 0.013 dex higher
+    assert abs(np.median(away) - 0.013) < 4 * 0.38 / np.sqrt(near.sum())  # 1.25 sigma: a median
+    variance = 0.3**2 + 0.033 * 0.967 * 0.72**2
+    assert abs(away.std() - variance**0.5) < 4 * 0.33 / np.sqrt(2 * near.sum()) + 0.02
 
 
 def test_other_relations_at_a_point():

@@ -63,7 +63,7 @@ def test_every_parameter_has_a_description_and_its_unit():
     names = [f"{n}_p{level}" for n in broad_prior().names for level in (16, 50, 84)]
     found = described(Table({n: np.float32([1]) for n in names}), galaxies())
     assert found["log_mstar_p16"].description == (
-        "16th percentile of mass in stars and remnants, log10 M_sun")
+        "16th percentile of mass in stars and remnants in the aperture, log10 M_sun")
     units = {n: found[f"{n}_p50"].unit for n in broad_prior().names}
     assert units == {
         "z": None, "log_mstar": u.dex(u.M_sun), "log_sfr": u.dex(u.M_sun / u.yr),

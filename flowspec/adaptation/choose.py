@@ -1,5 +1,8 @@
 """Which adaptation, if any: chosen on simulations and unlabelled observations alone.
 
+Where the forward model can be fitted to observations, what they say of its nuisances is taught to
+it first (`flowspec.adaptation.taught`).
+
 Summaries cannot tell everything: a smooth calibration error looks like a reddened galaxy to a
 network that has never met one. What the simulator lacks is therefore looked for in the data
 themselves first, and injected in the amount at which simulations look most like observations.
@@ -21,8 +24,9 @@ from flowspec.adaptation.injection import Injected
 from flowspec.adaptation.judge import Judgement, Task, input_gap, judged
 from flowspec.adaptation.line_injection import InjectedLines
 from flowspec.adaptation.settings import METHODS
+from flowspec.adaptation.taught import lessons
 from flowspec.model.model import Model
-from flowspec.sim.simulator import Perturbed
+from flowspec.sim.simulator import Simulator
 
 log = logging.getLogger("flowspec")
 ALIGNMENTS = tuple(m for m in METHODS if m not in ("none", "auto"))
@@ -39,13 +43,13 @@ class Candidate(NamedTuple):
     Attributes:
         name: Method, weight, stage.
         model: The density.
-        injection: Around the simulator that it was trained on, or None.
+        simulator: That it was trained on.
         judgement: Of it.
     """
 
     name: dict
     model: Model
-    injection: Perturbed | None
+    simulator: Simulator
     judgement: Judgement
 
 
@@ -68,8 +72,8 @@ def check_request(method: str, observations: int | None) -> None:
         raise ValueError(f"expected at least {FEWEST} observations to adapt to; got {observations}")
 
 
-def chosen(task: Task, method: str) -> tuple[Model, Perturbed | None, dict]:
-    """The model adapted to observations, the injection it was trained on, a JSON-ready record.
+def chosen(task: Task, method: str) -> tuple[Model, Simulator, dict]:
+    """The model adapted to observations, the simulator it was trained on, a JSON-ready record.
 
     Args:
         task: The posterior, its simulator and the observations.
@@ -80,9 +84,10 @@ def chosen(task: Task, method: str) -> tuple[Model, Perturbed | None, dict]:
         log.warning("not adapted: %d observations, of which at least %d are needed to measure a "
                     "gap", count, FEWEST)
         reason = f"fewer than {FEWEST} observations"
-        return model, None, {"asked": method, "method": "none", "reason": reason}
+        return model, task.simulator, {"asked": method, "method": "none", "reason": reason}
     automatic = method == "auto"
-    candidates, data = explore(model, task, ALIGNMENTS if automatic else (method,), automatic)
+    named = () if method in ("none", "nuisances") else (method,)
+    candidates, data = explore(model, task, ALIGNMENTS if automatic else named, method)
     best, reason = pick(candidates, data, method)
     gap = best.judgement.gap
     if not gap.closed:
@@ -100,11 +105,11 @@ def chosen(task: Task, method: str) -> tuple[Model, Perturbed | None, dict]:
                   for row in np.asarray(best.judgement.population.edges)],
         "candidates": [c.name | c.judgement.record() for c in candidates],
     }  # fmt: skip
-    return best.model, best.injection, record
+    return best.model, best.simulator, record
 
 
 def explore(
-    model: Model, task: Task, methods: tuple[str, ...], aside: bool
+    model: Model, task: Task, methods: tuple[str, ...], asked: str
 ) -> tuple[list[Candidate], Gap]:
     """All candidates, and the gap between the data of simulations and observations.
 
@@ -112,47 +117,66 @@ def explore(
         model: Trained on simulations alone: the first candidate.
         task: Its simulator and the observations.
         methods: Of alignment, to try.
-        aside: Whether to try none of them where there is no gap.
+        asked: Of `flowspec.adaptation.settings.METHODS`; with "auto" nothing more is tried where
+            there is no gap.
     """
+    aside, key = asked == "auto", jr.fold_in(task.key, 5)
     name = {"method": "none", "injected": False}
-    candidates = [Candidate(name, model, None, judged(model, None, task))]
-    population = candidates[0].judgement.population
-    data = input_gap(None, population, task)
+    plain = Candidate(name, model, task.simulator, judged(model, task.simulator, task))
+    candidates, population = [plain], plain.judgement.population
+    data = input_gap(task.simulator, population, task)
     log.info("gap of the data: %.3f +- %.3f", data.auc, data.error)
-    if aside and data.closed and candidates[0].judgement.gap.closed:
+    if aside and data.closed and plain.judgement.gap.closed:
         return candidates, data
-    if task.adaptation.inject and task.simulator.frame.kind in INJECTIONS:
-        injected, after = _injected(population, task)
-        if data.auc - after.auc > _SIGNIFICANT * np.hypot(data.error, after.error):
-            model = trained_on(
-                model, injected, task.validation, jr.fold_in(task.key, 5),
-                training=task.training, adaptation=task.adaptation, progress=task.progress,
-            )  # fmt: skip
-            name = {"method": "none", "injected": True, "size": float(injected.size)}
-            candidates.append(Candidate(name, model, injected, judged(model, injected, task)))
+    left = data
+    if asked in ("auto", "nuisances") and task.simulator.teachable:
+        simulator, record = lessons(task)
+        after = input_gap(simulator, population, task)
+        log.info("taught: gap of the data %.3f +- %.3f", after.auc, after.error)
+        if asked == "nuisances" or _less(after, data):
+            record = {"nuisances": record, "gap": [round(after.auc, 4), round(after.error, 4)]}
+            candidates.append(_trained(name | record, model, simulator, task, key))
+            left = after
+    if asked != "nuisances" and task.adaptation.inject and task.simulator.frame.kind in INJECTIONS:
+        injected, after = _injected(candidates[-1].simulator, population, task)
+        if _less(after, left):
+            record = {"injected": True, "size": float(injected.size)}
+            start = candidates[-1]
+            candidates.append(_trained(start.name | record, start.model, injected, task, key))
+    if aside and candidates[-1].judgement.gap.closed:
+        return candidates, data
     start = candidates[-1]
-    if aside and start.judgement.gap.closed:
-        return candidates, data
     for method in methods:
-        candidates += [] if method == "none" else _aligned(start, method, task)
+        candidates += _aligned(start, method, task)
     return candidates, data
+
+
+def _less(after: Gap, before: Gap) -> bool:
+    """Whether a gap is significantly smaller."""
+    return before.auc - after.auc > _SIGNIFICANT * np.hypot(before.error, after.error)
+
+
+def _trained(name: dict, model: Model, simulator: Simulator, task: Task, key) -> Candidate:
+    """The model trained on with another simulator."""
+    model = trained_on(model, simulator, task.validation, key, training=task.training,
+                       adaptation=task.adaptation, progress=task.progress)
+    return Candidate(name, model, simulator, judged(model, simulator, task))
 
 
 def _aligned(start: Candidate, method: str, task: Task) -> list[Candidate]:
     """Candidates of one method: every weight, every stage."""
     found = []
     population = start.judgement.population if task.adaptation.weighted else None
-    simulator = task.simulator if start.injection is None else start.injection
     for weight in task.adaptation.weights:
         stages = aligned(
-            start.model, simulator, task.observed, task.validation, jr.fold_in(task.key, 6),
+            start.model, start.simulator, task.observed, task.validation, jr.fold_in(task.key, 6),
             method=method, weight=weight, population=population,
             training=task.training, adaptation=task.adaptation, progress=task.progress,
         )  # fmt: skip
         for i, stage in enumerate(stages):
             name = start.name | {"method": method, "weight": weight, "stage": i + 1}
-            judgement = judged(stage, start.injection, task)
-            found.append(Candidate(name, stage, start.injection, judgement))
+            judgement = judged(stage, start.simulator, task)
+            found.append(Candidate(name, stage, start.simulator, judgement))
     return found
 
 
@@ -165,9 +189,9 @@ def pick(candidates: list[Candidate], data: Gap, method: str) -> tuple[Candidate
         method: One of `flowspec.adaptation.settings.METHODS`.
     """
     if method != "auto":
-        named = [c for c in candidates if c.name["method"] == method]
-        # without alignment: with injection, where there is any
-        return (named[-1] if method == "none" else max(named, key=_score)), "asked for"
+        plain = method in ("none", "nuisances")  # the last of those without alignment
+        named = [c for c in candidates if c.name["method"] == ("none" if plain else method)]
+        return (named[-1] if plain else max(named, key=_score)), "asked for"
     if data.closed and candidates[0].judgement.gap.closed:
         return candidates[0], "no gap beyond the population"
     start = [c for c in candidates if c.name["method"] == "none"][-1]
@@ -175,7 +199,9 @@ def pick(candidates: list[Candidate], data: Gap, method: str) -> tuple[Candidate
         return start, "closed without alignment"
     able = [c for c in candidates if c.judgement.gap.overlap >= SHARED]
     if not able:
-        return candidates[0], "simulations cover too little of the observations"
+        taught = [c for c in candidates if "nuisances" in c.name and not c.name["injected"]]
+        reason = "simulations cover too little of the observations"
+        return (taught[0] if taught else candidates[0]), reason
     best = max([start, *(c for c in able if c.name["method"] != "none")], key=_score)
     rise = _score(best) - _score(start)
     if rise <= _SIGNIFICANT * np.hypot(best.judgement.error, start.judgement.error):
@@ -187,10 +213,10 @@ def _score(candidate: Candidate) -> float:
     return candidate.judgement.score
 
 
-def _injected(population, task: Task):
+def _injected(simulator: Simulator, population, task: Task):
     """The injected simulator whose data look most like the observed ones, and that gap."""
-    own = task.simulated().data
-    measured = INJECTIONS[task.simulator.frame.kind].measured(task.simulator, own, task.observed)
+    own = task.simulated(simulator).data
+    measured = INJECTIONS[simulator.frame.kind].measured(simulator, own, task.observed)
     sizes = [eqx.tree_at(lambda s: s.size, measured, jnp.float32(size)) for size in SIZES]
     gaps = [input_gap(simulator, population, task) for simulator in sizes]
     for size, gap in zip(SIZES, gaps, strict=True):

@@ -73,12 +73,14 @@ class Task(NamedTuple):
         """Arrays of the observations that are judged on."""
         return tuple(jnp.asarray(a[:MOST]) for a in self.observed)
 
-    def simulated(self, injection: Perturbed | None = None) -> Simulated:
-        """Simulations to judge on, always the same, perturbed by an injection."""
+    def simulated(self, simulator: Simulator) -> Simulated:
+        """Simulations to judge on, always the same: of a fixed set the rows held out."""
         key = jr.fold_in(self.key, 7)
-        rows = self.validation if self.fixed else simulate_many(self.simulator, key, ROWS)
-        rows = Simulated(*(_on_device(a) for a in rows))
-        return rows if injection is None else injection.perturbed(jr.fold_in(key, 1), rows)
+        if not self.fixed:
+            return Simulated(*(_on_device(a) for a in simulate_many(simulator, key, ROWS)))
+        rows = Simulated(*(_on_device(a) for a in self.validation))
+        known = isinstance(simulator, Perturbed)
+        return simulator.perturbed(jr.fold_in(key, 1), rows) if known else rows
 
     def labels(self, theta, source) -> Float[np.ndarray, "*n labels"]:
         """Parameters, and the source where there are several."""
@@ -114,15 +116,15 @@ class Judgement(NamedTuple):
         }  # fmt: skip
 
 
-def judged(model: Model, injection: Perturbed | None, task: Task) -> Judgement:
+def judged(model: Model, simulator: Simulator, task: Task) -> Judgement:
     """Gap, information and score of a model.
 
     Args:
         model: The density.
-        injection: Around the simulator that it was trained on, or None.
+        simulator: That it was trained on.
         task: The observations.
     """
-    simulated = task.simulated(injection)
+    simulated = task.simulated(simulator)
     labels = task.labels(simulated.theta, simulated.source)
     posterior = eqx.tree_at(lambda p: p.model, task.posterior, model)
     draws = task.labels(*posterior.sample_sources(task.obs[:MOST], DRAWS))
@@ -141,9 +143,9 @@ def judged(model: Model, injection: Perturbed | None, task: Task) -> Judgement:
     return judgement
 
 
-def input_gap(injection: Perturbed | None, population, task: Task) -> Gap:
+def input_gap(simulator: Simulator, population, task: Task) -> Gap:
     """Between what simulations and observations look like, at the observed population."""
-    simulated = task.simulated(injection)
+    simulated = task.simulated(simulator)
     weight = np.asarray(population_weight(population, simulated))
     frame = task.simulator.frame
     sides = (frame.described(*map(np.asarray, data)) for data in (simulated.data, task.seen))

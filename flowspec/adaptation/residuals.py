@@ -11,7 +11,9 @@ from flowspec.sim.residual import Residual
 from flowspec.sim.template import Templates
 
 MOST = 8  # templates
+WORTH = 1.0  # nats of evidence per held-out spectrum that one more must gain
 BIN = 3  # pixels of a point of the rest frame
+SELDOM = 0.03  # of the usual information about a template, below which it is shrunk to nothing
 FAR = 5.0  # standard deviations from which a pixel is an outlier
 _SMOOTH = 151  # pixels of the running median of the noise
 _ROUNDS = 15
@@ -35,7 +37,7 @@ def measured_noise(fit: Fitted) -> Residual:
     curve = np.where(enough, _spread(np.where(enough, each, 0.0), 0), 1.0)
     broad = median_filter(curve, _SMOOTH, mode="nearest")
     sampling = 1.2 / np.sqrt(np.maximum(np.isfinite(each).sum(0), 1))
-    curve = np.where(np.abs(curve / broad - 1) > 4 * sampling, curve, broad)
+    curve = np.where(np.abs(curve / broad - 1) > 5 * sampling, curve, broad)
     each = each / curve
     covariance = autocovariance(each)
     far = np.abs(each) > FAR
@@ -81,7 +83,7 @@ def rest_templates(
             rows = components(values[~own], weight[~own], count)
             gain.append(_log_evidence(values[own], weight[own], rows))
         gains.append(float(np.concatenate(gain).mean()))
-    best = int(np.argmax(gains))
+    best = next((k for k in range(MOST) if gains[k + 1] < gains[k] + WORTH), MOST)
     rows = components(values, weight, best)
     none = jnp.zeros((0, len(wave)))
     return Templates(jnp.asarray(rows, jnp.float32), none, start, step), gains
@@ -102,11 +104,11 @@ def components(
     rows = axes[:count] * size[:count, None] / np.sqrt(len(values)) / np.maximum(scale, 1e-9)
     rows = np.where(scale > 0, rows, 0.0)
     # a component that hardly any spectrum sees at some wavelength stays small there
-    ridge = 1 / np.maximum(np.median(np.abs(rows), axis=1), 1e-4) ** 2
+    ridge = SELDOM * np.median(weight.sum(0)) * np.eye(count)
     for _ in range(_ROUNDS):
         mean, covariance = _amplitudes(values, weight, rows)
         moment = mean[:, :, None] * mean[:, None] + covariance
-        gram = np.einsum("nkl,np->pkl", moment, weight) + np.diag(ridge)
+        gram = np.einsum("nkl,np->pkl", moment, weight) + ridge
         rows = np.linalg.solve(gram, ((weight * values).T @ mean)[..., None])[..., 0].T
         # unit variance of the amplitudes
         turn = np.linalg.cholesky(moment.mean(0))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-METHODS = ("none", "dann", "mmd", "coral", "auto")
+METHODS = ("none", "nuisances", "dann", "mmd", "coral", "auto")
 
 
 @dataclass(frozen=True)
@@ -11,7 +11,10 @@ class Adaptation:
 
     Attributes:
         steps: Training steps of each method of alignment.
-        injected: Training steps on simulations with injection, before these.
+        injected: Training steps on simulations with injection, or with learned nuisances, before
+            these.
+        fits: Observations that the forward model is fitted to, to learn its nuisances.
+        rounds: Of such fits.
         weights: Of the alignment against the likelihood, of which one is chosen.
         stages: Models of each run to choose from: after every such part of the steps.
         learning_rate: Peak of the learning rate.
@@ -23,6 +26,8 @@ class Adaptation:
 
     steps: int = 600
     injected: int = 2000
+    fits: int = 512
+    rounds: int = 2
     weights: tuple[float, ...] = (0.1, 1.0)
     stages: int = 2
     learning_rate: float = 1e-3

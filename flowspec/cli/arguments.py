@@ -58,6 +58,9 @@ def _predict(commands):
     c.add_argument("--num-samples", type=whole(100), default=500, metavar="N", help=text)
     text = "weight the posteriors to the galaxies of a survey instead of the model's flat prior"
     c.add_argument("--population", action="store_true", help=text)
+    c.add_argument("--total", type=total, metavar="COLUMN[:ERROR]:BAND",
+                   help="AB magnitudes of whole galaxies, a column of SPECTRA, and their band, as "
+                        "in PETRO_I:sdss_i, for total mass and rate beside those in the aperture")
     group = c.add_argument_group("emission lines")
     group.add_argument("--dereddened", action="store_true", help="fluxes are corrected for dust")
     group.add_argument("--suffix", metavar="TEXT", help="columns are lines with this after them, "
@@ -231,3 +234,16 @@ def column(text: str) -> tuple[str, str]:
     if not (role and equals and name):
         raise argparse.ArgumentTypeError(f"expected ROLE=NAME, as in err=SIGMA; got {text!r}")
     return role, name
+
+
+def total(text: str) -> dict[str, str]:
+    """A type of argument: a column of magnitudes, perhaps one of their errors, and their band.
+
+    Returns:
+        Band, and perhaps ``<band>_err``, to columns, as `Posterior.summarize` takes them.
+    """
+    *columns, band = text.split(":")
+    if len(columns) not in (1, 2) or not all((band, *columns)):
+        raise argparse.ArgumentTypeError(
+            f"expected COLUMN:BAND or COLUMN:ERROR:BAND, as in PETRO_I:sdss_i; got {text!r}")
+    return dict(zip((band, f"{band}_err"), columns, strict=False))

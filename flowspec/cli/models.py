@@ -43,6 +43,8 @@ def described(posterior: Posterior) -> dict[str, str]:
         lines[name] = f"{config['distribution']}({', '.join(numbers)}){beyond}"
     if share := prior.config().get("population_share"):
         lines["population"] = f"{share:g} of the prior, the rest as above"
+    if posterior.stretch is not None:
+        lines["labels"] = posterior.stretch.told(posterior.names)
     history = made.get("history") or [[float("nan")] * 3]
     return lines | {
         "simulator": str(made.get("simulator", "unknown")),
@@ -50,4 +52,19 @@ def described(posterior: Posterior) -> dict[str, str]:
         f"{made.get('seed', '?')}, {made.get('cpu_seconds', '?')} CPU s, best validation loss "
         f"{min(row[-1] for row in history):.3f}",
         "made with": f"flowspec {made.get('flowspec', '?')}, jax {made.get('jax', '?')}",
-    } | ({"command": made["command"]} if "command" in made else {})
+    } | adapted(made) | ({"command": made["command"]} if "command" in made else {})
+
+
+def adapted(made: dict) -> dict[str, str]:
+    """Title to text: what was learned from observations, and how a model was adapted to them."""
+    record = made.get("adaptation") or {}
+    lines = {"adaptation": f"{record['method']} ({record['reason']})"} if "reason" in record else {}
+    rounds = (record.get("nuisances") or {}).get("rounds") or []
+    if rounds:
+        last, gain = rounds[-1], max(rounds[-1]["gain_by_strength"].values())
+        lines["nuisances"] = (
+            f"learned from {last['fits']} of {last['of']} spectra, median chi2 "
+            f"{last['chi2'][1]:g}; "
+            f"noise {last['noise']:g} of the stated; {gain:.1f} nats per held-out spectrum"
+        )
+    return lines

@@ -20,15 +20,17 @@ from flowspec.io.densities import DensityWriter
 from flowspec.io.results import TableWriter
 from flowspec.io.samples import SampleWriter
 from flowspec.io.source import blaming
+from flowspec.posterior.answers import redshift_density
 from flowspec.posterior.columns import described, in_order
 from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
+from flowspec.posterior.summary import summarized
 from flowspec.posterior.table import add_percentiles
 from flowspec.prior.galaxies import Population
 
 log = logging.getLogger("flowspec")
 # What only spectra, and only lines, are read with.
-_OPTIONS = {"pixels": ("flux_unit", "wave_unit", "air"), "lines": ("dereddened", "suffix")}
+_OPTIONS = {"pixels": ("flux_unit", "wave_unit", "air", "total"), "lines": ("dereddened", "suffix")}
 _WORDS = {"pixels": "spectra", "lines": "lines"}  # in messages
 
 
@@ -55,13 +57,14 @@ def run(args: Namespace) -> None:
         # within: without the table there are no samples either
         with _table_file(args, about) as append, tqdm(unit="rows", disable=None) as bar:
             for obs in _observations(args, posterior):
-                table, draws = posterior.summarize(obs, **options, first=rows)
+                table, answers = summarized(posterior, obs, **options, first=rows)
                 append(table if args.dereddened else _with_silent(table, posterior))
                 unusable.count(table)
                 if samples is not None:
-                    samples.append(obs.names, draws)
+                    samples.append(obs.names, answers.samples)
                 if densities is not None:
-                    densities.append(obs.names, posterior.redshift_pdf(obs)[1])
+                    density = redshift_density(posterior.model.space, answers.share)
+                    densities.append(obs.names, density)
                 rows += len(obs)
                 bar.update(len(obs))
             unusable.tell()
@@ -86,7 +89,7 @@ def _checked_outputs(args: Namespace) -> list[str]:
 
 
 def _options(args: Namespace, posterior: Posterior) -> dict:
-    """Of `Posterior.summarize`, after options that the model's data do not have are refused."""
+    """Of `summarized`, after options that the model's data do not have are refused."""
     kind = posterior.model.frame.kind
     if kind not in _OPTIONS:
         raise ValueError(f"{args.model}: expected a model of spectra or lines; got one of {kind}")
@@ -101,8 +104,8 @@ def _options(args: Namespace, posterior: Posterior) -> dict:
     if args.redshift_pdf and args.population:
         raise ValueError("expected --redshift-pdf without --population, which weights draws; "
                          "--samples has their redshifts")
-    options = {"n": args.num_samples, "seed": args.seed, "with_samples": True}
-    options |= {"dereddened": args.dereddened, "by_name": args.by_name}
+    options = {"n": args.num_samples, "seed": args.seed}
+    options |= {"dereddened": args.dereddened, "by_name": args.by_name, "total": args.total}
     if args.population:
         with blaming(args.model):
             options["population"] = Population(posterior.model.space.priors[0])
@@ -112,7 +115,8 @@ def _options(args: Namespace, posterior: Posterior) -> dict:
 def _observations(args: Namespace, posterior: Posterior) -> Iterator[Observation]:
     if posterior.model.frame.kind == "lines":
         return line_blocks(args.spectra, dict(args.columns), args.suffix)
-    return blocks(args.spectra, posterior.wave, reading(args))
+    keep = list((args.total or {}).values())
+    return blocks(args.spectra, posterior.wave, reading(args) | {"keep": keep})
 
 
 def _samples_file(args: Namespace, posterior: Posterior, about: dict):

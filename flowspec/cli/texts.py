@@ -33,6 +33,10 @@ examples:
   flowspec predict survey.h5 --model my-model -o results.fits --samples samples.h5 --num-samples 200
   flowspec predict table.fits --flux-unit "1e-18 erg/s/cm2/A" --column err=FLUX_SIGMA \\
            --model sdss -o results.ecsv
+  flowspec predict survey.h5 --total PETRO_I:sdss_i --model sdss -o whole-galaxies.ecsv
+
+With --total the table has log_mstar_total and log_sfr_total of whole galaxies too; other columns
+are of what the aperture holds. Bands: sdss_u to _z, panstarrs_, decam_, hsc_, lsst_, euclid_.
 
 With a model of emission lines (nebula, cloudy) SPECTRA are catalogues (CSV, ECSV, FITS, HDF5), a
 row per object: for each line the columns <LINE> and <LINE>_err, or an upper limit <LINE>_ul of 3

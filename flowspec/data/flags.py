@@ -33,6 +33,12 @@ class Flag(IntFlag):
     """Fewer than two hydrogen lines are measured: dust is the prior's, and all that hangs on it."""
     UNSURE_SOURCE = 1024
     """No source has a probability of 0.9."""
+    NO_TOTAL = 2048
+    """No total of the galaxy, though one was asked for: there is no magnitude of it, or good pixels
+    cover less than 95 % of the band; ``notes`` tells which."""
+    BRIGHTER_THAN_TOTAL = 4096
+    """The spectrum is brighter than the whole galaxy is said to be, by over 0.25 mag: totals are
+    scaled down to it."""
 
     @classmethod
     def describe(cls, value: int) -> str:

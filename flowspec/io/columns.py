@@ -43,14 +43,17 @@ class Options:
     wave_unit: u.UnitBase | None = None
     air: bool | None = None
     mask: np.ndarray | None = None
+    keep: tuple[str, ...] = ()
     most: int | None = None
     taken: list[Taken] = field(default_factory=list)
 
 
-def make_options(columns=None, flux_unit=None, wave_unit=None, air=None, mask=None) -> Options:
+def make_options(
+    columns=None, flux_unit=None, wave_unit=None, air=None, mask=None, keep=()
+) -> Options:
     """`Options` from what a user gives: units may be text."""
     units = parse_unit(flux_unit), parse_unit(wave_unit)
-    return Options(dict(columns or {}), *units, air, mask)
+    return Options(dict(columns or {}), *units, air, mask, tuple(keep))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from flowspec.io.roles import find, unit_in
 from flowspec.io.rows import IDENTIFIERS, row_labels
 from flowspec.io.writing import FORMAT_VERSION
 
+_NAMES = "names", "name"
+
 
 def check_version(file):
     """Refuse a file that a later flowspec wrote.
@@ -33,6 +35,7 @@ class Layout(NamedTuple):
     total: int  # rows
     prefix: str  # of the names of rows
     group: str  # that holds them, "" for the file itself
+    labels: list[str] | None  # identifiers of all rows, where they have no names but these
 
 
 def layouts(file, options: Options) -> list[Layout]:
@@ -84,7 +87,7 @@ def _layout(file, group: str, found: dict[str, str], prefix: str) -> Layout:
         shared = rows == 1 and role in ("wave", "loglam", "mask", "good")
         if rows != total and not shared:
             raise ValueError(f"expected {name} of {total} rows as {found['flux']}; got {rows}")
-    return Layout(found, total, prefix, group)
+    return Layout(found, total, prefix, group, _identifiers(file, total))
 
 
 def _is_array(item):
@@ -120,7 +123,7 @@ def spectra_of(file, layout: Layout, rows: slice, options) -> list[Spectra]:
     spectra = build(columns, options, names=names, notes=text_rows(file, ("notes",), rows, total),
                     air=_air(file, found, options), found=found,
                     assumed=assumed(columns, found, list(file), options))  # fmt: skip
-    return with_labels(spectra, hdf5_labels(file, rows, total))
+    return with_labels(spectra, hdf5_labels(file, rows, total, options.keep))
 
 
 def _air(file, found, options) -> bool | None:
@@ -131,15 +134,21 @@ def _air(file, found, options) -> bool | None:
 
 
 def _names(file, layout: Layout, rows: slice) -> list[str]:
-    if names := text_rows(file, ("names", "name"), rows, layout.total):
+    if names := text_rows(file, _NAMES, rows, layout.total):
         return [f"{layout.prefix}#{name}" for name in names] if layout.prefix else names
     if layout.total == 1:
         return [layout.prefix]
-    single = [key for key in file if getattr(file[key], "shape", None) == (layout.total,)]
+    labels = range(rows.start, rows.stop) if layout.labels is None else layout.labels[rows]
+    return [f"{layout.prefix}#{label}" for label in labels]
+
+
+def _identifiers(file, total: int) -> list[str] | None:
+    """Labels of all rows: whether one is the only one of its kind takes the whole file."""
+    single = [key for key in file if getattr(file[key], "shape", None) == (total,)]
+    if total == 1 or any(key in single for key in _NAMES):
+        return None
     ids = {key: file[key][...] for key in single if key.lower() in IDENTIFIERS}
-    if not ids:
-        return [f"{layout.prefix}#{i}" for i in range(rows.start, rows.stop)]
-    return [f"{layout.prefix}#{label}" for label in row_labels([ids], layout.total)[rows]]
+    return row_labels([ids], total) if ids else None
 
 
 def text_rows(file, keys, rows, total) -> list[str]:

@@ -1,7 +1,7 @@
 """`read`: files of any known format to one `Spectra`."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import astropy.units as u
@@ -36,6 +36,7 @@ def read(
     wave_unit: str | u.UnitBase | None = None,
     air: bool | None = None,
     mask=None,
+    keep: Sequence[str] = (),
 ) -> Spectra:
     """Read spectra from files.
 
@@ -61,6 +62,8 @@ def read(
         wave_unit: of wavelengths, likewise (default Å).
         air: whether wavelengths are in air; by default what the file says, else vacuum.
         mask: [y, x] the spaxels of a cube to read (True or non-zero: read).
+        keep: names of columns of numbers, one per row, to carry along in `extra`, such as a total
+            magnitude; in a header too, of a file of one object. Masked where a file has none.
 
     Returns:
         Spectra with vacuum wavelengths. Names are file names, with "#row" where there are more;
@@ -70,7 +73,7 @@ def read(
     Raises:
         ValueError: in one line naming file and cause, where no file can be read.
     """
-    options = make_options(columns, flux_unit, wave_unit, air, mask)
+    options = make_options(columns, flux_unit, wave_unit, air, mask, keep)
     known = [f.name for _, formats in _OPENERS.values() for f in formats]
     if format is not None and format not in known:
         raise ValueError(f"expected format of {', '.join(known)}; got {format}")
@@ -109,7 +112,8 @@ def load(path, format: str | None, options: Options) -> tuple[str, list[Spectra]
                 if entry.name == format or (format is None and entry.identify(handle, options)):
                     spectra = [without_padding(s) for s in entry.load(handle, options)]
                     if kind == "fits":
-                        spectra = with_labels(spectra, fits_labels(handle, sum(map(len, spectra))))
+                        found = fits_labels(handle, sum(map(len, spectra)), options.keep)
+                        spectra = with_labels(spectra, found)
                     return entry.name, spectra
             known = format or ", ".join(entry.name for entry in formats)
             raise ValueError(f"expected spectra ({known}); got {module.describe(handle)}")

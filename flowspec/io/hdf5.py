@@ -5,7 +5,7 @@ and, for simulations, `theta` [batch, params] with the attribute `param_names`; 
 attributes `units`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import astropy.units as u
@@ -47,6 +47,7 @@ def stream(
     flux_unit: str | u.UnitBase | None = None,
     wave_unit: str | u.UnitBase | None = None,
     air: bool | None = None,
+    keep: Sequence[str] = (),
 ) -> Iterator:
     """Read an HDF5 file `chunk` rows at a time, for sets larger than memory.
 
@@ -55,7 +56,7 @@ def stream(
         chunk: rows per step; fewer where wavelengths differ between rows.
         theta: whether to give parameters as well, of simulations. Of observations, ends padded
             with a constant are no data, as for `flowspec.read`.
-        columns, flux_unit, wave_unit, air: as for `flowspec.read`.
+        columns, flux_unit, wave_unit, air, keep: as for `flowspec.read`.
 
     Yields:
         Spectra; or with `theta` pairs of Spectra and theta [rows, params].
@@ -63,7 +64,7 @@ def stream(
     Raises:
         ValueError: naming the file and what is wrong with it.
     """
-    options = make_options(columns, flux_unit, wave_unit, air)
+    options = make_options(columns, flux_unit, wave_unit, air, keep=keep)
     with blaming(path):
         if chunk < 1:
             raise ValueError(f"expected chunk >= 1; got {chunk}")

@@ -5,7 +5,7 @@ single object from any header, else, where it may hold of all objects of an expo
 first header.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import astropy.units as u
@@ -18,12 +18,13 @@ from flowspec.data.spectra import Spectra
 from flowspec.io.hdus import column_names, is_table
 
 
-def fits_labels(hdus, rows: int) -> Extra:
+def fits_labels(hdus, rows: int, keep: Sequence[str] = ()) -> Extra:
     """Labels of the objects of a FITS file.
 
     Args:
         hdus: Of the file.
         rows: How many objects it holds, in the order of its tables.
+        keep: Names of further columns of numbers, masked where the file has none.
     """
     tables = [hdu for hdu in hdus if is_table(hdu) and hdu.header["NAXIS2"] == rows]
     columns = [{name.upper(): (hdu, name) for name in column_names(hdu)} for hdu in tables]
@@ -36,35 +37,39 @@ def fits_labels(hdus, rows: int) -> Extra:
                     return hdu.data[name]
         return _of_headers(hdus, label, rows)
 
-    return _extra(found, rows)
+    return _extra(found, rows, keep)
 
 
-def table_labels(columns: Mapping[str, np.ndarray], rows: int) -> Extra:
-    """Labels among the columns [rows] of a table."""
+def table_labels(
+    columns: Mapping[str, np.ndarray], rows: int, keep: Sequence[str] = ()
+) -> Extra:
+    """Labels among the columns [rows] of a table, and those to keep besides."""
     named = {name.rpartition("/")[2].upper(): values for name, values in columns.items()}
 
     def found(label: Label):
         return next((named[key] for key in label.spellings if key in named), None)
 
-    return _extra(found, rows)
+    return _extra(found, rows, keep)
 
 
-def hdf5_labels(file, rows: slice, total: int) -> Extra:
+def hdf5_labels(file, rows: slice, total: int, keep: Sequence[str] = ()) -> Extra:
     """Labels of some rows of an HDF5 file or group.
 
     Args:
         file: The file or group.
         rows: Which rows.
         total: Rows of the file: labels are its datasets [total]; of a single one attributes too.
+        keep: Names of further ones, as of `fits_labels`.
     """
-    named = {key: [value] for key, value in file.attrs.items() if total == 1 and is_label(key)}
+    named = {key: [value] for key, value in file.attrs.items()
+             if total == 1 and is_label(key, keep)}
 
-    def keep(name, item):
-        if is_label(name) and isinstance(item, h5py.Dataset) and item.shape == (total,):
+    def take(name, item):
+        if is_label(name, keep) and isinstance(item, h5py.Dataset) and item.shape == (total,):
             named[name] = item[rows]
 
-    file.visititems(keep)
-    return table_labels(named, rows.stop - rows.start)
+    file.visititems(take)
+    return table_labels(named, rows.stop - rows.start, keep)
 
 
 def with_labels(spectra: list[Spectra], extra: Extra) -> list[Spectra]:
@@ -74,10 +79,16 @@ def with_labels(spectra: list[Spectra], extra: Extra) -> list[Spectra]:
             for s, stop in zip(spectra, stops, strict=True)]  # fmt: skip
 
 
-def is_label(name: str) -> bool:
-    """Whether a column, perhaps in a group, has a name of a label."""
+def is_label(name: str, keep: Sequence[str] = ()) -> bool:
+    """Whether a column, perhaps in a group, has a name of a label or of what is to be kept."""
     own = name.rpartition("/")[2].upper()
-    return any(own in label.spellings for label in LABELS.values())
+    return any(own in label.spellings for label in _wanted(keep).values())
+
+
+def _wanted(keep: Sequence[str]) -> dict[str, Label]:
+    """Labels, and further columns of numbers under the names that a user has for them."""
+    return LABELS | {name: Label("", "", "f8", (name.rpartition("/")[2].upper(),))
+                     for name in keep}
 
 
 def _of_headers(hdus, label: Label, rows: int):
@@ -94,9 +105,9 @@ def _of_headers(hdus, label: Label, rows: int):
     return None
 
 
-def _extra(found, rows: int) -> Extra:
-    columns = {}
-    for name, label in LABELS.items():
+def _extra(found, rows: int, keep: Sequence[str] = ()) -> Extra:
+    columns = {name: np.ma.masked_all(rows) for name in keep}
+    for name, label in _wanted(keep).items():
         try:
             values = found(label)
             column = None if values is None else _cleaned(label, values)

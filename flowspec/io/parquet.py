@@ -61,7 +61,7 @@ def _load_rows(file, options):
     schema = file.schema_arrow.empty_table().flatten().schema  # "spectrum.flux" of a struct
     found = find([field.name for field in schema if _is_list(field.type)], options.columns)
     known = [name for name in schema.names if name.lower() in IDENTIFIERS]
-    said = [name for name in schema.names if is_label(name)]
+    said = [name for name in schema.names if is_label(name, options.keep)]
     wanted = dict.fromkeys([*found.values(), *known, *said])
     table = _first(file, list(wanted), options.most).flatten()
     columns = {role: (_padded(table[column]), None) for role, column in found.items()}
@@ -69,7 +69,7 @@ def _load_rows(file, options):
     labels = row_labels([{name: rows[name] for name in known}], table.num_rows)
     names = [f"#{label}" for label in labels]
     spectra = build(columns, options, names=names, air=None, found=found)
-    extra = table_labels({name: rows[name] for name in said}, table.num_rows)
+    extra = table_labels({name: rows[name] for name in said}, table.num_rows, options.keep)
     return with_labels(spectra, extra)
 
 

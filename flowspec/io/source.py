@@ -12,7 +12,7 @@ from flowspec.io.declared import FITS_BLOCK, check
 FITS_MAGIC, HDF5_MAGIC, GZIP_MAGIC = b"SIMPLE  =", b"\x89HDF\r\n\x1a\n", b"\x1f\x8b"
 MAGIC = {"fits": FITS_MAGIC, "hdf5": HDF5_MAGIC, "parquet": b"PAR1"}
 TEXT = {"text": b""}  # anything else
-_PART, _LITTLE = 2**24, 2**10  # bytes of a gzip at once, unpacked and packed
+_PART, _LITTLE = 2**24, 2**8  # bytes of a gzip at once, unpacked and packed: 250 kB of zeros
 _GZIP = 31  # of zlib: with the header of a gzip
 _MUCH = 100  # times the size of a gzip; deflate reaches 1032
 
@@ -38,21 +38,21 @@ def sniff(
         raise ValueError("expected a file; got a directory or device")
     with path.open("rb") as file:
         head = file.read(len(FITS_MAGIC))
-    source = str(path)
-    if head.startswith(GZIP_MAGIC):
-        source = gunzipped(path)
-        head = source.getvalue()[: len(FITS_MAGIC)]
+    packed = head.startswith(GZIP_MAGIC)
+    if packed:
+        head = _unpacked_head(path)
     if not head:
         raise ValueError(f"expected {content}; got an empty file")
-    size = path.stat().st_size if isinstance(source, str) else len(source.getvalue())
+    kind = next((kind for kind, magic in kinds.items() if head.startswith(magic)), None)
+    if kind is None:
+        raise ValueError(
+            f"expected FITS or HDF5 (or gzip of them) or Parquet; got a file that begins {head!r}"
+        )
+    source = gunzipped(path) if packed else str(path)
+    size = len(source.getvalue()) if packed else path.stat().st_size
     if head.startswith(FITS_MAGIC) and size % FITS_BLOCK:
         raise ValueError(f"expected a complete FITS file; got a truncated one of {size} bytes")
-    for kind, magic in kinds.items():
-        if head.startswith(magic):
-            return kind, source
-    raise ValueError(
-        f"expected FITS or HDF5 (or gzip of them) or Parquet; got a file that begins {head!r}"
-    )
+    return kind, source
 
 
 def is_hdf5(path) -> bool:
@@ -63,6 +63,12 @@ def is_hdf5(path) -> bool:
         return file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
 
 
+def _unpacked_head(path) -> bytes:
+    """First bytes of the content of a gzip: what is of no kind is not unpacked any further."""
+    with _whole_gzip(), gzip.open(path) as file:
+        return file.read(len(FITS_MAGIC))
+
+
 def gunzipped(path) -> BytesIO:
     """The content of a gzip, no more than a file of its size may hold.
 
@@ -70,22 +76,33 @@ def gunzipped(path) -> BytesIO:
         ValueError: Where it is damaged, or unpacks to more.
     """
     size, content = Path(path).stat().st_size, BytesIO()
-    try:
+    with _whole_gzip():
         _check_gzip(path, size)
         with gzip.open(path) as file:
             while part := file.read(_PART):
                 content.write(part)
                 check(content.tell(), size, "a gzip")
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"expected a complete gzip file; got: {error}") from None
     content.seek(0)
     return content
 
 
+@contextmanager
+def _whole_gzip():
+    """Turns what a damaged gzip raises into one line."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"expected a complete gzip file; got: {error}") from None
+
+
 def _check_gzip(path, size: int) -> None:
-    """Count what a gzip unpacks to, and keep nothing, while it is far more than what is read."""
+    """Look at the size that a gzip ends with (RFC 1952: of its last member, modulo 2^32 bytes).
+    Then count what it unpacks to, and keep nothing, while it is far more than what is read."""
     packed, total, unpacker = 0, 0, zlib.decompressobj(_GZIP)
     with open(path, "rb") as file:
+        file.seek(max(size - 4, 0))
+        check(int.from_bytes(file.read(4), "little"), size, "a gzip")
+        file.seek(0)
         while (part := file.read(_LITTLE)) and total >= _MUCH * packed:
             packed += len(part)
             while part:

@@ -8,8 +8,18 @@ from jaxtyping import Bool, Float, Int, UInt32
 
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Frame
+from flowspec.model.space import Space
 from flowspec.posterior.candidates import Candidates, candidates, refined
-from flowspec.posterior.draws import Chunk, Drawn, chunks, described, draw, shares
+from flowspec.posterior.draws import (
+    Chunk,
+    Drawn,
+    chunks,
+    described,
+    draw,
+    log_density,
+    shares,
+)
+from flowspec.posterior.landmarks import DRAWS, Landmarks, landmarks
 from flowspec.posterior.misfit import Compared
 from flowspec.posterior.redshift import Peaks, best_redshift, peaks
 from flowspec.posterior.weights import OVERSAMPLE, Weighted, population_weights, weighted
@@ -46,7 +56,7 @@ class Answers(NamedTuple):
 def answered(
     posterior, obs, n: int, seed: int, numbers: Numbers, population=None, progress: bool = False
 ) -> Answers:
-    """Draws and everything that the table wants.
+    """Draws and everything that the table wants, of rows without data too.
 
     Args:
         posterior: `flowspec.Posterior`.
@@ -63,7 +73,7 @@ def answered(
                        for name in ("samples", "source"))
     rest = {name: _joined([getattr(p, name) for p in parts])
             for name in Answers._fields if name not in ("samples", "source")}
-    return silenced(Answers(samples, source, **rest), without_data(posterior.model.frame, obs))
+    return Answers(samples, source, **rest)
 
 
 def silenced(answers: Answers, none: Bool[np.ndarray, " batch"]) -> Answers:
@@ -87,7 +97,20 @@ def silenced(answers: Answers, none: Bool[np.ndarray, " batch"]) -> Answers:
 
 def without_data(frame: Frame, obs) -> Bool[np.ndarray, " batch"]:
     """Rows that have nothing for the model."""
-    return (frame.judged(obs)[0] & int(Flag.NO_DATA)) > 0
+    return no_data(frame.judged(obs)[0])
+
+
+def no_data(flags: Int[np.ndarray, " batch"]) -> Bool[np.ndarray, " batch"]:
+    """Rows whose flags say that they have nothing for the model."""
+    return (flags & int(Flag.NO_DATA)) > 0
+
+
+def redshift_density(
+    space: Space, share: Float[np.ndarray, "batch classes"]
+) -> Float[np.ndarray, "batch bins"]:
+    """Density per unit redshift in the model's bins, over all sources."""
+    width = np.diff(space.redshift.all_edges())
+    return share.reshape(len(share), len(space.sources), -1).sum(1) / width
 
 
 def tilted_chunks(posterior, obs, source: str | None = None, progress: bool = False):
@@ -102,6 +125,50 @@ def tilted_chunks(posterior, obs, source: str | None = None, progress: bool = Fa
 
 def drawn(
     posterior, chunk: Chunk, n: int, seed: int, numbers: Numbers, population=None
+) -> Weighted:
+    """Draws, their sources and class probabilities, as labels want them where it had any."""
+    found = _weighted(posterior, chunk, n, seed, numbers, population)
+    if posterior.stretch is None:
+        return found
+    space, names = posterior.model.space, posterior.stretch.fits(posterior.names)
+    samples, source = np.asarray(found.samples), np.asarray(found.source)
+    _, marks = located(posterior, chunk, tuple(names), population)
+    return found._replace(samples=posterior.stretch.moved(samples, source, marks, space))
+
+
+def located(
+    posterior, chunk: Chunk, names: Sequence[str], population=None
+) -> tuple[Weighted, dict[str, Landmarks]]:
+    """Draws before any recalibration, the same for the same data, and where they lie."""
+    alike = np.zeros((int(chunk.rows.max()) + 1, 1), np.uint32)
+    found = _weighted(posterior, chunk, DRAWS, 0, alike, population)
+    snr = posterior.model.frame.observed(*chunk.data).snr[: chunk.count]
+    return found, landmarks(posterior.model.space, names, found, snr)
+
+
+def density(posterior, chunk: Chunk, theta, source) -> Float[np.ndarray, "n rows"]:
+    """Joint log density of parameters and source, as `log_density`, of what `drawn` draws.
+
+    Args:
+        posterior: `flowspec.Posterior`.
+        chunk: Of the rows.
+        theta: Parameters of each row of the chunk [n, padded, params].
+        source: Number of the source of each [n, padded].
+    """
+    model, stretch = posterior.model, posterior.stretch
+    if stretch is None:
+        return log_density(model, chunk, theta, source)
+    _, marks = located(posterior, chunk, tuple(stretch.fits(posterior.names)))
+    rows = np.minimum(np.arange(len(chunk.rows)), chunk.count - 1)  # padded as the chunk is
+    marks = {name: own.rows(rows) for name, own in marks.items()}
+    old, log_det = stretch.unmoved(theta, marks, model.space)
+    total = log_density(model, chunk, old, source) + log_det[:, : chunk.count]
+    inside = np.isfinite(model.space.log_prior(theta, source))[:, : chunk.count]
+    return np.where(inside, total, -np.inf)
+
+
+def _weighted(
+    posterior, chunk: Chunk, n: int, seed: int, numbers: Numbers, population
 ) -> Weighted:
     """Draws, their sources and class probabilities, weighted where anything is known."""
     model, known = posterior.model, posterior.known
@@ -126,7 +193,7 @@ def _of_chunk(
     samples, source = np.asarray(samples), np.asarray(source)
     if space.redshift is not None:
         edges = space.redshift.all_edges()
-        pdf = share.reshape(len(share), len(space.sources), -1).sum(1) / np.diff(edges)
+        pdf = redshift_density(space, share)
         found = peaks(edges, pdf)
         draws = samples[..., space.names.index("z")]
         z = best_redshift(draws, found.z)

@@ -8,7 +8,7 @@ from astropy.table import Table
 from flowspec.data.extra import LABELS
 from flowspec.data.flags import Flag
 from flowspec.model.space import Space, class_of
-from flowspec.prior.parameters import PARAMETERS
+from flowspec.prior.parameters import EXTENSIVE, PARAMETERS
 
 Unit = u.UnitBase | u.function.FunctionUnitBase  # the latter of logarithms
 PERCENTILES = (16, 50, 84)
@@ -26,6 +26,9 @@ _ABOUT = {
                "space of summaries",
     "misfit": "share of simulations whose data are at least as unlike their reconstruction",
     "unlike_at": "where the data are least like their reconstruction, if misfit is little",
+    "fit_p_value": "share of simulations whose best fit is at least as odd",
+    "fit_odd_at": "what is oddest about the best fit, if fit_p_value is little",
+    "log_evidence": "natural log of the density of the data under the forward model",
     "prior_edge": "parameters whose posterior lies at a limit of the prior",
     "prior_dominated": "parameters whose posterior is as wide as the prior",
     "ess": "effective number of draws after weighting",
@@ -55,6 +58,8 @@ def described(table: Table, space: Space) -> Table:
                 column.format = DIGITS
         elif name in LABELS:
             column.description, column.unit = LABELS[name].about, LABELS[name].unit or None
+        elif not column.description:
+            column.description = "as the input gives it"  # what a user has rows carry along
     return table
 
 
@@ -73,7 +78,13 @@ def _columns(space: Space) -> Iterator[tuple[str, tuple[str, Unit | None]]]:
         yield f"p_{name}", (f"probability that the source is {name}", None)
     for name in space.names:
         for level in PERCENTILES:
-            yield f"{name}_p{level}", (f"{level}th percentile of {_about(name)}", _unit(name))
+            about, unit = _about(name, _where(name, space)), _unit(name)
+            yield f"{name}_p{level}", (f"{level}th percentile of {about}", unit)
+            if name in EXTENSIVE:
+                about = _about(name, " in the whole galaxy")
+                yield f"{name}_total_p{level}", (f"{level}th percentile of {about}", unit)
+    yield "log_total_over_aperture", ("light of the whole galaxy over that in the spectrum, log10, "
+                                      "in the band of the total magnitude", u.dex)
     if space.redshift is not None:
         yield from _of_redshift(space.redshift.low, space.redshift.high)
 
@@ -93,11 +104,17 @@ def _of_redshift(low: float, high: float):
         yield name, (text, None)
 
 
-def _about(name: str) -> str:
+def _where(name: str, space: Space) -> str:
+    """What of a galaxy a parameter is of: a spectrum knows no more than its aperture holds."""
+    galaxies = any(extensive in space.names for extensive in EXTENSIVE)
+    return " in the aperture" if galaxies and name != "z" else ""
+
+
+def _about(name: str, where: str = "") -> str:
     """A parameter in words, with what it is the logarithm of; of one's own, its name."""
     if name not in PARAMETERS:
         return name
-    about, unit = PARAMETERS[name].about, PARAMETERS[name].unit
+    about, unit = PARAMETERS[name].about + where, PARAMETERS[name].unit
     return f"{about}, {unit}" if "log10" in unit else about
 
 

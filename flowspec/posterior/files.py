@@ -106,7 +106,8 @@ def written(path: str | Path, posterior, kind: type) -> None:
 
     Header: ``frame`` (kind, and what is no array), ``space``, ``architecture`` (names of network
     and density, and sizes), ``provenance``. Arrays: ``wave`` of spectra, ``network.*`` under the
-    path of each parameter, ``density.*``, ``screen.*``, ``misfit.*``, ``recalibration``.
+    path of each parameter, ``density.*``, ``screen.*``, ``misfit.*``, ``recalibration``, and the
+    ``stretch`` of one that has seen labels.
     """
     model = posterior.model
     frame = {"kind": model.frame.kind}
@@ -130,7 +131,8 @@ def arrays_of(posterior) -> dict[str, ArrayLike]:
     wave = {"wave": frame.wave} if frame.kind == Pixels.kind else {}
     rest = {"recalibration": posterior.recalibration.coefficients} | posterior.screen.arrays()
     misfit = {} if posterior.misfit is None else posterior.misfit.arrays()
-    return wave | learned_arrays(posterior.model) | rest | misfit
+    stretch = {} if posterior.stretch is None else posterior.stretch.arrays()
+    return wave | learned_arrays(posterior.model) | rest | misfit | stretch
 
 
 def learned_arrays(model: Model) -> dict[str, Array]:

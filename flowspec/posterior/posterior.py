@@ -1,6 +1,6 @@
 """`Posterior`: what a trained model says about any number of observations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import equinox as eqx
@@ -10,19 +10,23 @@ from jaxtyping import ArrayLike, Float, Int
 
 from flowspec.data.observation import Observation
 from flowspec.model.model import Model
-from flowspec.posterior.answers import answered, drawn, tilted_chunks, without_data
+from flowspec.posterior.answers import density, drawn, tilted_chunks, without_data
 from flowspec.posterior.asked import draw_count, parameters_of, row_numbers, sources_of
-from flowspec.posterior.draws import described, log_density, shares
+from flowspec.posterior.draws import described, shares
 from flowspec.posterior.files import restored, written
 from flowspec.posterior.given import Known, known_redshift
+from flowspec.posterior.goodness import Goodness
+from flowspec.posterior.labelled import labels_of, relabelled
 from flowspec.posterior.misfit import Misfit
+from flowspec.posterior.of_model import OfModel
 from flowspec.posterior.redshift import Recalibration, rebinned
 from flowspec.posterior.refine import Refined, refined
 from flowspec.posterior.screen import Screen
-from flowspec.posterior.table import summary_table
+from flowspec.posterior.stretch import Stretch
+from flowspec.posterior.summary import summarized
 
 
-class Posterior(eqx.Module):
+class Posterior(OfModel):
     """Posterior of the parameters of each object, from one pass of a trained model.
 
     `obs` below is a batch of what the model was trained on (`flowspec.Spectra`, `Lines` or
@@ -35,6 +39,7 @@ class Posterior(eqx.Module):
         provenance: JSON-ready account of how the model came to be.
         misfit: Whether data are like simulations, or None in early model files.
         known: What else is known of the redshift of each row (`given`), or None.
+        stretch: Of the draws, learned from labels (`calibrate`), or None.
     """
 
     model: Model
@@ -43,36 +48,7 @@ class Posterior(eqx.Module):
     provenance: dict = eqx.field(static=True)
     misfit: Misfit | None = None
     known: Known | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the parameters, the last axis of every sample."""
-        return self.model.space.names
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Names of what may have made the data, such as what ionises a nebula."""
-        return self.model.space.sources
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Kinds of sources: what their names begin with, up to a hyphen."""
-        return self.model.space.kinds
-
-    @property
-    def wave(self) -> Float[np.ndarray, " pixels"]:
-        """The model's wavelength grid in angstrom, of spectra."""
-        return self.model.frame.wave
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """Names of the lines that the model knows, of line catalogues."""
-        return self.model.frame.lines
-
-    @property
-    def architecture(self):
-        """Sizes that the model was built with."""
-        return self.model.architecture
+    stretch: Stretch | None = None
 
     def sample(
         self, obs: Observation, n: int = 1000, *, seed: int = 0, first: int = 0,
@@ -150,7 +126,7 @@ class Posterior(eqx.Module):
         parts = []
         for chunk in tilted_chunks(self, obs):
             rows = chunk.rows
-            values = [log_density(self.model, chunk, stacked[:, rows], k[:, rows]) for k in each]
+            values = [density(self, chunk, stacked[:, rows], k[:, rows]) for k in each]
             parts.append(np.logaddexp.reduce(values, axis=0))
         total = np.concatenate(parts, axis=1)
         total = np.where(without_data(self.model.frame, obs), np.nan, total)
@@ -196,7 +172,7 @@ class Posterior(eqx.Module):
     def summarize(
         self, obs: Observation, *, n: int = 500, seed: int = 0, first: int = 0,
         by_name: bool = False, dereddened: bool = False, progress: bool = False,
-        with_samples: bool = False, population=None,
+        with_samples: bool = False, population=None, total=None, evidence: Goodness | None = None,
     ) -> Table | tuple[Table, Float[np.ndarray, "n batch params"]]:  # fmt: skip
         """Percentiles, best redshift and source with their probabilities, and quality flags.
 
@@ -216,11 +192,17 @@ class Posterior(eqx.Module):
                 ``log_prob(theta)``, as `flowspec.Population` has. Draws are weighted by the ratio
                 of the two; a column ``ess`` tells their effective number, out of
                 ``n * flowspec.posterior.weights.OVERSAMPLE``.
+            total: Of whole galaxies, as in `flowspec.posterior.magnitudes.magnitudes_of`.
+            evidence: Adds ``fit_p_value``, ``fit_odd_at``, ``log_evidence`` of the forward model's
+                best fit to each spectrum.
         """
-        obs = self.model.frame.seen(obs, dereddened)
-        numbers = row_numbers(obs, first, by_name)
-        answers = answered(self, obs, draw_count(n), seed, numbers, population, progress)
-        table = summary_table(self.model.space, self.model.frame, obs, answers, self.recalibration)
+        table, answers = summarized(
+            self, obs, n=n, seed=seed, first=first, by_name=by_name, dereddened=dereddened,
+            progress=progress, population=population, total=total,
+        )  # fmt: skip
+        if evidence is not None:
+            seen = self.model.frame.seen(obs, dereddened)
+            table = evidence.added(table, self, seen, seed)
         return (table, answers.samples) if with_samples else table
 
     def refine(
@@ -230,7 +212,8 @@ class Posterior(eqx.Module):
         """Draws of the exact posterior, by importance weights on those of the flow.
 
         ``w = L(theta) p(theta) / q(theta | x)`` (Dax et al. 2023, arXiv:2210.05686, equation 2),
-        whose mean is the evidence.
+        whose mean is the evidence. Where the likelihood is a `flowspec.sim.marginal.Marginal`, as
+        `log_likelihood` of simulators of spectra is, q learns (`flowspec.posterior.adaptive`).
 
         Args:
             obs: Observations.
@@ -238,7 +221,7 @@ class Posterior(eqx.Module):
                 `Simulator.log_likelihood`, traceable by JAX; `data` are the arrays of the model's
                 frame: of spectra flux and inverse variance on the model's grid.
             n: Draws wanted per row.
-            draws: Draws of the flow that are weighted.
+            draws: Draws that are weighted; 1000 do for spectra.
             seed: Random seed.
             first: Number of the first row.
             by_name: See `sample`.
@@ -265,6 +248,31 @@ class Posterior(eqx.Module):
         return eqx.tree_at(lambda p: p.known, self, known_redshift(z, self.model.space),
                            is_leaf=lambda x: x is None)
 
+    def calibrate(
+        self, obs: Observation, labels: Mapping | Table, *, local: bool = False,
+        dereddened: bool = False,
+    ) -> "Posterior":  # fmt: skip
+        """The posterior whose widths hold for labels, as those of a hundred objects of a kind.
+
+        All draws of a parameter are moved and stretched about the middle of their row, by the most
+        probable numbers for the labels (`flowspec.posterior.stretch`). `sample`, `summarize` and
+        `log_prob` follow, `redshift_pdf` does not. The table and model files say so. Parameters
+        without labels stay as they are; those calibrated before are calibrated anew.
+
+        Args:
+            obs: Observations, of objects like those to come.
+            labels: Parameter to values [batch], NaN where there is none, and ``<parameter>_err`` to
+                their standard errors, if any, which are allowed for. Redshifts count where the
+                posterior's best one is right.
+            local: Whether the stretch goes with the signal-to-noise ratio.
+            dereddened: See the class.
+
+        Raises:
+            ValueError: If a parameter has fewer than 30 labels, or there is no such parameter.
+        """
+        obs = self.model.frame.seen(obs, dereddened)
+        return relabelled(self, obs, labels_of(labels, self.names, len(obs)), local)
+
     def save(self, path: str | Path, *, half: bool = False) -> None:
         """Write a model file (safetensors: a JSON header and arrays), atomically.
 
@@ -279,12 +287,8 @@ class Posterior(eqx.Module):
         """The posterior that `save` wrote, of this or an earlier version."""
         model, recalibration = restored(config, arrays)
         screen, misfit = Screen.restored(arrays), Misfit.restored(arrays)
-        return cls(model, screen, recalibration, config["provenance"], misfit)
-
-    def _edges(self) -> Float[np.ndarray, " edges"]:
-        if self.model.space.redshift is None:
-            raise ValueError(f"expected a model with a redshift; got parameters {self.names}")
-        return self.model.space.redshift.all_edges()
+        stretch = Stretch.restored(arrays, len(model.space.names))
+        return cls(model, screen, recalibration, config["provenance"], misfit, stretch=stretch)
 
     def _shares(self, obs, source=None) -> Float[np.ndarray, "batch sources bins"]:
         share = np.concatenate([shares(chunk) for chunk in tilted_chunks(self, obs, source)])

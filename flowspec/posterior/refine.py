@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from flowspec.data.observation import blocks
+from flowspec.posterior.adaptive import ROWS, adapted
 from flowspec.posterior.weights import normalised, resample
+from flowspec.sim.marginal import Marginal
 
 _NUMBERS = 1 << 22  # of the data of one object, once a draw, that are worked on at once
 
@@ -46,6 +48,8 @@ def refined(
         first: Number of the first row.
         by_name: See `Posterior.sample`.
     """
+    if isinstance(likelihood, Marginal):
+        return _of_spectra(posterior, obs, likelihood, n, draws, seed, first, by_name)
     most = max(1, _NUMBERS // (draws * posterior.model.frame.size))
     parts = [_refined(posterior, obs[rows], likelihood, n, draws, seed, first + int(rows[0]),
                       by_name)
@@ -62,12 +66,26 @@ def _refined(posterior, obs, likelihood, n, draws, seed, first, by_name) -> Refi
     proposal = posterior.log_prob(samples, obs, source)
     data = posterior.model.frame.arrays(obs)
     target = _targets(posterior.model.space, likelihood, samples, source, data)
-    log_weight = np.asarray(target, float) - proposal
+    return _chosen(samples, source, np.asarray(target, float) - proposal, n, seed)
+
+
+def _of_spectra(posterior, obs, likelihood, n, draws, seed, first, by_name) -> Refined:
+    """`refined` where the likelihood knows the best fit, few rows at a time."""
+    parts = []
+    for start in range(0, len(obs), ROWS):
+        rows = np.arange(start, min(start + ROWS, len(obs)))
+        parts.append(adapted(posterior, obs[rows], likelihood, draws, seed, first + start, by_name))
+    samples, log_weight = (np.concatenate(p, axis=1) for p in zip(*parts, strict=True))
+    return _chosen(samples, np.zeros(samples.shape[:2], int), log_weight, n, seed)
+
+
+def _chosen(samples, source, log_weight, n, seed) -> Refined:
+    """Draws in proportion to their weights."""
     log_weight = np.where(np.isfinite(log_weight), log_weight, -np.inf)
     weight, ess = normalised(log_weight)
     both = np.concatenate([samples, source[..., None]], axis=-1)
     drawn = resample(both, weight, n, seed)
-    evidence = np.logaddexp.reduce(log_weight, axis=0) - np.log(draws)
+    evidence = np.logaddexp.reduce(log_weight, axis=0) - np.log(len(samples))
     return Refined(drawn[..., :-1], drawn[..., -1].astype(int), ess, evidence)
 
 

@@ -8,10 +8,11 @@ from flowspec.data.extra import Extra
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Frame
 from flowspec.model.space import Space, class_of
-from flowspec.posterior.answers import Answers
+from flowspec.posterior.answers import Answers, no_data
+from flowspec.posterior.aperture import Totals
 from flowspec.posterior.candidates import candidate_columns
 from flowspec.posterior.columns import PERCENTILES, described
-from flowspec.posterior.misfit import LEVEL
+from flowspec.posterior.misfit import LEVEL, Compared
 from flowspec.posterior.redshift import Recalibration
 from flowspec.posterior.widths import as_wide, at_edge, listed
 
@@ -19,8 +20,9 @@ _LEAST_COVERAGE = 0.1  # of the wavelengths, below which no redshift is told
 
 
 def summary_table(
-    space: Space, frame: Frame, obs, answers: Answers, recalibration: Recalibration
-) -> Table:
+    space: Space, frame: Frame, obs, judged: tuple, answers: Answers,
+    recalibration: Recalibration, totals: Totals | None = None,
+) -> Table:  # fmt: skip
     """One row per object; what is not known is masked. All columns have descriptions and units.
 
     Columns: ``name``; labels of the input (`flowspec.data.extra`); of models with a redshift
@@ -28,7 +30,8 @@ def summary_table(
     ``|z_best - z| < 0.01``, of an object inside the prior whose data are like simulations: masked
     where they are not), and up to five redshifts, ``z_peaks``, ``z_peak_sigmas`` and
     ``z_peak_probs`` [batch, 5]; of several sources the most probable ``source``, every
-    ``p_<class>`` and ``p_<source>``; ``<parameter>_p16``, ``_p50``, ``_p84``; what the data alone
+    ``p_<class>`` and ``p_<source>``; ``<parameter>_p16``, ``_p50``, ``_p84``, of whole galaxies
+    ``<parameter>_total_p16``, and ``log_total_over_aperture`` of their light; what the data alone
     decide: ``snr`` (median), of spectra ``coverage``, of lines ``lines`` used and ``limits`` among
     them; ``p_value`` and ``misfit`` (shares of simulations at least as far out in summary space,
     and as unlike their reconstruction), ``unlike_at``; ``prior_edge`` and ``prior_dominated``,
@@ -39,14 +42,16 @@ def summary_table(
         space: Classes and parameters of the model.
         frame: Of its data.
         obs: The observations.
+        judged: What the frame finds in them (`Frame.judged`): flags and columns.
         answers: What the posterior says of them.
         recalibration: Of the probability that the best redshift is right.
+        totals: Of whole galaxies.
     """
     samples, table = answers.samples, Table({"name": list(obs.names)})
-    flags, judged = frame.judged(obs)
+    flags, columns = judged
     flags = flags | np.where(answers.p_value < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
     if answers.found is not None:
-        flags = flags | _add_redshift(table, answers, recalibration, judged["coverage"], flags)
+        flags = flags | _add_redshift(table, answers, recalibration, columns["coverage"], flags)
     shares = answers.share.reshape(len(obs), len(space.sources), -1).sum(2)
     for name, column in source_columns(space.sources, shares).items():
         table[name] = column
@@ -58,25 +63,21 @@ def summary_table(
         draws = samples[..., space.names.index(name)]
         draws = np.where(silent[name], np.nan, draws) if name in silent else draws
         add_percentiles(table, name, draws)
-    for name, column in judged.items():
+    flags, notes = _add_totals(table, totals, flags, obs.notes)
+    for name, column in columns.items():
         table[name] = column.astype(samples.dtype) if column.dtype.kind == "f" else column
     table["p_value"] = answers.p_value
-    if answers.misfit is not None:
-        unlike = answers.misfit.p_value < LEVEL
-        table["misfit"] = answers.misfit.p_value
-        table["unlike_at"] = np.where(unlike, answers.misfit.where, "")
-        flags = flags | np.where(unlike, Flag.UNLIKE_DATA, 0)
+    flags = flags | _add_misfit(table, answers.misfit)
     edge = at_edge(space, answers)
     table["prior_edge"] = listed(edge, space.names, shown)
     table["prior_dominated"] = listed(as_wide(space, answers), space.names, shown)
-    columns = [space.names.index(n) for n in shown]
-    flags = flags | np.where(edge[:, columns].any(1), Flag.AT_PRIOR_EDGE, 0)
+    flags = flags | np.where(edge[:, np.isin(space.names, shown)].any(1), Flag.AT_PRIOR_EDGE, 0)
     if answers.ess is not None:
         table["ess"] = answers.ess
     table["flags"] = flags
     table["flag_names"] = Flag.describe_all(flags)
-    table["notes"] = list(obs.notes)
-    table = _masked(table, (flags & int(Flag.NO_DATA)) > 0)
+    table["notes"] = notes
+    table = _masked(table, no_data(flags))
     return described(_labelled(table, obs.extra), space)
 
 
@@ -94,6 +95,26 @@ def _add_redshift(table: Table, answers: Answers, recalibration, coverage, flags
     return np.where(answers.found.second > 0.1, Flag.MULTIMODAL_REDSHIFT, 0) | np.where(
         sure, 0, Flag.UNSURE_REDSHIFT
     )
+
+
+def _add_misfit(table: Table, misfit: Compared | None) -> np.ndarray | int:
+    """How much the data are like simulations, and the flag of those that are not."""
+    if misfit is None:
+        return 0
+    unlike = misfit.p_value < LEVEL
+    table["misfit"], table["unlike_at"] = misfit.p_value, np.where(unlike, misfit.where, "")
+    return np.where(unlike, Flag.UNLIKE_DATA, 0)
+
+
+def _add_totals(table: Table, totals: Totals | None, flags, notes) -> tuple:
+    """Percentiles of whole galaxies; the flags and notes of rows, with what keeps them from any."""
+    if totals is None:
+        return flags, list(notes)
+    for name, draws in totals.draws.items():
+        add_percentiles(table, f"{name}_total", draws)
+    table["log_total_over_aperture"] = totals.whole.log_ratio.astype(np.float32)
+    both = zip(notes, totals.whole.notes, strict=True)
+    return flags | totals.whole.flags, ["; ".join(filter(None, pair)) for pair in both]
 
 
 def _labelled(table: Table, extra: Extra) -> Table:

@@ -1,11 +1,14 @@
 """What the prior has to do with a posterior: is it at its edge, or as wide as it was before?"""
 
+from functools import lru_cache
+
 import jax.random as jr
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from flowspec.model.space import Space
 from flowspec.posterior.answers import Answers
+from flowspec.prior.prior import Prior
 
 _DRAWS = 100  # looked at, however many there are: draws of fewer are the first of more
 _PRIOR_DRAWS = 1000
@@ -31,12 +34,19 @@ def as_wide(space: Space, answers: Answers) -> Bool[np.ndarray, "batch params"]:
     """Whether the central 68 % are as wide as nine tenths of those of the prior or more."""
 
     def of_prior(prior, samples):
-        before = np.asarray(prior.sample(jr.key(0), (_PRIOR_DRAWS,)))
-        own, old = (np.diff(np.percentile(x, (16, 84), axis=0), axis=0)[0]
-                    for x in (samples, before))
-        return own > _WIDE * old
+        return _width(samples) > _WIDE * _prior_width(prior)
 
     return _of_sources(space, answers, of_prior)
+
+
+@lru_cache(maxsize=64)  # more than a model has sources: once, not for every block of rows
+def _prior_width(prior: Prior) -> Float[np.ndarray, " params"]:
+    return _width(np.asarray(prior.sample(jr.key(0), (_PRIOR_DRAWS,))))
+
+
+def _width(samples: Float[np.ndarray, "n *rows params"]) -> Float[np.ndarray, "*rows params"]:
+    """Of the central 68 %."""
+    return np.diff(np.percentile(samples, (16, 84), axis=0), axis=0)[0]
 
 
 def listed(which: Bool[np.ndarray, "batch params"], names, shown) -> list[str]:

@@ -19,13 +19,15 @@ import numpyro.distributions as dist
 from jaxtyping import Array, ArrayLike, Bool, Float, PRNGKeyArray
 
 from flowspec.prior import relations
+from flowspec.prior.chain import CHAIN, CHAINS, LATEST
 from flowspec.prior.cosmos import Cosmos
 from flowspec.prior.parameters import broad_prior
 from flowspec.prior.prior import Prior
+from flowspec.prior.spread import of_type
 
 CELLS = (240, 400)  # of the grid in redshift and mass that is drawn from
 ROUNDING = 1e-5  # keeps draws inside the prior's limits in single precision
-MODELLED = ("z", "log_mstar", *relations.CHAIN)  # parameters that a population says something of
+MODELLED = ("z", "log_mstar", *CHAIN)  # parameters that a population says something of
 KPC_AT_MPC = 1e-3 * 180 / np.pi * 3600  # arcsec: one kpc at a distance of one Mpc
 
 
@@ -65,23 +67,26 @@ class Population(eqx.Module):
     """Galaxies per comoving volume, as a normalised density on the box of a prior.
 
     Redshift and mass follow the mass functions of the two types; the other parameters are normal
-    about the means of `relations.CHAIN` (the dispersion in log10), truncated to the prior's
-    limits. A mean beyond a limit is taken at it. Parameters that are not in `MODELLED` are as the
-    prior has them.
+    about the means of `flowspec.prior.chain` (the dispersion in log10; starbursts are apart),
+    truncated to the prior's limits. A mean beyond a limit is taken at it. Parameters that are not
+    in `MODELLED` are as the prior has them.
 
     Args:
         prior: Its limits are those of the population; what it holds inside them is of no matter.
         cosmology: An astropy cosmology (default: its `Planck18`).
+        version: Of the relations: 1 are those of flowspec 0.1, which half of the prior of its
+            `moons` model is made of; the default is the latest.
 
     Attributes:
         per_deg2: Number of galaxies inside the limits of redshift and mass per square degree.
 
     Raises:
         ValueError: If the prior has not every parameter of `MODELLED`, or no limits in redshift
-            and mass.
+            and mass; or if there is no such version.
     """
 
     prior: Prior = eqx.field(static=True)
+    version: int = eqx.field(static=True)
     cosmos: Cosmos
     volume: Float[Array, " nodes"]
     edges: tuple[np.ndarray, np.ndarray]
@@ -90,9 +95,15 @@ class Population(eqx.Module):
     per_deg2: float = eqx.field(static=True)
     others: tuple[str, ...] = eqx.field(static=True)
 
-    def __init__(self, prior: Prior | None = None, *, cosmology=None):
+    def __init__(
+        self, prior: Prior | None = None, *, cosmology=None, version: int = LATEST
+    ):
         from astropy.cosmology import Planck18  # slow to load, and most posteriors need none
 
+        if version not in CHAINS:
+            raise ValueError(f"expected a population of version {', '.join(map(str, CHAINS))}; got "
+                             f"{version!r}")
+        self.version = version
         cosmology = cosmology or Planck18
         prior = moons_prior() if prior is None else prior
         self.prior = Prior(prior.distributions, prior.relative)  # limits only: not what is mixed in
@@ -145,18 +156,15 @@ class Population(eqx.Module):
         phi = [relations.ln_mass_function(log_mstar, z, table) for table in tables]
         return jnp.log(volume) + jnp.stack(phi)
 
-    def _conditional(self, name, p, moments):
-        """Distribution of one parameter (log10 of the dispersion) given those before it."""
+    def _limits(self, name, p):
+        """Lowest and highest value of a parameter (log10 of the dispersion), given the others."""
         low, high = _support(self.prior, name)
         shift = p[self.prior.relative[name]] if name in self.prior.relative else 0.0
-        low, high = low + shift + ROUNDING, high + shift - ROUNDING
-        mean, scatter = moments
-        mean = jnp.clip(mean, low, high)
-        return dist.TruncatedNormal(mean, scatter, low=low, high=high, validate_args=False)
+        return low + shift + ROUNDING, high + shift - ROUNDING
 
     def draw(self, key: PRNGKeyArray) -> Galaxies:
         """One galaxy, without the leading axis."""
-        names = ("strip", "z", "mass", "size", *relations.CHAIN)
+        names = ("strip", "z", "mass", "size", *CHAIN)
         keys = dict(zip(names, jr.split(key, len(names)), strict=True))
         strip = jr.categorical(keys["strip"], self.strips)
         quiescent, row = jnp.divmod(strip, CELLS[0])
@@ -164,9 +172,9 @@ class Population(eqx.Module):
         z = jnp.interp(row + jr.uniform(keys["z"]), jnp.arange(CELLS[0] + 1.0), redshifts)
         mass = jnp.interp(jr.uniform(keys["mass"]), self.cumulative[strip], masses)
         p = {"z": z, "log_mstar": mass, "universe": self.cosmos.age(z)}
-        for name, relation in relations.CHAIN.items():
-            moments = jax.tree.map(lambda f, q: jnp.where(quiescent, q, f), *relation(p))
-            p[name] = self._conditional(name, p, moments).sample(keys[name])
+        for name, relation in CHAINS[self.version].items():
+            spread = of_type(quiescent, *relation(p))
+            p[name] = spread.sample(keys[name], *self._limits(name, p))
         p["dispersion"] = 10 ** p["dispersion"]
         late, early = (relations.late_type_radius, 0.18), (relations.early_type_radius, 0.14)
         sizes = [f(mass, z) + s * jr.normal(keys["size"]) for f, s in (late, early)]
@@ -185,9 +193,9 @@ class Population(eqx.Module):
         terms = self._ln_rates(p["z"], p["log_mstar"]) + np.log(area)
         ln_jacobian = -jnp.log(p["dispersion"] * np.log(10))
         p["dispersion"] = jnp.log10(p["dispersion"])
-        for name, relation in relations.CHAIN.items():
-            given = [self._conditional(name, p, moments) for moments in relation(p)]
-            terms += jnp.stack([d.log_prob(p[name]) for d in given])
+        for name, relation in CHAINS[self.version].items():
+            limits = self._limits(name, p)
+            terms += jnp.stack([s.log_prob(p[name], *limits) for s in relation(p)])
         inside = jnp.isfinite(self.prior.log_prob(theta))
         if self.others:
             columns = [self.prior.names.index(n) for n in self.others]

@@ -12,6 +12,7 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
+from flowspec.prior.chain import LATEST
 from flowspec.prior.galaxies import Population
 from flowspec.prior.nitrogen import NitrogenPrior
 from flowspec.prior.prior import Prior
@@ -25,20 +26,23 @@ class MixedPrior(Prior):
     Args:
         prior: The part of independent distributions.
         share: Of a `Population` inside the limits of the prior.
+        version: Of that population's relations.
 
     Raises:
-        ValueError: If the share is not between 0 and 1, or the prior is not one of galaxies.
+        ValueError: If the share is not between 0 and 1, the prior is not one of galaxies, or there
+            is no such version.
     """
 
-    def __init__(self, prior: Prior, share: float):
+    def __init__(self, prior: Prior, share: float, *, version: int = LATEST):
         if not 0 < share < 1:
             raise ValueError(f"expected a share of the population between 0 and 1; got {share:g}")
         super().__init__(prior.distributions, prior.relative)
-        self.share, self.population = float(share), Population(prior)
+        self.share, self.population = float(share), Population(prior, version=version)
 
     def replace(self, **distributions) -> "MixedPrior":
         """As of `Prior`, the population inside the new limits."""
-        return MixedPrior(super().replace(**distributions), self.share)
+        prior = super().replace(**distributions)
+        return MixedPrior(prior, self.share, version=self.population.version)
 
     def sample(
         self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
@@ -57,19 +61,24 @@ class MixedPrior(Prior):
 
     def config(self) -> dict:
         """JSON-ready description, read back by `read_prior`."""
-        return super().config() | {"population_share": self.share}
+        described = {"population_share": self.share, "population": self.population.version}
+        return super().config() | described
 
     def _identity(self) -> tuple:
-        return (*super()._identity(), self.share)
+        return (*super()._identity(), self.share, self.population.version)
 
 
 def read_prior(config: dict) -> Prior:
     """The prior of a model file from its `config`.
 
+    One that names no version of its population is of version 1, the only one then.
+
     Raises:
-        ValueError: If a distribution is not one of numpyro's.
+        ValueError: If a distribution is not one of numpyro's, or the version is of a later
+            flowspec.
     """
     prior = Prior.from_config(config)
-    kinds = {"population_share": MixedPrior, "nitrogen_share": NitrogenPrior}
-    kind = next((key for key in kinds if key in config), None)
-    return prior if kind is None else kinds[kind](prior, config[kind])
+    if "population_share" in config:
+        version = config.get("population", 1)
+        return MixedPrior(prior, config["population_share"], version=version)
+    return NitrogenPrior(prior, config["nitrogen_share"]) if "nitrogen_share" in config else prior

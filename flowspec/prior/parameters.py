@@ -37,7 +37,7 @@ PARAMETERS: dict[str, Parameter] = {
                          r"$\log\,\mathrm{SFR}\;[\mathrm{M}_\odot\,\mathrm{yr}^{-1}]$", 0.0),
     "log_age": Parameter("median age of the stars older than 100 Myr", "log10 Gyr",
                          r"$\log\,t_\star\;[\mathrm{Gyr}]$", 0.5),
-    "log_zstar": Parameter("metallicity of the stars over solar", "log10",
+    "log_zstar": Parameter("metallicity of the stars over solar (0.0153)", "log10",
                            r"$\log\,Z_\star/Z_\odot$", -0.2),
     "av": Parameter("attenuation at 5500 A", "mag", r"$A_V\;[\mathrm{mag}]$", 0.3),
     "log_u": Parameter("ionisation parameter", "log10", r"$\log\,U$", -3.0),
@@ -48,6 +48,9 @@ PARAMETERS: dict[str, Parameter] = {
     "log_pk": Parameter("pressure over Boltzmann's constant", "log10 K cm-3",
                         r"$\log\,P/k\;[\mathrm{K\,cm}^{-3}]$"),
 }  # fmt: skip
+
+
+EXTENSIVE = ("log_mstar", "log_sfr")  # logarithms of what adds up over a galaxy
 
 
 def label(name: str) -> str:

@@ -1,8 +1,10 @@
 """Scaling relations of distant galaxies, as published: what `Population` is made of.
 
-All masses and rates are for a Chabrier IMF (Kroupa's, 0.03 dex away, is taken as the same). Every
-function works on arrays of any one shape. Those said to be approximations carry a number that is
-this package's reading of a figure or a range, not a fit in the paper.
+All masses and rates are for a Chabrier IMF (Kroupa's, 0.03 dex away, is taken as the same). There
+is one Sun, `SOLAR_Z` for stars and `SOLAR_OH` for gas: what was published over another is brought
+to it by `over_solar`. Every function works on arrays of any one shape. Those said to be
+approximations carry a number that is this package's reading of a figure or a range, not a fit in
+the paper.
 """
 
 import jax
@@ -33,9 +35,17 @@ QUIESCENT = np.array([
     [10.24, 1.15, 0.028, 0.00, 0.00],
     [10.10, 1.15, 0.010, 0.00, 0.00],
 ])  # fmt: skip
-SOLAR_OH = 8.69  # Asplund et al. (2009)
+# Mass fraction of metals that `log_zstar` is over: of BaSTI-IAC isochrones (Hidalgo et al. 2018,
+# ApJ 856, 125, after Caffau et al. 2011), of which the optical spectra of the tables are made.
+SOLAR_Z = 0.0153
+SOLAR_OH = 8.69  # Asplund et al. (2009, ARA&A 47, 481), whose Sun formed of Z = 0.0142
+ASPLUND_Z = 0.0142
+BC03_Z = 0.02  # of Bruzual & Charlot (2003), and of what was fitted with it
 SALPETER = 0.24  # dex: masses and rates for a Salpeter IMF over those for a Chabrier IMF
 A1600_PER_AV = 2.46  # Calzetti et al. (2000), equation 4
+# dex: O/H of the models of the nebular grid over O/H by electron temperatures of galaxies with the
+# same strong lines, and how far the two wander from one line to another (`oxygen_of_grid`)
+GRID_OVER_DIRECT, GRID_SCATTER = 0.09, 0.07
 
 Values = Float[ArrayLike, "*shape"]
 Result = Float[Array, "*shape"]
@@ -66,6 +76,16 @@ def quenched_fraction(log_mstar: Values, z: Values) -> Result:
     """Share of quiescent galaxies that the mass functions of the two types imply."""
     quiescent, forming = (ln_mass_function(log_mstar, z, t) for t in (QUIESCENT, STAR_FORMING))
     return jax.nn.sigmoid(quiescent - forming)
+
+
+def over_solar(log_z: Values, z_sun: float) -> Result:
+    """log10 of metallicity over this package's Sun of one that was given over another.
+
+    Args:
+        log_z: log10 of metallicity over the Sun of the source.
+        z_sun: Mass fraction of metals of that Sun.
+    """
+    return jnp.asarray(log_z) + np.log10(z_sun / SOLAR_Z)
 
 
 def main_sequence(log_mstar: Values, universe: Values) -> Result:
@@ -113,15 +133,44 @@ def oxygen(log_mstar: Values, log_sfr: Values) -> Result:
     return 8.779 - 0.31 / 2.1 * jnp.logaddexp(0.0, np.log(10) * below) / np.log(10)
 
 
+def oxygen_of_grid(direct: Values) -> Result:
+    """12 + log10 O/H at which the nebular grid has the strong lines of a galaxy.
+
+    Models of photoionisation lie above direct temperatures: by 0.2 dex in general (Blanc et al.
+    2015, ApJ 798, 99), by 0.25 those of Kewley & Dopita (2002) over Pettini & Pagel (2004) (Kewley
+    & Ellison 2008, ApJ 681, 1183, table 3). By 0.09 dex the grid of this package (MAPPINGS V of
+    NebulaBayes) over the scale of `oxygen`: offset and `ionisation_of_grid` are those at which its
+    [O II], [O III] and [N II] fit the calibrations of Curti et al. (2020, table 2) from 8.0 to
+    8.8, to 0.065 dex (rms). Each abundance fitted on its own, the offset is -0.03 to 0.20.
+
+    Args:
+        direct: 12 + log10 O/H on the scale of electron temperatures.
+    """
+    return jnp.asarray(direct) + GRID_OVER_DIRECT
+
+
+def ionisation_of_grid(oh: Values) -> Result:
+    """log10 of the ionisation parameter at which the nebular grid has the lines of galaxies.
+
+    The line that fits with `oxygen_of_grid`: -2.6 at a direct O/H of 8.5, and as its inverse (Orsi
+    et al. 2014 have the power -1.3, Dopita et al. 2006, ApJ 647, 244, -0.8). It holds at redshift 2
+    too if line ratios at one direct O/H do (Sanders et al. 2021, ApJ 914, 19).
+
+    Args:
+        oh: 12 + log10 O/H of the grid.
+    """
+    return -2.6 - (jnp.asarray(oh) - GRID_OVER_DIRECT - 8.5)
+
+
 def ionisation(oh: Values) -> Result:
-    """log10 of the ionisation parameter.
+    """log10 of the ionisation parameter, of version 1.
 
     Orsi et al. (2014, MNRAS 443, 799), equation 4: q = 2.8e7 cm/s (Z / 0.012)^-1.3, with U = q / c
     and Z = 0.0142 at solar O/H (an approximation: Asplund et al. 2009 for the forming Sun; their
     photosphere, 0.0134, gives 0.03 dex more). It passes through -2.85 at 8.48, where Topping et al.
-    (2020) have -2.98 with a scatter of 0.25 at redshift 2.3.
+    (2020) have -2.98 with a scatter of 0.25 at redshift 2.3. `ionisation_of_grid` has replaced it.
     """
-    log_z = np.log10(0.0142 / 0.012) + jnp.asarray(oh) - SOLAR_OH
+    log_z = np.log10(ASPLUND_Z / 0.012) + jnp.asarray(oh) - SOLAR_OH
     return np.log10(2.8e7 / 2.998e10) - 1.3 * log_z
 
 
@@ -136,14 +185,24 @@ def nitrogen(oh: Values) -> Result:
 
 
 def dispersion(log_mstar: Values) -> Result:
-    """log10 of the stellar velocity dispersion in km/s.
+    """log10 of the stellar velocity dispersion of quiescent galaxies in km/s.
 
     Zahid et al. (2016, ApJ 832, 203), equation 5 and table 1: 10^2.073 km/s at 10^10.26 M_sun, as
-    M^0.403 below and M^0.293 above. An approximation here: they are quiescent galaxies at low
-    redshift, with no evolution seen to redshift 0.7.
+    M^0.403 below and M^0.293 above, with no evolution to redshift 0.7.
     """
     x = log_mstar - 10.26
     return 2.073 + jnp.where(x > 0, 0.293, 0.403) * x
+
+
+def rotating_dispersion(log_mstar: Values) -> Result:
+    """log10 of the velocity dispersion of star-forming galaxies, rotation and all, in km/s.
+
+    Kassin et al. (2007, ApJ 660, L35): S_0.5 = (0.5 V^2 + sigma^2)^0.5 of 10^1.89 km/s at 10^10
+    M_sun, as M^0.34, with a scatter of 0.16 dex and no evolution from redshift 0.1 to 1.2. That is
+    the dispersion that a spectrum of the whole galaxy has (Barat et al. 2019, MNRAS 487, 2924), of
+    stars as of gas (Bezanson et al. 2018, ApJ 868, L36: the same on average).
+    """
+    return 1.89 + 0.34 * (jnp.asarray(log_mstar) - 10)
 
 
 def late_type_radius(log_mstar: Values, z: Values) -> Result:
@@ -164,48 +223,3 @@ def early_type_radius(log_mstar: Values, z: Values) -> Result:
     """
     mass = jnp.maximum(log_mstar, np.log10(2e10)) - np.log10(5e10)
     return np.log10(5.6) - 1.48 * jnp.log10(1 + z) + 0.75 * mass
-
-
-def _log_sfr(p):
-    forming = main_sequence(p["log_mstar"], p["universe"])
-    return (forming, 0.3), (quiescent_sfr(p["log_mstar"], p["z"]), 0.4)
-
-
-def _log_age(p):
-    # approximation: quiescent galaxies formed their median star at about half the present age of
-    # the Universe (Carnall et al. 2019, MNRAS 490, 417), star-forming ones later, both broad
-    universe = jnp.log10(p["universe"])
-    return (universe + np.log10(0.3), 0.25), (universe + np.log10(0.45), 0.15)
-
-
-def _oh(p):
-    # scatter of single galaxies at high redshift (Sanders et al. 2021)
-    return ((oxygen(p["log_mstar"], p["log_sfr"]), 0.1),) * 2
-
-
-def _log_zstar(p):
-    # iron lags oxygen by 0.35 dex at redshift 2 (Cullen et al. 2021); quiescent: -0.13 at 10^11
-    # solar masses (Carnall et al. 2022, ApJ 929, 131); the scatters are approximations
-    return (p["oh"] - SOLAR_OH - 0.35, 0.2), (jnp.asarray(-0.13), 0.2)
-
-
-def _av(p):
-    # approximation: quiescent galaxies have little dust; the scatters too
-    return (attenuation(p["log_mstar"]), 0.4), (jnp.asarray(0.2), 0.25)
-
-
-def _log_u(p):
-    return ((ionisation(p["oh"]), 0.25),) * 2
-
-
-def _dispersion(p):
-    return ((dispersion(p["log_mstar"]), 0.1),) * 2
-
-
-# What a `Population` draws after redshift and mass, in this order: mean and scatter of star-forming
-# and of quiescent galaxies (of log10 of the dispersion), given those before and the age of the
-# Universe ("universe", Gyr).
-CHAIN = {
-    "log_sfr": _log_sfr, "log_age": _log_age, "oh": _oh, "log_zstar": _log_zstar, "av": _av,
-    "log_u": _log_u, "dispersion": _dispersion,
-}  # fmt: skip

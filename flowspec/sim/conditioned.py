@@ -6,8 +6,6 @@ have the covariance that the data leave them (`Fitted.covariance`), pushed throu
 of the model (the delta method).
 """
 
-from typing import TYPE_CHECKING
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -15,12 +13,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from flowspec.sim.explicit import Fitted, jacobian
-
-if TYPE_CHECKING:
-    from flowspec.sim.spectrum import SpectrumSimulator
+from flowspec.sim.forward import Forward
 
 
-def band(sim: "SpectrumSimulator", fit: Fitted) -> Float[np.ndarray, "batch pixels"]:
+def band(sim: Forward, fit: Fitted) -> Float[np.ndarray, "batch pixels"]:
     """Standard deviation of the noiseless spectrum given the data, in Laplace's approximation.
 
     It is ``sqrt(diag(J' C J))`` with J the derivative of the model with respect to the unknowns
@@ -40,7 +36,7 @@ def band(sim: "SpectrumSimulator", fit: Fitted) -> Float[np.ndarray, "batch pixe
 
 @eqx.filter_jit
 def _deviation(
-    sim: "SpectrumSimulator",
+    sim: Forward,
     unknowns: Float[Array, " unknowns"],
     information: Float[Array, "unknowns unknowns"],
 ) -> Float[Array, " pixels"]:

@@ -6,7 +6,8 @@ KNOTS = 60  # of the mismatch
 CURVES = {"calibration": 5, "mismatch": KNOTS}  # latents of each
 CALIBRATION = (0.05, 0.08, 0.05, 0.03, 0.02)  # standard deviation of ln(flux), by degree
 MISMATCH = 0.015  # likewise, of each knot
-SMOOTH = (*CURVES, "rest", "observed")  # nuisances that are factors on the flux
+# Nuisances that are factors on the flux
+SMOOTH = (*CURVES, "element", "library", "rest", "observed")
 
 
 def smooth_basis(wave: np.ndarray, knots: int) -> np.ndarray:

@@ -7,7 +7,7 @@ outliers by Huber's loss. Smooth factors on the flux, which are many, cost no ev
 model: their derivatives are the model times a basis.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,9 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from flowspec.data.spectra import Spectra
-
-if TYPE_CHECKING:
-    from flowspec.sim.spectrum import SpectrumSimulator
+from flowspec.sim.forward import Forward
 
 ITERATIONS = 6
 CUT = 8.0  # standard deviations at which a residual counts no further in `Fitted.chi2`
@@ -41,6 +39,8 @@ class Fitted(NamedTuple):
         unknowns: Gaussianised parameters and whitened latents [batch, unknowns].
         information: Of the data about the unknowns; that of the prior, the identity, is not in it
             [batch, unknowns, unknowns].
+        gradient: Of the log likelihood at the best unknowns, which the prior's undoes [batch,
+            unknowns].
         log_evidence: ``ln p(flux)`` in Laplace's approximation [batch].
     """
 
@@ -52,6 +52,7 @@ class Fitted(NamedTuple):
     chi2: Float[np.ndarray, " batch"]
     unknowns: Float[np.ndarray, "batch unknowns"]
     information: Float[np.ndarray, "batch unknowns unknowns"]
+    gradient: Float[np.ndarray, "batch unknowns"]
     log_evidence: Float[np.ndarray, " batch"]
 
     @property
@@ -61,7 +62,7 @@ class Fitted(NamedTuple):
 
 
 def fitted(
-    sim: "SpectrumSimulator",
+    sim: Forward,
     obs: Spectra,
     start: Float[np.ndarray, "starts batch params"],
     iterations: int = ITERATIONS,
@@ -92,25 +93,21 @@ def fitted(
     ))  # fmt: skip
 
 
-def split(sim: "SpectrumSimulator", unknowns: Float[Array, " unknowns"]) -> tuple[Array, Array]:
+def split(sim: Forward, unknowns: Float[Array, " unknowns"]) -> tuple[Array, Array]:
     """Parameters and latents of Gaussianised parameters and whitened latents."""
     free, white = jnp.split(unknowns, [len(sim.prior.names)])
     latent = sim.learned.expected(free) + sim.learned.factor @ white
     return sim.prior.to_constrained(free), latent
 
 
-def redshift(sim: "SpectrumSimulator", free: Float[Array, " params"]) -> Array:
-    """The redshift among Gaussianised parameters."""
-    return sim.prior.to_constrained(free)[sim.prior.names.index("z")]
-
-
 def jacobian(
-    sim: "SpectrumSimulator", unknowns: Float[Array, " unknowns"]
+    sim: Forward, unknowns: Float[Array, " unknowns"]
 ) -> tuple[Float[Array, " pixels"], Float[Array, "unknowns pixels"]]:
     """The model, and its derivative with respect to every unknown."""
     free, white = jnp.split(unknowns, [len(sim.prior.names)])
     latent = sim.learned.expected(free) + sim.learned.factor @ white
-    curves = sim.curves(redshift(sim, free))  # zero but for those that are smooth factors
+    # zero but for those that are smooth factors
+    curves = sim.curves(sim.prior.to_constrained(free))
     others = np.flatnonzero(~sim.smooth)
     rest = latent[others]
 
@@ -128,7 +125,7 @@ def jacobian(
     return model, jnp.concatenate([by_free, sim.learned.factor.T @ by_latent])
 
 
-def _huber(x):
+def huber(x):
     """Twice Huber's loss."""
     size = jnp.abs(x)
     return jnp.where(size < OUTLIER, x**2, 2 * OUTLIER * size - OUTLIER**2)
@@ -136,7 +133,7 @@ def _huber(x):
 
 def _objective(sim, flux, weight, unknowns):
     model = sim.spectrum_of(*split(sim, unknowns))
-    return _huber((flux - model) * weight).sum() + (unknowns**2).sum()
+    return huber((flux - model) * weight).sum() + (unknowns**2).sum()
 
 
 @eqx.filter_jit
@@ -159,7 +156,7 @@ def _smoothed(sim, flux, weight, unknowns):
     """Unknowns with the smooth factors fitted in closed form (variable projection)."""
     model = sim.spectrum_of(*split(sim, unknowns))
     count = len(sim.prior.names)
-    curves = sim.curves(redshift(sim, unknowns[:count]))
+    curves = sim.curves(sim.prior.to_constrained(unknowns[:count]))
     rows = sim.learned.factor.T @ (curves * model) * weight
     own = jnp.where(jnp.asarray(sim.smooth)[:, None], rows, 0.0)
     gram = own @ own.T + jnp.eye(len(own))
@@ -204,12 +201,14 @@ def _finished(sim, flux, ivar, unknowns):
         robust = jnp.minimum(1.0, OUTLIER / jnp.maximum(jnp.abs(residual), 1.0))
         rows = columns * jnp.sqrt(ivar * robust)
         information = rows @ rows.T
+        gradient = rows @ (residual * jnp.sqrt(robust))
         good = ivar > 0
         chi2 = (jnp.clip(residual, -CUT, CUT) ** 2).sum() / jnp.maximum(good.sum(), 1)
         log_det = jnp.linalg.slogdet(information + jnp.eye(len(rows)))[1]
         noise = jnp.where(good, jnp.log(2 * jnp.pi / jnp.where(good, ivar, 1.0)), 0.0).sum()
-        fit = _huber(residual).sum() + (unknowns**2).sum()
+        fit = huber(residual).sum() + (unknowns**2).sum()
         log_evidence = -0.5 * (fit + noise + log_det)
-        return theta, latent, model, ivar, residual, chi2, unknowns, information, log_evidence
+        numbers = unknowns, information, gradient, log_evidence
+        return theta, latent, model, ivar, residual, chi2, *numbers
 
     return jax.vmap(one)(flux, ivar, unknowns)

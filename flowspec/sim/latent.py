@@ -8,8 +8,10 @@ parameters, and what observations say of it is a mean and a covariance (`Learned
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
+import jax.scipy.linalg
 from jax.scipy.special import ndtr
 from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
 
@@ -65,6 +67,14 @@ class Learned(eqx.Module):
     def nothing(cls, layout: Layout, params: int) -> "Learned":
         """Independent standard normals."""
         return cls(jnp.zeros(layout.size), jnp.zeros((layout.size, params)), jnp.eye(layout.size))
+
+    def longer(self, count: int) -> "Learned":
+        """With further latents, of which nothing is known."""
+        return Learned(
+            jnp.pad(jnp.asarray(self.mean), (0, count)),
+            jnp.pad(jnp.asarray(self.slopes), ((0, count), (0, 0))),
+            jax.scipy.linalg.block_diag(jnp.asarray(self.factor), jnp.eye(count)),
+        )
 
     def expected(self, free: Float[Array, " params"]) -> Float[Array, " latents"]:
         """Mean of the latents at Gaussianised parameters."""

@@ -71,6 +71,11 @@ class Simulator(eqx.Module):
         raise ValueError(f"expected a simulator that can take the noise of observations; got "
                          f"{self.description}")
 
+    @property
+    def teachable(self) -> bool:
+        """Whether it can be fitted to observations, and its nuisances be learned from that."""
+        return False
+
     def held_out(self, n: int) -> "tuple[Simulator, Simulator | None]":
         """What to train on, and a set of `n` rows to validate on, or None: draw fresh ones."""
         del n

@@ -1,6 +1,7 @@
 """What simulators of spectra share: from light on a lattice to noisy pixels of an instrument."""
 
 from abc import abstractmethod
+from dataclasses import fields
 
 import equinox as eqx
 import jax
@@ -20,6 +21,7 @@ from flowspec.sim.instrument.instrument import Instrument, PixelOperator
 from flowspec.sim.instrument.lattice import C_KMS, Lattice
 from flowspec.sim.instrument.noise import EXACT, MixedNoise, Noise, add_noise, airglow
 from flowspec.sim.latent import Layout, Learned
+from flowspec.sim.marginal import Marginal
 from flowspec.sim.residual import Residual
 from flowspec.sim.simulator import ONE, Simulated, Simulator
 from flowspec.sim.template import Templates
@@ -114,6 +116,11 @@ class SpectrumSimulator(Simulator):
         return True
 
     @property
+    def teachable(self) -> bool:
+        """If there are nuisances."""
+        return self.layout.size > 0
+
+    @property
     def window(self) -> np.ndarray:
         """Wavelengths of the lattice that the instrument sees, in angstrom [window]."""
         return self.lattice.wave[self.pixels.first : self.pixels.last]
@@ -133,6 +140,17 @@ class SpectrumSimulator(Simulator):
         typical = self.noise.typical if isinstance(self.noise, MixedNoise) else self.noise
         return MixedNoise(Noise.from_observed(obs, self.wave), typical)
 
+    def with_templates(self, templates: Templates) -> "SpectrumSimulator":
+        """The same simulator with templates as its last nuisances, in place of none."""
+        new = object.__new__(type(self))
+        for field in fields(self):
+            object.__setattr__(new, field.name, getattr(self, field.name))
+        layout = Layout.of(dict(zip(*self.layout, strict=True)) | templates.counts)
+        longer = self.learned.longer(layout.size - self.layout.size)
+        for name, value in (("templates", templates), ("layout", layout), ("learned", longer)):
+            object.__setattr__(new, name, value)
+        return new
+
     def _lay_out(self) -> None:
         self.layout = self.own_layout()
         self.learned = Learned.nothing(self.layout, len(self.prior.names))
@@ -147,30 +165,42 @@ class SpectrumSimulator(Simulator):
         names = np.repeat(self.layout.names, self.layout.counts)
         return np.isin(names, SMOOTH)
 
-    def curves(self, z: ScalarLike) -> Float[Array, "latents pixels"]:
-        """Change of ln(flux) with each latent that is `smooth`, 0 with the others."""
-        rows = {
+    @property
+    def known(self) -> Bool[np.ndarray, " latents"]:
+        """Latents whose distribution observations of this kind cannot teach: level and slope.
+
+        A spectrum does not tell them from a parameter.
+        """
+        mask = np.zeros(self.layout.size, bool)
+        if "calibration" in self.layout.names:
+            first = self.layout.place("calibration").start
+            mask[first : first + 2] = True
+        return mask
+
+    def curve_rows(self, theta: Float[Array, " params"]) -> dict[str, Array]:
+        """Changes of ln(flux) with the latents that are `smooth`, by name [latents, pixels]."""
+        z = theta[self.prior.names.index("z")] if "z" in self.prior.names else 0.0
+        return {
             "calibration": jnp.array(CALIBRATION)[:, None] * self.sight["calibration"],
             "mismatch": MISMATCH * self.sight["mismatch"],
             "rest": self.templates.at(self.sight["ln_pixels"], z),
             "observed": self.templates.observed,
         }
-        parts = [rows.get(name, jnp.zeros((n, len(self.wave))))
-                 for name, n in zip(self.layout.names, self.layout.counts, strict=True)]
-        return jnp.concatenate([jnp.zeros((0, len(self.wave))), *parts])
 
-    def curve(self, part: dict[str, Array], z: ScalarLike) -> Float[Array, " pixels"]:
+    def curves(self, theta: Float[Array, " params"]) -> Float[Array, "latents pixels"]:
+        """Change of ln(flux) with each latent, 0 with those that are not `smooth`."""
+        rows, pixels = self.curve_rows(theta), len(self.wave)
+        parts = [rows.get(name, jnp.zeros((n, pixels)))
+                 for name, n in zip(self.layout.names, self.layout.counts, strict=True)]
+        return jnp.concatenate([jnp.zeros((0, pixels)), *parts])
+
+    def curve(
+        self, part: dict[str, Array], theta: Float[Array, " params"]
+    ) -> Float[Array, " pixels"]:
         """Smooth factor on the flux for latents by name (`Layout.parts`)."""
-        ln_curve = jnp.zeros(len(self.wave))
-        if "calibration" in part:  # overall, slope, and three further degrees
-            ln_curve += (part["calibration"] * jnp.array(CALIBRATION)) @ self.sight["calibration"]
-        if "mismatch" in part:
-            ln_curve += MISMATCH * part["mismatch"] @ self.sight["mismatch"]
-        if "rest" in part:
-            ln_curve += part["rest"] @ self.templates.at(self.sight["ln_pixels"], z)
-        if "observed" in part:
-            ln_curve += part["observed"] @ self.templates.observed
-        return jnp.exp(ln_curve)
+        rows = self.curve_rows(theta)
+        zero = jnp.zeros(len(self.wave))
+        return jnp.exp(sum((part[name] @ rows[name] for name in rows if name in part), zero))
 
     @abstractmethod
     def spectrum_of(
@@ -219,6 +249,12 @@ class SpectrumSimulator(Simulator):
     ) -> dict[str, Array]:
         """What `spectrum_of` is made of, by name: contributions [pixels] that sum to it."""
         return {"light": self.spectrum_of(jnp.asarray(theta), jnp.asarray(latent))}
+
+    @property
+    def log_likelihood(self) -> Marginal:
+        """``(theta, source, flux, ivar) -> ln p(flux | theta)``, nuisances and noise integrated
+        over (`flowspec.sim.marginal`)."""
+        return Marginal(self)
 
     def simulate(self, key: PRNGKeyArray, n: int) -> Simulated:
         """Draw `n` parameters from the prior and their noisy spectra.

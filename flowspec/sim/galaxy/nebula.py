@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, ScalarLike
 TABLES = Path(__file__).parents[1] / "tables"
 LOG_HALPHA_PER_SFR = 41.27  # log10 erg/s per M_sun/yr; Kennicutt & Evans (2012), table 1
 LOG_LSUN = 33.583  # log10 erg/s; IAU 2015 nominal solar luminosity
+FLOOR = -5.0  # log10 of the faintest flux over H-beta in the table
 PRESSURE = 5.8  # log10 P/k in K cm-3: about 50 electrons per cm3
 
 
@@ -46,6 +47,23 @@ class NebularTable(eqx.Module):
         arrays = (self.log_u, self.log_pk, self.oh, self.wave[keep], self.log_flux[..., keep])
         return NebularTable(*arrays, names, parent)
 
+    def with_lines(self, names: tuple[str, ...], wave: np.ndarray) -> "NebularTable":
+        """These lines beside its own, in order of wavelength; new ones are as faint as the floor.
+
+        Args:
+            names: Of the lines.
+            wave: Vacuum wavelengths in angstrom [lines].
+        """
+        new = [i for i, name in enumerate(names) if name not in self.names]
+        waves = np.concatenate([self.wave, np.asarray(wave)[new]])
+        faint = np.full((*self.log_flux.shape[:-1], len(new)), FLOOR, self.log_flux.dtype)
+        log_flux = np.concatenate([self.log_flux, faint], -1)
+        labels = [own + tuple(names[i] for i in new) for own in (self.names, self.parent)]
+        order = np.argsort(waves, kind="stable")
+        labels = (tuple(label[i] for i in order) for label in labels)
+        axes = (self.log_u, self.log_pk, self.oh)
+        return NebularTable(*axes, waves[order], log_flux[..., order], *labels)
+
 
 def load_nebula(path: Path = TABLES / "nebula.npz") -> NebularTable:
     """Read the table of emission lines (its origin is in ``tables/README.md``)."""
@@ -55,7 +73,7 @@ def load_nebula(path: Path = TABLES / "nebula.npz") -> NebularTable:
     return NebularTable(*arrays, *labels)
 
 
-def _hats(x, nodes):
+def hats(x, nodes):
     """Linear interpolation weights [nodes] of `x`, constant beyond the ends."""
     return jnp.stack([jnp.interp(x, nodes, row) for row in np.eye(len(nodes))])
 
@@ -71,6 +89,26 @@ def line_ratios(
         oh: 12 + log10 O/H.
         log_pk: log10 pressure over Boltzmann's constant.
     """
-    cube = jnp.tensordot(_hats(log_u, table.log_u), jnp.asarray(table.log_flux), 1)
-    cube = jnp.tensordot(_hats(log_pk, table.log_pk), cube, 1)
-    return jnp.tensordot(_hats(oh, table.oh), cube, 1)
+    cube = jnp.tensordot(hats(log_u, table.log_u), jnp.asarray(table.log_flux), 1)
+    cube = jnp.tensordot(hats(log_pk, table.log_pk), cube, 1)
+    return jnp.tensordot(hats(oh, table.oh), cube, 1)
+
+
+def multiplets(table: NebularTable) -> tuple[tuple[int | float, ...], ...]:
+    """Which lines depart from the grid together, by how many dex in the mean, and in scatter.
+
+    Those of one ion do (hydrogen is one), with its ultraviolet lines apart: they depend on
+    temperature and C/O, are the least certain, and are stronger in distant galaxies than in the
+    grid (C III] of 1 to 3 angstrom, Shapley et al. 2003, Llerena et al. 2022).
+    """
+    ultraviolet = table.wave < 2400
+    ion = [
+        "H" if not n.startswith("He") and n.startswith(("H", "Pa")) else n.rstrip("0123456789._")
+        for n in table.names
+    ]
+    ion = [f"{n} UV" if far else n for n, far in zip(ion, ultraviolet, strict=True)]
+    groups = np.unique(ion, return_inverse=True)[1]
+    metal = np.array([not n.startswith("H") or n.startswith("He") for n in ion])
+    scatter = np.where(ultraviolet, 0.35, np.where(metal, 0.2, 0.1))
+    parts = (groups, np.where(ultraviolet, 0.35, 0.0), scatter)
+    return tuple(tuple(part.tolist()) for part in parts)

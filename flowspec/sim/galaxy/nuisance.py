@@ -12,11 +12,12 @@ from jaxtyping import Array, Float
 
 from flowspec.sim.curves import CURVES
 from flowspec.sim.galaxy.interstellar import SCATTER
+from flowspec.sim.galaxy.nucleus import NONE, nucleus_of
 from flowspec.sim.latent import Layout, uniform
 
 NUISANCES = (
-    "burst", "gas", "lines", "dust", "absorption", "lya", "igm", "lsf", "calibration", "mismatch",
-    "sky", "blemishes",
+    "burst", "gas", "lines", "nucleus", "dust", "absorption", "lya", "igm", "lsf", "element",
+    "library", "calibration", "mismatch", "sky", "blemishes",
 )  # fmt: skip
 
 
@@ -26,8 +27,11 @@ class Draw(eqx.Module):
     Attributes:
         burst: dex, star-formation rate of the last 10 Myr over that of the last 100.
         gas: Gas over stellar velocity dispersion, natural log.
+        velocity: Of the ionised gas from the stars, km/s.
         pressure: log10 P/k of the ionised gas.
         lines: dex, departure of each line from the grid [lines].
+        nucleus: An active nucleus's log10 H-alpha over that of star formation, log10 U, log10 P/k
+            and log10 E_peak in keV (`nucleus_of`) [4].
         slope: Tilt of the attenuation curve.
         nebular: Stellar over nebular E(B-V).
         absorption: dex, departure of each interstellar line from its typical strength [lines].
@@ -41,8 +45,10 @@ class Draw(eqx.Module):
 
     burst: Float[Array, ""]
     gas: Float[Array, ""]
+    velocity: Float[Array, ""]
     pressure: Float[Array, ""]
     lines: Float[Array, " lines"]
+    nucleus: Float[Array, " 4"]
     slope: Float[Array, ""]
     nebular: Float[Array, ""]
     absorption: Float[Array, " absorbers"]
@@ -55,20 +61,22 @@ class Draw(eqx.Module):
 
 
 def layout_of(
-    active: tuple[str, ...], groups: tuple[int, ...], absorbers: int, templates: dict[str, int]
-) -> Layout:
+    active: tuple[str, ...], groups: tuple[int, ...], absorbers: int, curves: dict[str, int],
+    templates: dict[str, int],
+) -> Layout:  # fmt: skip
     """Numbers of latents of the active nuisances of a galaxy's light.
 
     Args:
         active: Names among `NUISANCES`; those of the noise have no latents.
         groups: Index of the multiplet of each emission line, scattered as one [lines].
         absorbers: Number of interstellar lines.
-        templates: Numbers of templates by name.
+        curves: Numbers of those of stars by name.
+        templates: Numbers of templates by name, which are always active.
     """
     counts = {
-        "burst": 1, "gas": 2, "lines": max(groups) + 1, "dust": 2,
+        "burst": 1, "gas": 3, "lines": max(groups) + 1, "nucleus": 4, "dust": 2,
         "absorption": len(SCATTER) + absorbers + 2, "lya": 4, "igm": 1, "lsf": 1,
-    } | CURVES  # fmt: skip
+    } | curves | CURVES  # fmt: skip
     return Layout.of({name: n for name, n in counts.items() if name in active} | templates)
 
 
@@ -103,11 +111,14 @@ def nuisances_of(
     if "burst" in part:
         draw |= {"burst": 0.3 * part["burst"][0]}
     if "gas" in part:
-        width, pressure = part["gas"]
-        draw |= {"gas": 0.25 * width - 0.1, "pressure": uniform(pressure, 5.2, 6.6)}
+        width, pressure, velocity = part["gas"]
+        draw |= {"gas": 0.25 * width - 0.1, "pressure": uniform(pressure, 5.2, 6.6),
+                 "velocity": 15.0 * velocity}
     if "lines" in part:
         departures = part["lines"][np.array(groups)] * np.array(scatter)
         draw |= {"lines": np.array(offsets) + departures}
+    if "nucleus" in part:
+        draw |= {"nucleus": nucleus_of(part["nucleus"])}
     if "dust" in part:
         slope, ratio = part["dust"]
         draw |= {"slope": uniform(slope, -0.7, 0.2), "nebular": uniform(ratio, 0.25, 0.75)}
@@ -127,8 +138,10 @@ def nuisances_of(
 def _neutral(lines: int, absorbers: int) -> dict[str, Array]:
     """The fields of `Draw` where nothing is active."""
     return {
-        "burst": jnp.float32(0.0), "gas": jnp.float32(0.0), "pressure": jnp.float32(5.8),
-        "lines": jnp.zeros(lines), "slope": jnp.float32(0.0), "nebular": jnp.float32(0.44),
+        "burst": jnp.float32(0.0), "gas": jnp.float32(0.0),
+        "velocity": jnp.float32(0.0), "pressure": jnp.float32(5.8),
+        "lines": jnp.zeros(lines), "nucleus": jnp.array([NONE, -3.0, 6.6, -1.25]),
+        "slope": jnp.float32(0.0), "nebular": jnp.float32(0.44),
         "absorption": jnp.full(absorbers, -9.0), "outflow": jnp.array([0.0, 200.0]),
         "column": jnp.float32(10.0), "lya": jnp.array([-9.0, 400.0, 200.0]),
         "igm": jnp.float32(0.0), "lsf": jnp.float32(0.0),

@@ -10,14 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from astropy.cosmology import Planck18
-from jaxtyping import Array, ArrayLike, Float, ScalarLike
+from jaxtyping import Array, ArrayLike, Bool, Float, ScalarLike
 
 from flowspec.data.spectra import Spectra
 from flowspec.prior.cosmos import Cosmos
 from flowspec.prior.parameters import galaxy_defaults
 from flowspec.prior.prior import Prior
-from flowspec.sim.galaxy import dust, igm, interstellar, nebula, stars
+from flowspec.sim.galaxy import dust, igm, interstellar, nebula, nucleus, recombination, stars
 from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, layout_of, nuisances_of
+from flowspec.sim.galaxy.response import StellarCurves
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.instrument.shipped import instrument_of
@@ -60,8 +61,11 @@ class GalaxySimulator(SpectrumSimulator):
     line_dust: Float[Array, " lines"]
     star_table: Float[Array, "populations freqs2"]
     line_table: Float[Array, "lines freqs2"]
+    gas_table: Float[Array, " freqs2"]
     stars: stars.StellarTable
+    responses: StellarCurves
     nebula: nebula.NebularTable
+    nucleus: nucleus.NuclearTable
     igm: igm.Opacity | None
     absorbers: np.ndarray
     kinds: tuple[int, ...] = eqx.field(static=True)
@@ -85,15 +89,20 @@ class GalaxySimulator(SpectrumSimulator):
         self.cosmos = Cosmos(cosmology, z_high)
         reach = self.lattice.wave[[0, -1]] / (1 + z_low)
         self.stars = stars.load_stars()
+        self.responses = StellarCurves(self.stars, len(instrument.wave))
         power = self.stars.wave * self.stars.flux.astype(float)
         power = power.reshape(-1, power.shape[-1])
         at_frame = self.stars.wave * (1 + z_low)
         self.star_table = jnp.asarray(self.lattice.of_spectra(at_frame, power))
-        self.nebula = nebula.load_nebula().ratios_to("Halpha").between(*reach)
+        nuclear = nucleus.load_nucleus()
+        lines = nebula.load_nebula().with_lines(nuclear.names, nuclear.wave)
+        self.nebula = lines.ratios_to("Halpha").between(*reach)
+        self.nucleus = nuclear.ratios_to("Halpha").only(self.nebula.names)
         self.line_dust = jnp.asarray(dust.cardelli(self.nebula.wave), jnp.float32)
-        self.groups, self.offsets, self.scatter = _multiplets(self.nebula)
+        self.groups, self.offsets, self.scatter = nebula.multiplets(self.nebula)
         at_frame = self.nebula.wave * (1 + z_low)
         self.line_table = jnp.asarray(self.lattice.of_lines(at_frame))
+        self.gas_table = jnp.asarray(recombination.on_lattice(self.lattice, z_low))
         waves = interstellar.LINES[:, 0]
         self.absorbers = interstellar.LINES[(waves > reach[0]) & (waves < reach[1])]
         self.kinds = tuple(self.absorbers[:, 2].astype(int).tolist())
@@ -101,17 +110,48 @@ class GalaxySimulator(SpectrumSimulator):
         self.igm = igm.Opacity(self.window, self.lattice.step) if reach[0] < 1300 else None
         self._lay_out()
 
+    @property
+    def known(self) -> Bool[np.ndarray, " latents"]:
+        """Too: bursts and hydrogen's lines, which are star formation, the errors of the libraries,
+        which are mass, and the line-spread function, which is dispersion."""
+        mask, layout = super().known, self.layout
+        for name in {"burst", "library", "lsf"} & set(layout.names):
+            mask[layout.place(name)] = True
+        if "lines" in layout.names:
+            hydrogen = self.groups[self.nebula.names.index("Halpha")]
+            mask[layout.place("lines").start + hydrogen] = True
+        return mask
+
     def own_layout(self) -> Layout:
         """Numbers of latents of each nuisance; Lyman alpha has none where it is out of sight."""
         light = [n for n in self.nuisances if self.igm is not None or n not in ("lya", "igm")]
-        return layout_of(tuple(light), self.groups, len(self.kinds), self.templates.counts)
+        return layout_of(
+            tuple(light), self.groups, len(self.kinds), self.responses.counts, self.templates.counts
+        )
+
+    def curve_rows(self, theta: Float[Array, " params"]) -> dict[str, Array]:
+        """Those of all spectra, and of other abundances and libraries of stars."""
+        p = self.parameters(theta)
+        mass, sight = self.formed_mass(p, 0.0), self.sight["ln_pixels"]
+        own = {kind: self.responses.rows(kind, mass, sight, p["z"]) for kind in self.layout.names
+               if kind in self.responses.counts}
+        return super().curve_rows(theta) | own
+
+    def formed_mass(self, p: dict[str, ScalarLike], burst: ScalarLike) -> Float[Array, " ages"]:
+        """Mass formed per age bin and solar mass that survives (`stars.formed_mass`)."""
+        return stars.formed_mass(
+            10 ** (p["log_sfr"] - p["log_mstar"]),
+            p["log_age"],
+            burst,
+            self.stars.age_edges,
+            self.cosmos.age(p["z"]),
+        )
 
     def spectrum_of(
         self, theta: Float[Array, " params"], latent: Float[Array, " latents"]
     ) -> Float[Array, " pixels"]:
         """Noiseless spectrum in 1e-17 erg/s/cm2/A for parameters and latents of the nuisances."""
-        z = self.parameters(theta)["z"]
-        return self.spectrum(theta, self.nuisances_of(latent, z))
+        return self.spectrum(theta, self.nuisances_of(latent, theta))
 
     def parts(
         self, theta: Float[ArrayLike, " params"], latent: Float[ArrayLike, " latents"]
@@ -124,8 +164,10 @@ class GalaxySimulator(SpectrumSimulator):
         names = "stars", "gas", "smooth factor"
         return dict(zip(names, _parts(self, jnp.asarray(theta), jnp.asarray(latent)), strict=True))
 
-    def nuisances_of(self, latent: Float[Array, " latents"], z: ScalarLike) -> Draw:
-        """Nuisances for latents, at a redshift."""
+    def nuisances_of(
+        self, latent: Float[Array, " latents"], theta: Float[Array, " params"]
+    ) -> Draw:
+        """Nuisances for latents and parameters."""
         return nuisances_of(
             latent,
             self.layout,
@@ -133,7 +175,7 @@ class GalaxySimulator(SpectrumSimulator):
             offsets=self.offsets,
             scatter=self.scatter,
             kinds=self.kinds,
-            curve=self.curve(self.layout.parts(latent), z),
+            curve=self.curve(self.layout.parts(latent), theta),
         )
 
     def parameters(self, theta: Float[Array, " params"]) -> dict[str, ScalarLike]:
@@ -160,39 +202,39 @@ class GalaxySimulator(SpectrumSimulator):
         return 10 ** (p["log_mstar"] - 2 * self.cosmos.log_distance(p["z"]) + _LOG_FLUX)
 
     def emitted(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " window"]:
-        """Light of stars and lines on the observed lattice, L_sun per M_sun per ln(wavelength).
+        """Light of stars and gas on the observed lattice, L_sun per M_sun per ln(wavelength).
 
         Lines carry their own, stronger attenuation relative to that of the stars, so that one
-        inverse transform and one attenuation serve both.
+        inverse transform and one attenuation serve both. The gas's continuum has that of the stars.
         """
-        mass = stars.formed_mass(
-            10 ** (p["log_sfr"] - p["log_mstar"]),
-            p["log_age"],
-            draw.burst,
-            self.stars.age_edges,
-            self.cosmos.age(p["z"]),
-        )
+        mass = self.formed_mass(p, draw.burst)
         weights = stars.metallicity_weights(p["log_zstar"], self.stars.log_z)
         # a line-spread function of another width is a little more or less dispersion
         blur = self.lsf**2 * jnp.expm1(2 * draw.lsf)
         excess = jnp.maximum(p["dispersion"] ** 2 - TEMPLATE_DISPERSION**2 + blur, 0.0)
         starlight = (weights[:, None] * mass).reshape(-1) @ self.star_table
         lines = self.line_power(p, draw) @ self.line_table
+        lines += 10 ** self._log_halpha(p, draw) * self.gas_table
         smooth = self.lattice.broaden(jnp.sqrt(excess + 1e-6))
         gas = (p["dispersion"] * jnp.exp(draw.gas)) ** 2 + blur
         gas = self.lattice.broaden(jnp.sqrt(jnp.maximum(gas, 100.0)))
-        total = starlight.reshape(2, -1) * smooth + lines.reshape(2, -1) * gas
+        lines = self.lattice.moved(lines.reshape(2, -1), draw.velocity / C_KMS)
+        total = starlight.reshape(2, -1) * smooth + lines * gas
         return self.seen_at(total, p["z"])
 
     def line_power(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " lines"]:
         """L_sun per M_sun of each line, with its attenuation relative to the stars' there."""
-        ratio = nebula.line_ratios(self.nebula, p["log_u"], p["oh"], draw.pressure) + draw.lines
+        log_share, log_u, log_pk, log_e_peak = draw.nucleus
+        formed = nebula.line_ratios(self.nebula, p["log_u"], p["oh"], draw.pressure)
+        other = nucleus.nuclear_ratios(self.nucleus, log_u, log_pk, p["oh"], log_e_peak)
+        ratio = nucleus.mixed(formed, other, log_share) + draw.lines
         wave = jnp.asarray(self.nebula.wave, jnp.float32)
         dim = dust.nebular_excess(wave, self.line_dust, p["av"], draw.nebular, draw.slope)
         return 10 ** (self._log_halpha(p, draw) + ratio) * dim
 
     def _log_halpha(self, p, draw):
-        per_mass = p["log_sfr"] - p["log_mstar"] + draw.burst
+        """log10 of H-alpha of star formation and nucleus, L_sun per M_sun."""
+        per_mass = p["log_sfr"] - p["log_mstar"] + draw.burst + nucleus.log_gain(draw.nucleus[0])
         return per_mass + nebula.LOG_HALPHA_PER_SFR - nebula.LOG_LSUN
 
     def _metals(self, p, draw, ln_rest):
@@ -221,7 +263,7 @@ class GalaxySimulator(SpectrumSimulator):
 
 @eqx.filter_jit
 def _parts(sim, theta, latent):
-    draw = sim.nuisances_of(latent, sim.parameters(theta)["z"])
+    draw = sim.nuisances_of(latent, theta)
     even = eqx.tree_at(lambda d: d.curve, draw, jnp.ones_like(draw.curve))
     starless = eqx.tree_at(lambda s: s.star_table, sim, jnp.zeros_like(sim.star_table))
     light, gas = sim.spectrum(theta, even), starless.spectrum(theta, even)
@@ -252,23 +294,3 @@ def _redshifts(prior) -> tuple[float, float]:
     if not (0 <= low <= high < 20):
         raise ValueError(f"expected redshifts within 0 to 20; got {low} to {high}")
     return low, high
-
-
-def _multiplets(table: nebula.NebularTable) -> tuple[tuple[int | float, ...], ...]:
-    """Which lines depart from the grid together, by how many dex in the mean, and in scatter.
-
-    Those of one ion do (hydrogen is one), with its ultraviolet lines apart: they depend on
-    temperature and C/O, are the least certain, and are stronger in distant galaxies than in the
-    grid (C III] of 1 to 3 angstrom, Shapley et al. 2003, Llerena et al. 2022).
-    """
-    ultraviolet = table.wave < 2400
-    ion = [
-        "H" if not n.startswith("He") and n.startswith(("H", "Pa")) else n.rstrip("0123456789._")
-        for n in table.names
-    ]
-    ion = [f"{n} UV" if far else n for n, far in zip(ion, ultraviolet, strict=True)]
-    groups = np.unique(ion, return_inverse=True)[1]
-    metal = np.array([not n.startswith("H") or n.startswith("He") for n in ion])
-    scatter = np.where(ultraviolet, 0.35, np.where(metal, 0.2, 0.1))
-    parts = (groups, np.where(ultraviolet, 0.35, 0.0), scatter)
-    return tuple(tuple(part.tolist()) for part in parts)

@@ -13,6 +13,8 @@ from jax.scipy.special import ndtr
 from jaxtyping import Array, ArrayLike, Float, ScalarLike
 
 TABLES = Path(__file__).parents[1] / "tables"
+# km/s: dispersion that the table already has from 5000 to 9500 angstrom (tables/README.md)
+RESOLUTION = 64.0
 YOUNG = 0.1  # Gyr: star formation is constant since then, log-normal in age before
 # dex: width of the log-normal star-formation history before YOUNG (Gladders et al. 2013)
 AGE_WIDTH = 0.3
@@ -38,6 +40,58 @@ def load_stars(path: Path = TABLES / "ssp.npz") -> StellarTable:
     """Read the table of simple stellar populations (its origin is in ``tables/README.md``)."""
     with np.load(path, allow_pickle=False) as f:
         return StellarTable(*(f[name] for name in StellarTable._fields))
+
+
+class Responses(NamedTuple):
+    """Changes of ln(flux) of stars that go together, each with a free amplitude.
+
+    A spectrum is to be multiplied by ``exp(amplitude * felt * curve)``, `felt` from `felt_by`.
+
+    Attributes:
+        names: What is changed [n].
+        wave: Vacuum wavelengths in angstrom [waves]; nothing changes beyond.
+        curve: Change of ln(flux) of the population that feels it most, per unit of amplitude [n, waves].
+        strength: Share of it that populations of each age bin of the table feel [n, ages].
+        scatter: Standard deviation of the amplitude [n].
+    """
+
+    names: tuple[str, ...]
+    wave: np.ndarray
+    curve: np.ndarray
+    strength: np.ndarray
+    scatter: np.ndarray
+
+
+def load_responses(path: Path = TABLES / "responses.npz", kind: str = "element") -> Responses:
+    """Read responses of spectra to abundances, or their uncertainty (``tables/README.md``).
+
+    Args:
+        path: The table.
+        kind: "element": the change per dex of an element at fixed metallicity, with the scatter
+            between galaxies in dex. "library": how the models of populations err, in standard
+            deviations: shifts of the temperatures, gravities and metallicities of all stars, and
+            one library against another, as orthogonal curves.
+    """
+    with np.load(path, allow_pickle=False) as f:
+        names = tuple(str(n) for n in f[f"{kind}_names"])
+        parts = [f[f"{kind}_{name}"].astype(float) for name in Responses._fields[1:]]
+    return Responses(names, *parts)
+
+
+def felt_by(
+    strength: Float[ArrayLike, "n ages"],
+    mass: Float[ArrayLike, " ages"],
+    light: Float[ArrayLike, " ages"],
+) -> Float[Array, " n"]:
+    """Share of each response that a galaxy feels: that of its populations, weighted by light.
+
+    Args:
+        strength: `Responses.strength`.
+        mass: Formed in each age bin.
+        light: Per mass, in any unit, for instance of the table at 5500 angstrom.
+    """
+    bright = jnp.asarray(mass) * light
+    return jnp.asarray(strength) @ bright / bright.sum()
 
 
 def surviving_fraction(age):

@@ -116,7 +116,7 @@ class NebulaSpectra(SpectrumSimulator):
     ) -> Float[Array, " pixels"]:
         """Noiseless spectrum in 1e-17 erg/s/cm2/A for parameters and latents of the nuisances."""
         part = self.layout.parts(latent)
-        curve = self.curve(part, theta[0])
+        curve = self.curve(part, theta)
         departure = part.get("lines", jnp.zeros(len(self.nebula.lines)))
         return self.spectrum(theta, departure) * curve
 

@@ -96,7 +96,7 @@ def mean_nuisances(sim: GalaxySimulator) -> Draw:
     """The mean of the simulator's nuisances, in the middle of its prior."""
     middle = jnp.zeros(len(sim.prior.names))
     latent = jax.vmap(sim.learned.draw, (0, None))(jr.split(jr.key(0), _DRAWS), middle)
-    draws = jax.vmap(sim.nuisances_of, (0, None))(latent, 0.0)
+    draws = jax.vmap(sim.nuisances_of, (0, None))(latent, sim.prior.to_constrained(middle))
     return jax.tree.map(lambda a: a.mean(0), draws)
 
 
