@@ -11,20 +11,20 @@ from flowspec.data.spectra import Spectra
 from flowspec.prior.parameters import broad_prior
 from flowspec.prior.prior import Prior
 from flowspec.sim.conditioned import band
-from flowspec.sim.explicit import split
+from flowspec.sim.explicit import Fitted, split
 from flowspec.sim.galaxy.nuisance import NUISANCES
 from flowspec.sim.galaxy.simulator import GalaxySimulator
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.latent import Layout
 from flowspec.sim.spectrum import SpectrumSimulator
 
-WAVE = np.geomspace(5000.0, 8000.0, 160)
+WAVE = np.geomspace(6000.0, 7600.0, 300)  # Na D to [S II] at redshift 0.1, at R = 400
 THETA = [0.1, 10.5, 0.4, 0.5, -0.13, 0.5, -2.9, 8.5, 120.0]
 PIXELS = tuple(n for n in NUISANCES if n not in ("sky", "blemishes"))  # without those of the noise
 
 
 def instrument(prior):
-    lsf, noise = np.full(160, 300.0), np.ones(160)
+    lsf, noise = np.full(300, 300.0), np.ones(300)
     return Instrument("small", WAVE, lsf, noise, snr=(2.0, 30.0), prior=prior)
 
 
@@ -44,7 +44,7 @@ class Linear(SpectrumSimulator):
         return 5.0 + jnp.stack([theta[1], theta[2], latent[0]]) @ SHAPES
 
 
-SHAPES = jnp.asarray(np.polynomial.legendre.legvander(np.linspace(-1, 1, 160), 2).T, jnp.float32)
+SHAPES = jnp.asarray(np.polynomial.legendre.legvander(np.linspace(-1, 1, 300), 2).T, jnp.float32)
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +58,18 @@ def observed(sim, flux, ivar):
 
 def test_the_band_of_a_linear_model_is_that_of_least_squares():
     sim = Linear()
-    flux = np.asarray(sim.spectrum_of(jnp.array([0.05, 0.3, -0.5]), jnp.array([0.2])))[None]
-    ivar = np.where(np.arange(160) < 60, 4.0, 0.0)  # the rest is unseen: there the band is wide
-    fit = sim.fit(observed(sim, flux, ivar), np.array([[0.05, 0.0, 0.0]]))
+    ivar = np.where(np.arange(300) < 110, 4.0, 0.0)  # the rest is unseen: there the band is wide
     shapes = np.asarray(SHAPES, float)
-    covariance = np.linalg.inv((shapes * ivar) @ shapes.T + np.eye(3))
+    seen = (shapes * ivar) @ shapes.T
+    covariance = np.linalg.inv(seen + np.eye(3))
     want = np.sqrt(np.einsum("ip,ij,jp->p", shapes, covariance, shapes))
-    np.testing.assert_allclose(band(sim, fit)[0], want, rtol=1e-3)  # single precision, squared
-    assert want[-1] > 5 * want[:60].max()
+    theta, latent = jnp.array([0.05, 0.3, -0.5]), np.array([[0.2]])
+    unknowns = np.concatenate([sim.prior.to_unconstrained(theta)[0][None], latent], 1)
+    none, one = np.zeros((1, 300)), np.zeros(1)
+    information = np.pad(seen, ((1, 0), (1, 0)))[None]  # nothing is said of the redshift
+    fit = Fitted(theta[None], latent, none, none, none, one, unknowns, information, one)
+    np.testing.assert_allclose(sim.band(fit)[0], want, rtol=1e-4)  # single precision
+    assert want[-1] > 5 * want[:110].max()
 
 
 def test_parts_of_any_simulator_of_spectra_sum_to_the_model():
@@ -81,7 +85,7 @@ def test_parts_of_a_galaxy_sum_to_the_model_and_are_what_they_say(galaxy):
     parts = {k: np.asarray(v) for k, v in galaxy.parts(theta, latent).items()}
     model = np.asarray(jax.jit(galaxy.spectrum_of)(theta, latent))
     np.testing.assert_allclose(sum(parts.values()), model, rtol=1e-4)
-    halpha, away = np.argmin(np.abs(WAVE - 6564.6 * 1.1)), np.argmin(np.abs(WAVE - 6050))
+    halpha, away = np.argmin(np.abs(WAVE - 6564.6 * 1.1)), np.argmin(np.abs(WAVE - 6710))
     assert parts["gas"][halpha] > 20 * abs(parts["gas"][away])
     assert parts["stars"].min() > 0
     curve = galaxy.curve(galaxy.layout.parts(latent), theta[0])

@@ -65,7 +65,7 @@ def fit(
     if width is not None:
         bottom.fill_between(wave, -width / error, width / error, color=SKY, lw=0, zorder=3)
     if sky is not None:
-        bottom.fill_between(wave, 0, 1, where=np.asarray(sky) > 0.3, color="0.8", lw=0, zorder=0.6,
+        bottom.fill_between(wave, 0, 1, where=np.asarray(sky) > 0.1, color="0.8", lw=0, zorder=0.6,
                             transform=bottom.get_xaxis_transform())
     bottom.text(0.995, 0.05, rf"$\chi^2/N = {fitted.chi2[row]:.2f}$", fontsize=8, ha="right",
                 transform=bottom.transAxes, bbox={"fc": "white", "ec": "none", "pad": 1})

@@ -33,7 +33,7 @@ FLUX = r"$F_\lambda\;[10^{-17}\,\mathrm{erg\,s^{-1}\,cm^{-2}\,Å^{-1}}]$"
 
 def canvas(
     rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (5.0, 4.0),
-    heights: Sequence[float] = (),
+    heights: Sequence[float | int] = (),
 ) -> tuple[Figure, np.ndarray]:
     """A figure and its Axes [rows, columns], each of `size` inches, spaced so nothing overlaps.
 
