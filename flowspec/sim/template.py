@@ -41,12 +41,19 @@ class Templates(eqx.Module):
     ) -> Float[Array, "templates pixels"]:
         """The rest-frame templates at a redshift, on observed pixels."""
         place = (ln_wave - jnp.log1p(z) - self.start) / self.step
-        last = self.rest.shape[1] - 2
-        inside = (place >= 0) & (place <= last + 1)
-        left = jnp.clip(jnp.floor(place), 0, last).astype(int)
-        share = place - left
-        value = (1 - share) * self.rest[:, left] + share * self.rest[:, left + 1]
-        return jnp.where(inside, value, 0.0)
+        inside = (place >= 0) & (place <= self.rest.shape[1] - 1)
+        return jnp.where(inside, interpolated(self.rest, place), 0.0)
+
+
+def interpolated(
+    rows: Float[Array, "templates n"], place: Float[Array, " pixels"]
+) -> Float[Array, "templates pixels"]:
+    """Rows at fractional places, linearly; at their ends' values beyond."""
+    last = rows.shape[1] - 1
+    place = jnp.clip(place, 0, last)
+    left = jnp.clip(jnp.floor(place), 0, max(last - 1, 0)).astype(int)
+    share = place - left
+    return (1 - share) * rows[:, left] + share * rows[:, jnp.minimum(left + 1, last)]
 
 
 def resampled(

@@ -1,7 +1,7 @@
 """What stars of other abundances, and other libraries of stars, would change.
 
-The changes are curves of ln(flux) in the rest frame (`stars.load_responses`) with free amplitudes;
-a galaxy feels as much of each as the populations do that give its light.
+The changes are curves of ln(flux) in the rest frame with free amplitudes (`stars.load_responses`,
+`stars.load_library_errors`); a galaxy feels of each what the populations do that give its light.
 """
 
 import equinox as eqx
@@ -12,11 +12,10 @@ from scipy.ndimage import gaussian_filter1d
 
 from flowspec.sim.galaxy import stars
 from flowspec.sim.instrument.lattice import C_KMS
-from flowspec.sim.template import Templates, resampled
+from flowspec.sim.template import Templates, interpolated, resampled
 
-KINDS = ("element", "library")  # nuisances
 BLUR = 150.0  # km/s: a typical dispersion, which features of abundances are seen with
-_STEP = 2e-4  # of ln(wavelength)
+_STEP, _COARSE = 2e-4, 2e-2  # of ln(wavelength)
 _LEVEL = 5500.0  # angstrom, where light is weighed
 
 
@@ -24,37 +23,59 @@ class StellarCurves(eqx.Module):
     """Responses of a table of populations, in standard deviations of their amplitudes.
 
     Attributes:
-        curves: By kind, on an even grid of ln(wavelength).
-        strength: By kind, share that each age bin feels [n, ages].
+        elements: To abundances, of old populations.
+        strength: Share of them that each age bin feels [elements, ages].
+        scatter: Between galaxies, dex [elements].
+        errors: Of libraries, by age bin [errors, ages, n].
+        start: ln(wavelength) of the first point of these.
         light: Of each age bin at 5500 angstrom, at solar metallicity [ages].
+        names: Of the elements.
     """
 
-    curves: dict[str, Templates]
-    strength: dict[str, np.ndarray]
-    light: Float[np.ndarray, " ages"]
+    elements: Templates
+    strength: np.ndarray
+    scatter: np.ndarray
+    errors: Float[Array, "errors ages n"]
+    start: float = eqx.field(static=True)
+    light: np.ndarray
+    names: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(self, table: stars.StellarTable, pixels: int):
         at = int(np.abs(table.wave - _LEVEL).argmin()), int(np.abs(table.log_z).argmin())
         self.light = np.asarray(table.flux[at[1], :, at[0]], float)
-        self.curves, self.strength = {}, {}
-        for kind in KINDS:
-            known = stars.load_responses(kind=kind)
-            rows, start = resampled(known.wave, known.curve * known.scatter[:, None], _STEP)
-            if kind == "element":
-                rows = gaussian_filter1d(rows, BLUR / C_KMS / _STEP, axis=1)
-            none = jnp.zeros((0, pixels))
-            self.curves[kind] = Templates(jnp.asarray(rows, jnp.float32), none, start, _STEP)
-            self.strength[kind] = known.strength
+        known = stars.load_responses()
+        self.names, self.strength, self.scatter = known.names, known.strength, known.scatter
+        rows, start = resampled(known.wave, known.curve * known.scatter[:, None], _STEP)
+        rows = gaussian_filter1d(rows, BLUR / C_KMS / _STEP, axis=1)
+        none = jnp.zeros((0, pixels))
+        self.elements = Templates(jnp.asarray(rows, jnp.float32), none, start, _STEP)
+        errors = stars.load_library_errors()
+        flat = errors.curve.reshape(-1, len(errors.wave))
+        rows, self.start = resampled(errors.wave, flat, _COARSE)
+        self.errors = jnp.asarray(rows.reshape(*errors.curve.shape[:2], -1), jnp.float32)
 
     @property
     def counts(self) -> dict[str, int]:
-        """Latents by kind."""
-        return {kind: len(curve.rest) for kind, curve in self.curves.items()}
+        """Latents by name."""
+        return {"element": len(self.names), "library": len(self.errors)}
 
     def rows(
-        self, kind: str, mass: Float[Array, " ages"], ln_wave: Float[Array, " pixels"],
-        z: ScalarLike,
-    ) -> Float[Array, "n pixels"]:  # fmt: skip
-        """Changes of ln(flux) on observed pixels of a galaxy that formed `mass` in each age bin."""
-        felt = stars.felt_by(self.strength[kind], mass, self.light)
-        return felt[:, None] * self.curves[kind].at(ln_wave, z)
+        self, mass: Float[Array, " ages"], ln_wave: Float[Array, " pixels"], z: ScalarLike
+    ) -> dict[str, Array]:
+        """Changes of ln(flux) on observed pixels [latents, pixels] by name.
+
+        Args:
+            mass: Formed in each age bin.
+            ln_wave: Of the pixels.
+            z: Redshift.
+        """
+        felt = stars.felt_by(self.strength, mass, self.light)
+        errors = stars.felt_by(self.errors, mass, self.light)
+        return {
+            "element": felt[:, None] * self.elements.at(ln_wave, z),
+            "library": interpolated(errors, (ln_wave - jnp.log1p(z) - self.start) / _COARSE),
+        }
+
+    def typical(self, dispersion: ScalarLike) -> Float[Array, " elements"]:
+        """Mean amplitudes of the responses to elements, in their scatter."""
+        return stars.typical_abundances(self.names, dispersion) / self.scatter

@@ -143,10 +143,18 @@ class GalaxySimulator(SpectrumSimulator):
     def curve_rows(self, theta: Float[Array, " params"]) -> dict[str, Array]:
         """Those of all spectra, and of other abundances and libraries of stars."""
         p = self.parameters(theta)
-        mass, sight = self.formed_mass(p, 0.0), self.sight["ln_pixels"]
-        own = {kind: self.responses.rows(kind, mass, sight, p["z"]) for kind in self.layout.names
-               if kind in self.responses.counts}
+        mass = self.formed_mass(p, 0.0)
+        own = self.responses.rows(mass, self.sight["ln_pixels"], p["z"])
         return super().curve_rows(theta) | own
+
+    def curve(
+        self, part: dict[str, Array], theta: Float[Array, " params"]
+    ) -> Float[Array, " pixels"]:
+        """Smooth factor on the flux, abundances about those typical of the dispersion."""
+        if "element" in part:
+            typical = self.responses.typical(self.parameters(theta)["dispersion"])
+            part = part | {"element": part["element"] + typical}
+        return super().curve(part, theta)
 
     def formed_mass(self, p: dict[str, ScalarLike], burst: ScalarLike) -> Float[Array, " ages"]:
         """Mass formed per age bin and solar mass that survives (`stars.formed_mass`)."""
