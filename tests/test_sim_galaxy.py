@@ -76,8 +76,9 @@ def flux_of(sdss):
 
 @pytest.fixture(scope="module")
 def dark(sdss):
-    """SDSS without starlight: emission lines alone."""
-    return eqx.tree_at(lambda s: s.star_table, sdss, jnp.zeros_like(sdss.star_table))
+    """SDSS without starlight and the continuum of gas: emission lines alone."""
+    tables = [jnp.zeros_like(t) for t in (sdss.star_table, sdss.gas_table)]
+    return eqx.tree_at(lambda s: [s.star_table, s.gas_table], sdss, tables)
 
 
 @pytest.mark.parametrize("cosmology", [Planck18, FlatLambdaCDM(H0=70, Om0=0.3)])
