@@ -19,7 +19,7 @@ from flowspec.posterior.draws import (
     log_density,
     shares,
 )
-from flowspec.posterior.landmarks import DRAWS, Landmarks, landmarks
+from flowspec.posterior.landmarks import DRAWS, Landmarks, marks_of
 from flowspec.posterior.misfit import Compared
 from flowspec.posterior.redshift import Peaks, best_redshift, peaks
 from flowspec.posterior.weights import OVERSAMPLE, Weighted, population_weights, weighted
@@ -143,7 +143,7 @@ def located(
     alike = np.zeros((int(chunk.rows.max()) + 1, 1), np.uint32)
     found = _weighted(posterior, chunk, DRAWS, 0, alike, population)
     snr = posterior.model.frame.observed(*chunk.data).snr[: chunk.count]
-    return found, landmarks(posterior.model.space, names, found, snr)
+    return found, marks_of(posterior.model.space, names, found, snr)
 
 
 def density(posterior, chunk: Chunk, theta, source) -> Float[np.ndarray, "n rows"]:

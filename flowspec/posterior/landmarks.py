@@ -109,7 +109,7 @@ class Landmarks(NamedTuple):
         return cls(Limits(*both), *map(np.concatenate, rest))
 
 
-def landmarks(
+def marks_of(
     space: Space, names: Sequence[str], draws: Weighted, snr: Float[np.ndarray, " rows"]
 ) -> dict[str, Landmarks]:
     """Landmarks of some parameters.
