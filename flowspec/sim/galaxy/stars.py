@@ -97,6 +97,24 @@ def _named(path, kind, fields):
         return names, *(f[f"{kind}_{field}"].astype(float) for field in fields[1:])
 
 
+def response_rows(table: StellarTable, responses: Responses) -> np.ndarray:
+    """Spectra that responses add to stars, to first order [n, waves of the table].
+
+    Per dex and per unit of light at 5500 angstrom that feels it: a galaxy has ``amplitude *
+    (strength @ (mass * light))`` of each row, `light` that of the table at 5500 angstrom. As
+    spectra they are broadened with the others.
+    """
+    solar, old = int(np.argmin(np.abs(table.log_z))), -2  # 7 to 10 Gyr
+    flux = table.flux[solar, old].astype(float)
+    curve = [np.interp(table.wave, responses.wave, row, left=0, right=0) for row in responses.curve]
+    return np.array(curve) * (flux / light_at(table)[solar, old])
+
+
+def light_at(table: StellarTable, wave: float = 5500.0) -> np.ndarray:
+    """Mean flux of the populations within 50 angstrom of a wavelength [metallicities, ages]."""
+    return table.flux[..., np.abs(table.wave - wave) < 50].mean(axis=-1, dtype=float)
+
+
 def typical_abundances(
     names: tuple[str, ...], dispersion: ScalarLike
 ) -> Float[Array, " n"]:
