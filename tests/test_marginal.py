@@ -43,7 +43,7 @@ class Glow(SpectrumSimulator):
 
     def spectrum_of(self, theta, latent):
         part = self.layout.parts(latent)
-        return (theta @ SHAPES + part["glow"] @ GLOW) * self.curve(part, 0.0)
+        return (theta @ SHAPES + part["glow"] @ GLOW) * self.curve(part, theta)
 
 
 def covariance(sigma, extra=()) -> np.ndarray:
