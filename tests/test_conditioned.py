@@ -88,7 +88,7 @@ def test_parts_of_a_galaxy_sum_to_the_model_and_are_what_they_say(galaxy):
     halpha, away = np.argmin(np.abs(WAVE - 6564.6 * 1.1)), np.argmin(np.abs(WAVE - 6710))
     assert parts["gas"][halpha] > 20 * abs(parts["gas"][away])
     assert parts["stars"].min() > 0
-    curve = galaxy.curve(galaxy.layout.parts(latent), theta[0])
+    curve = galaxy.curve(galaxy.layout.parts(latent), theta)
     light = parts["stars"] + parts["gas"]
     np.testing.assert_allclose(parts["smooth factor"] / light, curve - 1, atol=1e-5)
     passive = galaxy.parts(theta.at[2].set(-6.0), latent)
