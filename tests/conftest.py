@@ -45,11 +45,12 @@ def data() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_model() -> Posterior:
-    """A posterior of `tests.problems.line_simulator`, trained for seconds."""
-    sizes = Architecture(
-        templates=3, learned=0, aligned=6, window=21, condition=16, layers=2, width=16
-    )
-    training = Training(steps=20, batch=32, evaluate=20, validation=64)
+    """A posterior of `tests.problems.line_simulator`, trained for seconds.
+
+    One for all files: a second worker finds its programs compiled.
+    """
+    sizes = Architecture(templates=3, aligned=6, window=21, condition=16, layers=2, width=16)
+    training = Training(steps=400, batch=64, evaluate=200, validation=256)
     sim = line_simulator()
     return fit(sim, seed=0, training=training, architecture=sizes, progress=False)
 

@@ -2,6 +2,7 @@
 
 import astropy.units as u
 import h5py
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,14 +12,14 @@ from flowspec.sim.instrument.bands import BANDS, band_magnitudes
 from flowspec.sim.instrument.photometry import ab_magnitude, top_hat
 
 
-@pytest.mark.parametrize("band", BANDS)
-def test_a_source_of_3631_jansky_has_magnitude_zero(band):
+def test_a_source_of_3631_jansky_has_magnitude_zero():
     wave = np.arange(3000.0, 21000.0, 5.0)
     flux = (3631 * u.Jy).to_value(1e-17 * u.erg / u.s / u.cm**2 / u.AA,
                                   u.spectral_density(wave * u.AA))
-    magnitude, covered = band_magnitudes(wave, flux[None], np.ones((1, len(wave))), band)
-    # 48.60 is that of 3630.8 Jy
-    assert magnitude[0] == pytest.approx(0, abs=2e-4) and covered[0] == pytest.approx(1, abs=1e-6)
+    for band in BANDS:
+        magnitude, covered = band_magnitudes(wave, flux[None], np.ones((1, len(wave))), band)
+        assert magnitude[0] == pytest.approx(0, abs=2e-4), band  # 48.60 is that of 3630.8 Jy
+        assert covered[0] == pytest.approx(1, abs=1e-6), band
 
 
 def test_magnitudes_agree_with_those_of_simulations():
@@ -27,7 +28,7 @@ def test_magnitudes_agree_with_those_of_simulations():
     flux = (wave / 7000) ** -1.5
     found = band_magnitudes(wave, flux[None], np.ones((1, len(wave))), "sdss_i")[0]
     hat = top_hat(wave, (6905.0, 8195.0))
-    assert found[0] == pytest.approx(float(ab_magnitude(flux, wave, hat)), abs=0.02)
+    assert found[0] == pytest.approx(float(ab_magnitude(jnp.asarray(flux), wave, hat)), abs=0.02)
 
 
 def test_magnitudes_are_those_of_the_survey_itself(data):
@@ -50,7 +51,6 @@ def test_gaps_and_ends_are_not_covered():
     _, covered = band_magnitudes(wave, one, one, "sdss_i")
     assert 0.3 < covered[0] < 0.7
     assert band_magnitudes(wave, one, one, "sdss_u")[1][0] < 0.2
-    magnitude, covered = band_magnitudes(wave, -one, one, "sdss_r")
-    assert np.isnan(magnitude[0]) and covered[0] > 0.9
+    assert np.isnan(band_magnitudes(wave, -one, one, "sdss_i")[0][0])  # no light
     with pytest.raises(ValueError, match="expected a band of sdss_u, .*; got 'sdss_q'"):
         band_magnitudes(wave, one, one, "sdss_q")

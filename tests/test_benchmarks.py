@@ -194,6 +194,7 @@ def test_scores_of_classes_by_hand():
     assert out["F1 composite, three"] == pytest.approx(2 * 1 / (2 + 2))
 
 
+@pytest.mark.slow
 def test_nebulae_of_the_classes_are_as_many_and_mixtures_lie_between():
     """Of planes whose harder sources have ten times the [N II]."""
     hot = HII[0], [*HII[1][:3], [HII[1][3][0] + 1, *HII[1][3][1:]], HII[1][4]]

@@ -219,33 +219,64 @@ def test_predict_streams_files_in_order_and_writes_samples(tmp_path, tiny_model,
         drawn, names = file["samples"][...], file["names"].asstr()[...]
     assert drawn.shape == (100, 1031, 2) and list(names) == list(result["name"])
     np.testing.assert_allclose(np.median(drawn[..., 0], axis=0), result["z_p50"], atol=1e-6)
-    last = tiny_model.sample(many[-5:], 100, seed=3, first=1026)
-    np.testing.assert_allclose(drawn[:, -5:], last, rtol=1e-3, atol=1e-5)
+    last = tiny_model.sample(many[-256:], 100, seed=3, first=1031 - 256)  # as many as at once
+    np.testing.assert_allclose(drawn[:, -256:], last, rtol=1e-3, atol=1e-5)
 
 
-def test_fit_a_file_of_simulations_then_look_at_the_model(
-    tmp_path, tiny_model, capsys, monkeypatch
-):
-    small = partial(fs.fit, architecture=tiny_model.architecture)
-    monkeypatch.setattr("flowspec.cli.fit.fit", small)
+@pytest.fixture
+def sims(tmp_path):
+    """A file of 200 simulations with their prior."""
     sim = line_simulator()
     theta, flux, ivar = draw_many(sim, jr.key(2), 200)
     prior = {"prior": json.dumps(sim.prior.config())}
-    sims, model, report = tmp_path / "sims.h5", tmp_path / "model", tmp_path / "report"
-    fs.write(sims, fs.Spectra(WAVE, flux, ivar), theta, sim.prior.names, prior)
-    sizes = ["--steps", "4", "--batch", "16", "--validation", "40", "--evaluate", "2"]
-    assert main(["fit", "--simulations", str(sims), "-o", str(model), *sizes]) == 0
-    assert fs.load(model).model.space.priors == (sim.prior,)
-    capsys.readouterr()
-    assert main(["models", str(model)]) == 0
+    fs.write(tmp_path / "sims.h5", fs.Spectra(WAVE, flux, ivar), theta, sim.prior.names, prior)
+    return tmp_path / "sims.h5"
+
+
+SHORT = ["--steps", "4", "--batch", "16", "--validation", "40", "--evaluate", "2"]
+
+
+def test_what_a_file_of_simulations_is_fitted_with(sims, tmp_path, tiny_model, monkeypatch):
+    """All but the training itself."""
+    given = {}
+
+    def fitted(sim, **words):
+        given.update(words, sim=sim)
+        return tiny_model
+
+    monkeypatch.setattr("flowspec.cli.fit.fit", fitted)
+    model = tmp_path / "model"
+    assert main(["fit", "--simulations", str(sims), "-o", str(model), "--seed", "7", *SHORT]) == 0
+    assert given["sim"].prior == line_simulator().prior and given["seed"] == 7
+    _, _, spectra = fs.io.read_simulations(sims)
+    np.testing.assert_array_equal(given["sim"].spectra, spectra.flux)
+    expected = fs.Training(steps=4, batch=16, validation=40, evaluate=2)
+    assert given["training"] == expected and given["start"] is None
+    assert fs.load(model).model.space.priors == (line_simulator().prior,)
+
+
+def test_look_at_a_model(sims, tmp_path, tiny_model_file, capsys):
+    report = tmp_path / "report"
+    assert main(["models", str(tiny_model_file)]) == 0
     out = capsys.readouterr().out
-    assert "4000-8000 A" in out and "Uniform(0.1, 0.5)" in out and "4 steps of 16" in out
-    words = ["diagnose", "--model", str(model), "--simulations", str(sims), "--n", "60"]
+    assert "4000-8000 A" in out and "Uniform(0.1, 0.5)" in out and "400 steps of 64" in out
+    words = ["diagnose", "--model", str(tiny_model_file), "--simulations", str(sims), "--n", "60"]
     assert main([*words, "-o", str(report)]) == 0
     assert "strength" in capsys.readouterr().out
     written = {path.name for path in report.iterdir()}
     assert written == {"calibration.ecsv", "calibration.png", "recovered.png"}
     assert list(Table.read(report / "calibration.ecsv")["parameter"]) == ["z", "strength"]
+
+
+@pytest.mark.slow
+def test_fit_a_file_of_simulations(sims, tmp_path, tiny_model, monkeypatch):
+    small = partial(fs.fit, architecture=tiny_model.architecture)
+    monkeypatch.setattr("flowspec.cli.fit.fit", small)
+    model = tmp_path / "model"
+    assert main(["fit", "--simulations", str(sims), "-o", str(model), *SHORT]) == 0
+    posterior = fs.load(model)
+    assert posterior.model.space.priors == (line_simulator().prior,)
+    assert len(posterior.provenance["history"]) == 2
 
 
 @pytest.mark.slow

@@ -67,7 +67,10 @@ def test_the_band_of_a_linear_model_is_that_of_least_squares():
     unknowns = np.concatenate([sim.prior.to_unconstrained(theta)[0][None], latent], 1)
     none, one = np.zeros((1, 300)), np.zeros(1)
     information = np.pad(seen, ((1, 0), (1, 0)))[None]  # nothing is said of the redshift
-    fit = Fitted(theta[None], latent, none, none, none, one, unknowns, information, one)
+    fit = Fitted(
+        theta=theta[None], latent=latent, model=none, ivar=none, residual=none, chi2=one,
+        unknowns=unknowns, information=information, gradient=unknowns, log_evidence=one,
+    )  # fmt: skip
     np.testing.assert_allclose(sim.band(fit)[0], want, rtol=1e-4)  # single precision
     assert want[-1] > 5 * want[:110].max()
 

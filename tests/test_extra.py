@@ -180,7 +180,7 @@ def test_a_damaged_label_is_none_to_the_spectrum(tmp_path):
 
 
 def test_columns_are_kept_that_are_asked_for(tmp_path):
-    """From a table, a header of a single object, HDF5; masked where there are none."""
+    """From a table, a header of a single object, HDF5; masked where only another file has them."""
     table = of_rows(2, PETRO_I=[15.5, np.nan], RA=[1.0, 2.0])
     fits.HDUList([header(), table]).writeto(tmp_path / "table.fits")
     fits.HDUList([header(petro_i=17.25), pixels()]).writeto(tmp_path / "single.fits")
@@ -188,11 +188,13 @@ def test_columns_are_kept_that_are_asked_for(tmp_path):
     fs.io.write(tmp_path / "x.h5", spectra(3))
     with h5py.File(tmp_path / "x.h5", "a") as file:
         file["phot/petro_i"] = [14.0, 15.0, 16.0]
-    expected = {"table.fits": [15.5, None], "single.fits": [17.25], "without.fits": [None],
-                "x.h5": [14.0, 15.0, 16.0]}
+    expected = {"table.fits": [15.5, None], "single.fits": [17.25], "x.h5": [14.0, 15.0, 16.0]}
     for name, values in expected.items():
         found = fs.read(tmp_path / name, keep=["petro_i"])
         assert found.extra["petro_i"].tolist() == values, name
+    both = [tmp_path / "without.fits", tmp_path / "single.fits"]
+    assert fs.read(both, keep=["petro_i"]).extra["petro_i"].tolist() == [None, 17.25]
+    assert "petro_i" not in fs.read(both[0], keep=["petro_i"]).extra
     assert "petro_i" not in fs.read(tmp_path / "x.h5").extra
     pieces = list(fs.io.stream(tmp_path / "x.h5", 2, keep=["phot/petro_i"]))
     assert [x for piece in pieces for x in piece.extra["phot/petro_i"]] == [14.0, 15.0, 16.0]

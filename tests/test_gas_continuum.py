@@ -100,6 +100,7 @@ def test_light_of_young_stars_is_partly_that_of_gas():
     assert share(4500, 5500, steady) < 0.06
 
 
+@pytest.mark.slow
 def test_simulated_continuum_has_the_light_of_the_gas():
     """Its power and its Balmer jump on the lattice, without stars and lines."""
     sim = GalaxySimulator("sdss", nuisances=())

@@ -32,7 +32,7 @@ class Glow(SpectrumSimulator):
     """A level and a slope, on which lie three bumps of unknown height: all of it linear."""
 
     def __init__(self, nuisances=("glow",)):
-        prior = Prior({"z": dist.Normal(5.0, 1.0), "slope": dist.Normal(0.0, 1.0)})
+        prior = Prior({"level": dist.Normal(5.0, 1.0), "slope": dist.Normal(0.0, 1.0)})
         toy = Instrument("toy", WAVE, np.full(160, 300.0), np.ones(160), (20.0, 20.0), prior=prior)
         super().__init__(toy, prior, (0.0, 0.1), None, nuisances, ("glow", "sky", "calibration"))
         self._lay_out()
@@ -75,6 +75,7 @@ def test_the_likelihood_of_a_linear_model_is_the_normal_one(glow):
     np.testing.assert_allclose(found, wanted, atol=0.02)  # of about 100, in single precision
 
 
+@pytest.mark.slow
 def test_far_from_the_best_fit_it_is_still_exact_where_all_is_linear(glow):
     sim, theta, flux, ivar = glow
     exact = Marginal(sim, scatter=0.0)
@@ -86,6 +87,7 @@ def test_far_from_the_best_fit_it_is_still_exact_where_all_is_linear(glow):
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=0.05)
 
 
+@pytest.mark.slow
 def test_the_noise_is_integrated_over():
     """Against sums over fine grids of the factor on the errors and the amplitude of the sky."""
     sim = Glow(("glow", "sky"))
@@ -109,6 +111,7 @@ def test_the_noise_is_integrated_over():
         assert abs(np.logaddexp.reduce(terms) + np.log(cell) - found[i]) < 0.3
 
 
+@pytest.mark.slow
 def test_refined_from_the_prior_alone_a_linear_spectrum_has_its_posterior_and_evidence(glow):
     sim, _, flux, ivar = glow
     obs = fs.Spectra(WAVE, flux[:2], ivar[:2])
@@ -131,7 +134,7 @@ def test_refined_from_the_prior_alone_a_linear_spectrum_has_its_posterior_and_ev
 
 def test_a_model_of_other_parameters_is_refused(glow):
     sim, _, flux, ivar = glow
-    other = Prior({"z": dist.Normal(5.0, 1.0), "tilt": dist.Normal(0.0, 1.0)})
+    other = Prior({"level": dist.Normal(5.0, 1.0), "tilt": dist.Normal(0.0, 1.0)})
     posterior = untrained((other,), sim.sources, sim.frame, SIZES)
     with pytest.raises(ValueError, match="expected a simulator of .*; got one of"):
         posterior.refine(fs.Spectra(WAVE, flux, ivar), sim.log_likelihood, 10, draws=20)

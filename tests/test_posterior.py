@@ -19,14 +19,13 @@ from flowspec.posterior.weights import OVERSAMPLE
 from flowspec.sim.simulator import draw_many
 from tests.problems import WAVE, line_simulator
 
-SIZES = fs.Architecture(templates=3, aligned=6, window=21, condition=16, layers=2, width=16)
 SIM = line_simulator()
+N, ROWS = 100, 256  # draws and rows of most tests: others are other programs to compile
 
 
 @pytest.fixture(scope="module")
-def posterior():
-    training = fs.Training(steps=400, batch=64, evaluate=200, validation=256)
-    return fs.fit(SIM, seed=0, training=training, architecture=SIZES, progress=False)
+def posterior(tiny_model):
+    return tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +36,7 @@ def mock():
 
 def test_redshifts_are_found(posterior, mock):
     theta, obs = mock
-    table = posterior.summarize(obs[:200], n=300)
+    table = posterior.summarize(obs[:ROWS], n=N)[:200]
     strong = theta[:200, 1] > 0.5  # a line of over 6 sigma per pixel: never to be missed
     error = np.abs(table["z_best"] - theta[:200, 0])[strong]
     assert np.median(error) < 0.002 and (error < 0.01).mean() > 0.97
@@ -45,26 +44,63 @@ def test_redshifts_are_found(posterior, mock):
 
 def test_draws_depend_on_the_row_and_the_seed_only(posterior, mock):
     obs = mock[1]
-    whole = posterior.sample(obs, 20, seed=5)
-    part = posterior.sample(obs[270:290], 20, seed=5, first=270)
-    np.testing.assert_allclose(whole[:, 270:290], part, rtol=1e-4, atol=1e-4)
-    assert not np.allclose(whole, posterior.sample(obs, 20, seed=6))
+    whole = posterior.sample(obs, N, seed=5)
+    part = posterior.sample(obs[-ROWS:], N, seed=5, first=len(obs) - ROWS)
+    np.testing.assert_allclose(whole[:, -ROWS:], part, rtol=1e-4, atol=1e-4)
+    assert not np.allclose(whole, posterior.sample(obs, N, seed=6))
+
+
+def by_name(posterior, obs, width, picks):
+    """A row gets what it gets in a batch where the others come in another order, or alone.
+
+    Draws to 1e-5 of the width of the prior, single precision through a network and a flow (1.0e-5
+    is the most of 43,000 draws of `sdss`); columns likewise, in units of their own.
+    """
+    words = {"n": N, "seed": 2, "by_name": True, "with_samples": True}
+    table, draws = posterior.summarize(obs, **words)
+    order = np.random.default_rng(0).permutation(len(obs))
+    for rows in [order, *[[i] for i in picks]]:
+        own, again = posterior.summarize(obs[rows], **words)
+        assert (np.abs(again - draws[:, rows]) < 2e-5 * width).all()
+        for name in table.colnames:
+            one, other = (np.ma.asarray(t[name]) for t in (own, table[rows]))
+            np.testing.assert_array_equal(np.ma.getmaskarray(one), np.ma.getmaskarray(other))
+            if one.dtype.kind == "f":
+                np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4, err_msg=name)
+            else:
+                np.testing.assert_array_equal(one, other, err_msg=name)
+
+
+def test_a_name_keys_what_a_row_gets(posterior, mock):
+    obs = mock[1]  # more than are embedded at once
+    obs = fs.Spectra(WAVE, obs.flux, obs.ivar, [f"galaxy {i}" for i in range(len(obs))])
+    by_name(posterior, obs, np.array([0.4, 1.0]), (0, 137, 299))
+
+
+@pytest.mark.slow
+def test_a_name_keys_what_a_row_of_the_sky_gets():
+    """The shipped model of SDSS, on spectra of its simulator."""
+    posterior, sim = fs.load("sdss"), fs.GalaxySimulator("sdss")
+    _, flux, ivar = draw_many(sim, jr.key(1), 24)
+    obs = fs.Spectra(sim.wave, flux, ivar, [f"galaxy {i}" for i in range(24)])
+    low, high = (np.asarray(b) for b in sim.prior.bounds(np.zeros(len(posterior.names))))
+    by_name(posterior, obs, high - low, (0, 7, 23))
 
 
 def test_no_draw_leaves_the_prior_and_outside_it_the_density_is_zero(posterior, mock):
     theta, obs = mock
-    samples = posterior.sample(obs[:50], 500)
+    samples = posterior.sample(obs[:ROWS], N)
     low, high = (np.asarray(b) for b in SIM.prior.bounds(samples))
     assert ((samples >= low) & (samples <= high)).all()
-    outside = theta[:5] + np.array([1.0, 0.0], np.float32)
-    assert (posterior.log_prob(outside, obs[:5]) == -np.inf).all()
+    outside = theta[:ROWS] + np.array([1.0, 0.0], np.float32)
+    assert (posterior.log_prob(outside, obs[:ROWS]) == -np.inf).all()
 
 
 def test_density_of_the_draws_is_that_of_log_prob(posterior, mock):
     """The mean of 1 / q over draws of q is the volume of the prior where q covers it all."""
-    obs = mock[1][:1]
+    obs = mock[1][:ROWS]
     blank = fs.Spectra(WAVE, 0 * obs.flux, 1e-12 * obs.ivar)  # hardly any data
-    samples = posterior.sample(blank, 4000, seed=1)
+    samples = posterior.sample(blank, N, seed=1)
     log_prob = posterior.log_prob(samples, blank)
     assert np.exp(-log_prob).mean() == pytest.approx(0.4 * 1.0, rel=0.15)
 
@@ -82,24 +118,24 @@ def test_redshift_density_matches_the_draws(posterior, mock):
 
 
 def test_a_saved_model_gives_the_same_draws(posterior, mock, tmp_path):
-    obs = mock[1][:5]
+    obs = mock[1][:ROWS]
     posterior.save(tmp_path / "model")
     loaded = fs.load(tmp_path / "model")
-    np.testing.assert_array_equal(loaded.sample(obs, 30), posterior.sample(obs, 30))
+    np.testing.assert_array_equal(loaded.sample(obs, N), posterior.sample(obs, N))
     assert loaded.provenance == posterior.provenance and loaded.names == ("z", "strength")
     posterior.save(tmp_path / "half", half=True)
     assert (tmp_path / "half").stat().st_size < 0.7 * (tmp_path / "model").stat().st_size
-    close = fs.load(tmp_path / "half").summarize(obs)
-    np.testing.assert_allclose(close["z_p50"], posterior.summarize(obs)["z_p50"], atol=0.02)
+    close, own = (p.summarize(obs, n=N) for p in (fs.load(tmp_path / "half"), posterior))
+    np.testing.assert_allclose(close["z_p50"][:5], own["z_p50"][:5], atol=0.02)
 
 
 def test_bad_rows_are_flagged_and_the_rest_is_served(posterior, mock):
-    obs = mock[1][:4]
+    obs = mock[1][:ROWS]
     flux, ivar = obs.flux.copy(), obs.ivar.copy()
     ivar[1] = 0
     flux[2] = 1e4 * np.sin(np.arange(len(WAVE)))
     ivar[3, :80] = 0
-    table = posterior.summarize(fs.Spectra(WAVE, flux, ivar))
+    table = posterior.summarize(fs.Spectra(WAVE, flux, ivar), n=N)
     assert not table["flags"][0] & (fs.Flag.NO_DATA | fs.Flag.FEW_PIXELS)
     assert table["flags"][1] & fs.Flag.NO_DATA and table["notes"][1]
     assert table["flags"][2] & fs.Flag.OUT_OF_DISTRIBUTION
@@ -110,9 +146,9 @@ def test_bad_rows_are_flagged_and_the_rest_is_served(posterior, mock):
 def test_another_grid_is_resampled_and_one_elsewhere_refused(posterior, mock):
     theta, obs = mock
     finer = np.linspace(4000, 8000, 500)
-    strong = np.flatnonzero(theta[:, 1] > 0.6)[:20]
-    again = posterior.summarize(obs[strong].resample(finer))
-    assert np.median(np.abs(again["z_p50"] - theta[strong, 0])) < 0.005
+    again = posterior.summarize(obs[:ROWS].resample(finer), n=N)
+    strong = np.flatnonzero(theta[:ROWS, 1] > 0.6)
+    assert np.median(np.abs(again["z_p50"] - theta[:ROWS, 0])[strong]) < 0.005
     elsewhere = fs.Spectra(np.linspace(9000, 12000, 50), np.ones((1, 50)), np.ones((1, 50)))
     with pytest.raises(ValueError, match="9000-12000"):
         posterior.sample(elsewhere)
@@ -130,7 +166,7 @@ def test_p_values_of_simulations_are_uniform():
 
 def test_z_prob_is_the_share_of_right_redshifts(posterior):
     theta, flux, ivar = draw_many(SIM, jr.key(11), 2000)
-    table = posterior.summarize(fs.Spectra(WAVE, flux, ivar), n=100)
+    table = posterior.summarize(fs.Spectra(WAVE, flux, ivar), n=N)
     right = np.abs(table["z_best"] - theta[:, 0]) < 0.01
     # 100 rows a bin and a model of seconds: 0.04 to 0.05 if exact
     prob = np.ma.filled(table["z_prob"], np.nan)
@@ -163,18 +199,23 @@ def test_two_peaks_are_flagged_and_a_broad_one_is_not(posterior, mock):
 
 
 def test_files_without_a_recalibration_leave_probabilities_alone(posterior, mock, tmp_path):
-    obs = mock[1][:50]
+    obs = mock[1][:ROWS]
     posterior.save(tmp_path / "new")
-    np.testing.assert_array_equal(
-        fs.load(tmp_path / "new").summarize(obs)["z_prob"], posterior.summarize(obs)["z_prob"]
-    )
+
+    def z_prob(posterior):
+        return np.ma.filled(posterior.summarize(obs, n=N)["z_prob"], np.nan)
+
+    np.testing.assert_array_equal(z_prob(fs.load(tmp_path / "new")), z_prob(posterior))
     config, arrays = read_model(tmp_path / "new")
     del arrays["recalibration"]
     write_model(tmp_path / "old", config, arrays)
     old = fs.load(tmp_path / "old")
     assert list(old.recalibration.coefficients) == [0, 1, 0, 0]
     share = peaks(*old.redshift_pdf(obs)).share
-    np.testing.assert_allclose(old.summarize(obs)["z_prob"], share, atol=1e-5)
+    found = z_prob(old)
+    told = np.isfinite(found)  # all but those called unlike simulations
+    assert told.mean() > 0.98
+    np.testing.assert_allclose(found[told], share[told], atol=1e-5)
 
 
 def test_a_population_moves_the_posteriors(posterior, mock):

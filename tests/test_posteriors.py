@@ -14,6 +14,7 @@ from flowspec.prior.prior import Prior
 from tests import problems
 from tests.problems import LINES, WAVE, TwoSources, line_simulator, untrained, vector_simulator
 
+N = 2000  # draws of every test: another number is another program to compile
 SMALL = {"condition": 12, "layers": 2, "width": 12, "knots": 4}
 SPECTRA = fs.Architecture(templates=3, aligned=4, window=21, learned=0, **SMALL)
 ROWS = fs.LineArchitecture(hidden=16, blocks=1, **SMALL)
@@ -69,8 +70,9 @@ CASES = {
 }  # fmt: skip
 
 
-# As good as the others, and longer to compile than they tell of anything new.
-_LONG = {"spectra, no redshift", "transformer", "flow matching"}
+# As good as the others, and longer to compile than they tell of anything new: of redshifts of one
+# source `test_posterior` has a trained model.
+_LONG = {"spectra", "spectra, no redshift", "transformer", "flow matching"}
 
 
 @pytest.fixture(
@@ -78,15 +80,15 @@ _LONG = {"spectra, no redshift", "transformer", "flow matching"}
     params=[pytest.param(c, marks=pytest.mark.slow if c in _LONG else ()) for c in CASES],
 )
 def case(request):
-    """A posterior, three observations, 2,000 draws of each and their sources."""
+    """A posterior, three observations, `N` draws of each and their sources."""
     posterior, obs = CASES[request.param]()
-    samples, source = posterior.sample_sources(obs, 2000, seed=1)
+    samples, source = posterior.sample_sources(obs, N, seed=1)
     return SimpleNamespace(posterior=posterior, obs=obs, samples=samples, source=source)
 
 
 def test_the_density_integrates_to_one(case):
     """The mean of q / p over the prior p, summed over sources with their share of it."""
-    space, n, total = case.posterior.model.space, 4000, np.zeros(3)
+    space, n, total = case.posterior.model.space, N, np.zeros(3)
     for k, prior in enumerate(space.priors):
         theta = np.asarray(prior.sample(problems.jr.key(k), (n, 3)))
         log_q = case.posterior.log_prob(theta, case.obs, np.full((n, 3), k))
@@ -101,12 +103,12 @@ def test_draws_follow_the_density(case):
     space = case.posterior.model.space
     log_q = case.posterior.log_prob(case.samples, case.obs, case.source)
     ratio = np.exp(np.asarray(space.log_prior(case.samples, case.source)) - log_q)
-    np.testing.assert_allclose(ratio.mean(0), 1, atol=5 * ratio.std(0).max() / 2000**0.5 + 0.01)
+    np.testing.assert_allclose(ratio.mean(0), 1, atol=5 * ratio.std(0).max() / N**0.5 + 0.01)
     share = case.posterior.source_probabilities(case.obs)
     for k in range(len(space.sources)):
-        # 4 binomial errors of 2,000
+        # 4 binomial errors
         found = (case.source == k).mean(0)
-        np.testing.assert_allclose(found, share[:, k], atol=4 * 0.5 / 2000**0.5)
+        np.testing.assert_allclose(found, share[:, k], atol=4 * 0.5 / N**0.5)
 
 
 def test_no_draw_leaves_the_prior(case):
@@ -119,18 +121,18 @@ def test_no_draw_leaves_the_prior(case):
 
 
 def test_the_sum_over_sources_is_the_default(case):
-    theta = case.samples[:5]
-    each = [case.posterior.log_prob(theta, case.obs, np.full((5, 3), k))
+    theta = case.samples
+    each = [case.posterior.log_prob(theta, case.obs, np.full((N, 3), k))
             for k in range(len(case.posterior.sources))]
     whole = case.posterior.log_prob(theta, case.obs)
     np.testing.assert_allclose(whole, np.logaddexp.reduce(each), rtol=1e-5, atol=1e-4)
 
 
 def test_draws_depend_on_the_row_and_the_seed_only(case):
-    apart = [case.posterior.sample(case.obs[i], 50, seed=3, first=i) for i in range(3)]
-    together = case.posterior.sample(case.obs, 50, seed=3)
-    np.testing.assert_allclose(together, np.concatenate(apart, 1), rtol=1e-4, atol=1e-4)
-    assert not np.allclose(together, case.posterior.sample(case.obs, 50, seed=4))
+    apart = [case.posterior.sample(case.obs[i], N, seed=3, first=i) for i in range(3)]
+    together = case.posterior.sample(case.obs, N, seed=3)[:50]  # rounding may move one in 10,000
+    np.testing.assert_allclose(together, np.concatenate(apart, 1)[:50], rtol=1e-4, atol=1e-4)
+    assert not np.allclose(together, case.posterior.sample(case.obs, N, seed=4)[:50])
 
 
 def test_a_saved_model_gives_the_same_draws(case, tmp_path):
@@ -138,8 +140,8 @@ def test_a_saved_model_gives_the_same_draws(case, tmp_path):
     again = fs.load(tmp_path / "model")
     assert again.names == case.posterior.names and again.sources == case.posterior.sources
     assert again.model.architecture == case.posterior.model.architecture
-    np.testing.assert_array_equal(again.sample(case.obs, 20), case.posterior.sample(case.obs, 20))
-    ours, theirs = (p.log_prob(case.samples[:5], case.obs) for p in (case.posterior, again))
+    np.testing.assert_array_equal(again.sample(case.obs, N, seed=1), case.samples)
+    ours, theirs = (p.log_prob(case.samples, case.obs) for p in (case.posterior, again))
     np.testing.assert_array_equal(ours, theirs)
 
 
@@ -162,22 +164,24 @@ def test_its_own_prior_as_population_changes_nothing(case):
     space = case.posterior.model.space
     if len(space.sources) > 1:
         pytest.skip("a population is one density, where sources have priors of their own")
-    same = case.posterior.summarize(case.obs, n=200, population=space.priors[0])
-    np.testing.assert_allclose(same["ess"], 200 * OVERSAMPLE, rtol=1e-4)
+    n = N // OVERSAMPLE
+    same = case.posterior.summarize(case.obs, n=n, population=space.priors[0])
+    np.testing.assert_allclose(same["ess"], N, rtol=1e-4)
     middle = np.median(case.samples[..., -1])
     half = SimpleNamespace(log_prob=lambda theta: np.where(theta[..., -1] < middle, 0, -np.inf))
-    _, samples = case.posterior.summarize(case.obs, n=200, population=half, with_samples=True)
+    _, samples = case.posterior.summarize(case.obs, n=n, population=half, with_samples=True)
     assert (samples[..., -1] < middle).all()
 
 
 def test_the_table_has_a_row_per_object(case):
-    table = case.posterior.summarize(case.obs, n=100)
+    table = case.posterior.summarize(case.obs, n=N)
     assert len(table) == 3 and list(table["name"]) == list(case.obs.names)
     for i, name in enumerate(case.posterior.names):
         median = np.median(case.samples[..., i], axis=0)
         spread = case.samples[..., i].std(0)
-        # medians of 100 and of 2,000 draws: 1.25 sigma / 10, 5 of them
-        assert (np.abs(table[f"{name}_p50"] - median) < 0.7 * spread + 1e-3).all()
+        # medians of other draws: 5 sigma, each 1.25 sigma / N^(1/2) of a normal density; more where
+        # it has several peaks
+        assert (np.abs(table[f"{name}_p50"] - median) < 0.4 * spread + 1e-3).all()
     if len(case.posterior.sources) > 1:
         total = sum(table[f"p_{s}"] for s in case.posterior.sources)
         np.testing.assert_allclose(total, 1, rtol=1e-5)

@@ -77,8 +77,8 @@ def shaped(population):
         log_zstar=bump("log_zstar", -0.6, 0.35),
         log_age=bump("log_age", 0.1, 0.4),
         av=bump("av", 0.3, 0.7),
-        oh=bump("oh", 8.4, 0.25),
-        log_u=bump("log_u", -2.8, 0.4),
+        oh=bump("oh", 8.45, 0.25),
+        log_u=bump("log_u", -2.5, 0.4),
     )
     return weighted(population, prior, 400_000, jr.key(2))
 

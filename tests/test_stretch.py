@@ -59,16 +59,14 @@ def rows(n: int, seed: int = 0) -> fs.Vectors:
     return fs.Vectors(values, 0.1, NAMES)
 
 
-def truths(posterior: fs.Posterior, obs: fs.Vectors, shift: float, stretch: float, seed: int = 5):
+def truths(posterior: fs.Posterior, obs: fs.Vectors, shift: float, stretch: float):
     """Parameters of each row, from the density with its widths stretched and its middle moved."""
-    samples = posterior.sample(obs, 2, seed=seed)
-    free = [posterior.model.space.encode(theta, np.zeros(len(obs), int)).free for theta in samples]
-    # the difference of two draws has no centre
-    away = (free[0] - free[1]) / np.sqrt(2) / WIDTH
-    centre = np.median([posterior.model.space.encode(theta, np.zeros(len(obs), int)).free
-                        for theta in posterior.sample(obs, 2000, seed=9)], axis=0)
-    moved = centre + WIDTH * (shift + stretch * away)
-    return np.array(posterior.model.space.decode(np.zeros(len(obs), int), moved))
+    space, samples = posterior.model.space, posterior.sample(obs, 400, seed=5)
+    source = np.zeros(samples.shape[:2], int)
+    free = np.array(space.encode(samples, source).free)
+    # the median of 400 draws, and one of them
+    moved = np.median(free, axis=0) + WIDTH * shift + stretch * (free[0] - np.median(free, axis=0))
+    return np.array(space.decode(source[0], moved))
 
 
 def covered(samples, theta, share: float):
@@ -84,7 +82,7 @@ def model() -> fs.Posterior:
 @pytest.mark.parametrize("shift, stretch", [(0.0, 1.0), (0.6, 2.0), (-0.5, 0.5)])
 def test_a_hundred_labels_mend_widths(model, shift, stretch):
     few, many = rows(100), rows(1500, seed=1)
-    labels, theta = (truths(model, x, shift, stretch) for x in (few, many))
+    labels, theta = truths(model, few, shift, stretch), truths(model, many, shift, stretch)
     mended = model.calibrate(few, dict(zip(model.names, labels.T, strict=True)))
     for fit in mended.stretch.fits(model.names).values():
         # four standard errors; nearly all of the width is that of the data, as WIDTH^2 is 0.02
@@ -110,17 +108,17 @@ def test_errors_of_labels_are_allowed_for(model):
 
 
 def test_stated_errors_are_those_of_repeated_labels():
-    """Of 60 sets of 100 labels each: a scatter known to 9 %."""
+    """Of 40 sets of 100 labels each: a scatter known to 11 %."""
     rng, fits = np.random.default_rng(0), []
     marks = marks_of(100)
-    for _ in range(60):
+    for _ in range(40):
         draws, label = rng.standard_normal((DRAWS, 100)), 0.5 + 1.5 * rng.standard_normal(100)
         fits.append(fitted(draws, marks, label, np.zeros(100)))
     for name in ("shift", "log_stretch"):
         stated = np.mean([getattr(f, f"{name}_error") for f in fits])
-        assert np.std([getattr(f, name) for f in fits]) == pytest.approx(stated, rel=0.3)
-    assert np.mean([f.shift for f in fits]) == pytest.approx(0.5, abs=0.06)
-    assert np.exp(np.mean([f.log_stretch for f in fits])) == pytest.approx(1.5, rel=0.04)
+        assert np.std([getattr(f, name) for f in fits]) == pytest.approx(stated, rel=0.35)
+    assert np.mean([f.shift for f in fits]) == pytest.approx(0.5, abs=0.08)
+    assert np.exp(np.mean([f.log_stretch for f in fits])) == pytest.approx(1.5, rel=0.05)
 
 
 def test_a_stretch_may_go_with_the_noise():
@@ -135,7 +133,7 @@ def test_a_stretch_may_go_with_the_noise():
     np.testing.assert_allclose(far, np.exp([-0.7, 0.7]), rtol=0.2)  # no further than the labels
 
 
-def marks_of(n: int, limits=(-np.inf, np.inf), share: float = 0.0, reach: float = 1e6):
+def marks_of(n: int, limits=(-np.inf, np.inf), share: float = 0.0, reach: float = np.inf):
     """Landmarks of rows of middle 0 and width 1."""
     each = (np.full(n, float(x)) for x in (*limits, 0.0, 1.0, share, reach, 0.0))
     low, high, *rest = each
@@ -143,39 +141,41 @@ def marks_of(n: int, limits=(-np.inf, np.inf), share: float = 0.0, reach: float 
 
 
 @pytest.mark.parametrize("limits", [(-np.inf, np.inf), (-1.0, 3.0), (-2.0, np.inf), (-np.inf, 2.0)])
-@pytest.mark.parametrize("reach", [1e6, 3.0])
+@pytest.mark.parametrize("reach", [np.inf, 3.0])
 def test_the_map_is_one_to_one(limits, reach):
-    fit = Fitted(100, 0.4, log_stretch=np.log(2.5))
+    fit = Fitted(100.0, 0.4, log_stretch=np.log(2.5))
     marks = marks_of(1, limits, reach=reach)
     x = marks.limits.bound(np.linspace(-4, 4, 801)[:, None])
     there = forward(x, fit, marks)
-    back, log_slope = backward(there, fit, marks)
     assert (np.diff(there, axis=0) >= 0).all()
-    inside = np.abs(marks.limits.free(there)) < 5  # where single numbers still tell limits apart
-    np.testing.assert_allclose(back[inside], x[inside], atol=1e-6)
-    slope = np.gradient(back[:, 0], there[:, 0])[2:-2]
-    smooth = inside[2:-2, 0] & (np.abs(np.diff(log_slope[1:-1, 0], append=0)[:-1]) < 0.1)
-    np.testing.assert_allclose(np.exp(log_slope[2:-2, 0])[smooth], slope[smooth], rtol=0.05)
-    if reach < 4:
-        assert (there[np.abs(x) > 3.5] == x[np.abs(x) > 3.5]).all() or np.isfinite(limits).any()
+    if np.isinf(limits).all() and np.isfinite(reach):
+        np.testing.assert_array_equal(there[np.abs(x) > reach], x[np.abs(x) > reach])
+    free = marks.limits.free(there)[:, 0]
+    there, x = there[np.abs(free) < 4.5], x[np.abs(free) < 4.5]  # not where limits cut
+    back, log_slope = backward(there, fit, marks)
+    np.testing.assert_allclose(back, x, atol=1e-6)
+    step = 1e-8
+    slope = (backward(there + step, fit, marks)[0] - backward(there - step, fit, marks)[0])
+    right = np.isclose(slope / (2 * step), np.exp(log_slope), rtol=1e-3)
+    assert right.mean() > 0.99  # all but at a knot
 
 
 def test_the_width_of_the_prior_is_no_ones_to_stretch():
-    fit, x = Fitted(100, 0.4, log_stretch=np.log(3.0)), np.linspace(-2, 2, 9)[:, None]
+    fit, x = Fitted(100.0, 0.4, log_stretch=np.log(3.0)), np.linspace(-2, 2, 8)[:, None]
     np.testing.assert_allclose(forward(x, fit, marks_of(1, share=1.0)), x, atol=1e-12)
     # a likelihood of width 1 on a prior of width 1: stretched by 3, 1 / (1 + 1/9) instead of 1/2
     half = forward(x, fit._replace(shift=0.0), marks_of(1, share=0.5))
-    np.testing.assert_allclose(half / x, np.where(x == 0, np.nan, (0.9 / 0.5) ** 0.5))
+    np.testing.assert_allclose(half / x, (0.9 / 0.5) ** 0.5)
 
 
-WRONG = {"a": Fitted(100, 0.5, log_stretch=0.6), "b": Fitted(100, -0.7, log_stretch=1.2)}
+WRONG = {"a": Fitted(100.0, 0.5, log_stretch=0.6), "b": Fitted(100.0, -0.7, log_stretch=1.2)}
 UPPER = Prior({"a": dist.HalfNormal(1.0), "b": dist.Uniform(-3.0, 1.0)})
 RELATIVE = Prior({"a": dist.Uniform(0.0, 1.0), "b": dist.Uniform(-3.0, 1.0)}, {"b": "a"})
 
 
-@pytest.mark.parametrize("priors", [(PRIOR,), (UPPER,), (RELATIVE,), (PRIOR, RELATIVE)])
-def test_density_follows_draws_and_none_leaves_the_prior(priors):
-    """The mean of p / q over draws of q is one where q is never zero: here on two halves of it."""
+@pytest.mark.parametrize("priors", [(PRIOR,), (UPPER,), (PRIOR, RELATIVE)])
+def test_no_draw_leaves_the_prior_and_the_density_follows(priors):
+    """The mean of p / q over draws of q is one, for a normal p well inside of q."""
     plain = narrow(*priors)
     posterior = eqx.tree_at(lambda p: p.stretch, plain, Stretch.of(WRONG, ("a", "b")),
                             is_leaf=lambda x: x is None)
@@ -183,11 +183,9 @@ def test_density_follows_draws_and_none_leaves_the_prior(priors):
     samples, source = posterior.sample_sources(obs, 4000, seed=1)
     assert np.isfinite(posterior.model.space.log_prior(samples, source)).all()
     assert not np.allclose(samples, plain.sample(obs, 4000, seed=1))
-    log_q = posterior.log_prob(samples, obs, source)
-    # a normal density about the draws instead of p, which has their narrow support
-    middle, width = samples.mean(0), 0.5 * samples.std(0)
-    known = norm.logpdf(samples, middle, width).sum(-1)
-    if len(priors) == 1 and priors[0] is PRIOR:
+    if priors == (PRIOR,):
+        log_q = posterior.log_prob(samples, obs, source)
+        known = norm.logpdf(samples, samples.mean(0), 0.5 * samples.std(0)).sum(-1)
         ratio = np.exp(known - log_q)
         np.testing.assert_allclose(ratio.mean(0), 1, atol=5 * ratio.std(0).max() / 4000**0.5 + 0.02)
 

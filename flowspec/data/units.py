@@ -2,12 +2,13 @@
 
 import astropy.units as u
 import numpy as np
+from astropy.units.function import FunctionUnitBase
 from astropy.utils.masked import Masked
 
 FLUX_UNIT = u.Unit("1e-17 erg / (s cm2 AA)")
 
 
-def split_unit(values) -> tuple[np.ndarray, u.UnitBase | None]:
+def split_unit(values) -> tuple[np.ndarray, u.UnitBase | FunctionUnitBase | None]:
     """Plain numbers, masked ones as NaN, and the unit that came with them, if any did.
 
     Args:

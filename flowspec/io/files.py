@@ -63,7 +63,7 @@ def read(
         air: whether wavelengths are in air; by default what the file says, else vacuum.
         mask: [y, x] the spaxels of a cube to read (True or non-zero: read).
         keep: names of columns of numbers, one per row, to carry along in `extra`, such as a total
-            magnitude; in a header too, of a file of one object. Masked where a file has none.
+            magnitude; in a header too, of a file of one object. Masked where another file has it.
 
     Returns:
         Spectra with vacuum wavelengths. Names are file names, with "#row" where there are more;

@@ -24,7 +24,7 @@ def fits_labels(hdus, rows: int, keep: Sequence[str] = ()) -> Extra:
     Args:
         hdus: Of the file.
         rows: How many objects it holds, in the order of its tables.
-        keep: Names of further columns of numbers, masked where the file has none.
+        keep: Names of further columns of numbers.
     """
     tables = [hdu for hdu in hdus if is_table(hdu) and hdu.header["NAXIS2"] == rows]
     columns = [{name.upper(): (hdu, name) for name in column_names(hdu)} for hdu in tables]
@@ -106,14 +106,16 @@ def _of_headers(hdus, label: Label, rows: int):
 
 
 def _extra(found, rows: int, keep: Sequence[str] = ()) -> Extra:
-    columns = {name: np.ma.masked_all(rows) for name in keep}
+    columns = {}
     for name, label in _wanted(keep).items():
         try:
             values = found(label)
             column = None if values is None else _cleaned(label, values)
         except (ValueError, TypeError, LookupError, OSError):
             continue  # damage to a label is none to the spectrum
-        if column is not None and column.shape == (rows,) and not column.mask.all():
+        if column is None or column.shape != (rows,):
+            continue
+        if name in keep or not column.mask.all():
             columns[name] = column
     return Extra(columns, rows)
 

@@ -140,9 +140,10 @@ def fitted(
 
     best = minimize(lambda p: 0.5 * p @ p - scores(p).sum(), np.zeros(2 + local), method="BFGS").x
     errors = _standard_errors(scores, best)
-    return with_numbers(best)._replace(
+    found = with_numbers(best)._replace(
         shift_error=errors[0], log_stretch_error=errors[1], slope_error=errors[2] if local else 0.0
     )
+    return Fitted(*map(float, found))
 
 
 def log_scores(

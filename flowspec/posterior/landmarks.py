@@ -21,7 +21,6 @@ from flowspec.posterior.weights import Weighted
 DRAWS = 256  # the middle to 8 % of a width, alike in all rows
 _EDGE = 1e-7  # nearest to a limit, as in `flowspec.prior.prior`
 _LEAST = 1e-9  # of the width of the prior: all draws are the same
-_ENDLESS = 1e6  # widths
 _PRIOR_DRAWS = 1000
 
 
@@ -85,7 +84,8 @@ class Landmarks(NamedTuple):
         middle: Median of the draws in the coordinate [rows].
         width: Half the distance of their 16th and 84th percentiles [rows].
         share: Of the variance of the prior that they have, at most 1 [rows].
-        reach: Widths from the middle beyond which draws are those of something else [rows].
+        reach: Widths from the middle beyond which draws are those of something else, or infinite
+            [rows].
         log_snr: log10 of the signal-to-noise ratio [rows].
     """
 
@@ -132,7 +132,7 @@ def landmarks(
             continue
         free = limits.free(x)
         part = np.minimum((half_width(x) / before[i]) ** 2, 1.0)
-        reach = np.full(len(part), _ENDLESS)
+        reach = np.full(len(part), np.inf)
         width = np.maximum(half_width(free), _LEAST)
         found[name] = Landmarks(limits, np.median(free, axis=0), width, part, reach, log_snr)
     return found

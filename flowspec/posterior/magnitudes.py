@@ -29,7 +29,7 @@ class Magnitudes(NamedTuple):
     error: Float[np.ndarray, " batch"]
 
 
-def magnitudes_of(obs: Spectra, total: Mapping | Table) -> Magnitudes:
+def magnitudes_of(obs: Spectra, total) -> Magnitudes:
     """What `Posterior.summarize` was given as `total`.
 
     Args:

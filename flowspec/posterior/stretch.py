@@ -176,8 +176,8 @@ def bent(
 ) -> tuple[Float[np.ndarray, "n rows"], Float[np.ndarray, "n rows"]]:
     """Places in widths from the middle after the map, and the log of its slope there.
 
-    Nothing moves beyond `Landmarks.reach`, such as other peaks of a redshift; in between there
-    are straight lines, from where the map has come to half of the reach.
+    Where there is a `Landmarks.reach`, nothing moves beyond it, such as other peaks of a redshift;
+    up to there are straight lines, from where the map comes to half of the reach.
 
     Args:
         place: Before it.
@@ -186,6 +186,9 @@ def bent(
         back: Whether to give the inverse, of places after it.
     """
     shift, stretch = fit.of_rows(marks)
+    if np.isinf(marks.reach).all():
+        moved = (place - shift) / stretch if back else shift + stretch * place
+        return moved, np.broadcast_to(-np.log(stretch) if back else np.log(stretch), moved.shape)
     inner, reach = marks.reach / 2 / np.maximum(stretch, 1), marks.reach
     shift = np.clip(shift, -reach / 4, reach / 4)
     old = np.stack([-reach, -inner, inner, reach])

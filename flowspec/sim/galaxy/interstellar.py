@@ -18,25 +18,26 @@ SCATTER = (0.2, 0.25, 0.45, 0.25, 0.3, 0.35)  # dex, of all lines of a kind toge
 # galaxy, and kind. Far UV: the z = 3 composites of Shapley et al. (2003, ApJ 588, 65) and Steidel
 # et al. (2018, ApJ 869, 123); near UV: Martin et al. (2012, ApJ 760, 127); Na D: Chen et al.
 # (2010, AJ 140, 445). Those of kind ABUNDANCE are what alpha-enhanced giants have in excess of
-# the models (Conroy, Graves & van Dokkum 2014, ApJ 780, 33).
+# the models (Conroy, Graves & van Dokkum 2014, ApJ 780, 33). These and sodium are at 0.4 of that:
+# star-forming galaxies of the SDSS show less (by 2 and 3 % of the flux at Mg b and Na D), massive
+# ones reach it within the scatter. C IV is what Shapley's composite has beside stellar winds.
 LINES = np.array([
     (972.54, 2.0, LOW), (977.02, 2.0, HIGH), (1025.72, 3.0, LOW),
     (1031.93, 1.0, HIGH), (1037.30, 1.6, LOW), (1175.70, 1.2, PHOTOSPHERE),
-    (1190.42, 1.0, LOW), (1193.29, 1.0, LOW), (1206.50, 1.4, HIGH), (1238.82, 0.8, HIGH),
-    (1242.80, 0.5, HIGH), (1260.42, 1.9, LOW), (1264.74, -0.4, EMISSION),
+    (1190.42, 1.0, LOW), (1193.29, 1.0, LOW), (1206.50, 1.4, HIGH), (1260.42, 1.9, LOW),
+    (1264.74, -0.4, EMISSION),
     (1296.30, 0.7, PHOTOSPHERE), (1302.17, 1.5, LOW), (1304.37, 1.0, LOW),
     (1309.28, -0.4, EMISSION), (1334.53, 2.1, LOW), (1343.40, 0.25, PHOTOSPHERE),
     (1393.76, 1.5, HIGH), (1402.77, 0.9, HIGH), (1417.20, 0.2, PHOTOSPHERE),
     (1427.90, 0.2, PHOTOSPHERE), (1501.80, 0.3, PHOTOSPHERE), (1526.71, 1.6, LOW),
-    (1533.43, -0.6, EMISSION), (1548.19, 1.3, HIGH), (1550.77, 1.1, HIGH),
+    (1533.43, -0.6, EMISSION), (1548.19, 0.9, HIGH), (1550.77, 0.7, HIGH),
     (1553.50, -0.5, EMISSION), (1608.45, 1.0, LOW), (1640.42, -0.8, EMISSION),
     (1670.79, 1.2, LOW), (1854.72, 0.7, HIGH), (1862.79, 0.5, HIGH), (2344.21, 1.7, LOW),
     (2374.46, 1.2, LOW), (2382.77, 1.8, LOW), (2396.36, -0.4, EMISSION), (2586.65, 1.6, LOW),
     (2600.17, 2.0, LOW), (2626.45, -0.4, EMISSION), (2796.35, 2.2, LOW), (2803.53, 1.9, LOW),
-    (2852.96, 0.7, LOW), (5168.74, 0.2, ABUNDANCE), (5174.13, 0.4, ABUNDANCE),
-    (5185.05, 0.5, ABUNDANCE), (5891.58, 0.6, SODIUM), (5897.56, 0.5, SODIUM),
-    (8185.51, 0.3, ABUNDANCE), (8197.08, 0.4, ABUNDANCE), (8544.44, 0.3, ABUNDANCE),
-    (8664.52, 0.3, ABUNDANCE),
+    (2852.96, 0.7, LOW), (5168.74, 0.08, ABUNDANCE), (5174.13, 0.16, ABUNDANCE),
+    (5185.05, 0.2, ABUNDANCE), (5891.58, 0.24, SODIUM), (5897.56, 0.2, SODIUM),
+    (8185.51, 0.12, ABUNDANCE), (8197.08, 0.16, ABUNDANCE),
 ])  # fmt: skip
 
 

@@ -92,23 +92,3 @@ def line_ratios(
     cube = jnp.tensordot(hats(log_u, table.log_u), jnp.asarray(table.log_flux), 1)
     cube = jnp.tensordot(hats(log_pk, table.log_pk), cube, 1)
     return jnp.tensordot(hats(oh, table.oh), cube, 1)
-
-
-def multiplets(table: NebularTable) -> tuple[tuple[int | float, ...], ...]:
-    """Which lines depart from the grid together, by how many dex in the mean, and in scatter.
-
-    Those of one ion do (hydrogen is one), with its ultraviolet lines apart: they depend on
-    temperature and C/O, are the least certain, and are stronger in distant galaxies than in the
-    grid (C III] of 1 to 3 angstrom, Shapley et al. 2003, Llerena et al. 2022).
-    """
-    ultraviolet = table.wave < 2400
-    ion = [
-        "H" if not n.startswith("He") and n.startswith(("H", "Pa")) else n.rstrip("0123456789._")
-        for n in table.names
-    ]
-    ion = [f"{n} UV" if far else n for n, far in zip(ion, ultraviolet, strict=True)]
-    groups = np.unique(ion, return_inverse=True)[1]
-    metal = np.array([not n.startswith("H") or n.startswith("He") for n in ion])
-    scatter = np.where(ultraviolet, 0.35, np.where(metal, 0.2, 0.1))
-    parts = (groups, np.where(ultraviolet, 0.35, 0.0), scatter)
-    return tuple(tuple(part.tolist()) for part in parts)

@@ -13,11 +13,12 @@ from jaxtyping import Array, Float
 from flowspec.sim.curves import CURVES
 from flowspec.sim.galaxy.interstellar import SCATTER
 from flowspec.sim.galaxy.nucleus import NONE, nucleus_of
+from flowspec.sim.galaxy.winds import SPEED, winds_of
 from flowspec.sim.latent import Layout, uniform
 
 NUISANCES = (
-    "burst", "gas", "lines", "nucleus", "dust", "absorption", "lya", "igm", "lsf", "element",
-    "library", "calibration", "mismatch", "sky", "blemishes",
+    "burst", "gas", "lines", "nucleus", "dust", "absorption", "winds", "lya", "igm", "lsf",
+    "element", "library", "calibration", "mismatch", "sky", "blemishes",
 )  # fmt: skip
 
 
@@ -36,6 +37,8 @@ class Draw(eqx.Module):
         nebular: Stellar over nebular E(B-V).
         absorption: dex, departure of each interstellar line from its typical strength [lines].
         outflow: km/s, velocity and dispersion of the absorbing gas [2].
+        winds: dex, departure of the wind profiles of N V, Si IV and C IV from typical ones [3].
+        wind_speed: km/s, terminal.
         column: log10 of the neutral hydrogen column density.
         lya: log10 escape fraction, velocity (km/s) and dispersion (km/s) of Lyman alpha [3].
         igm: dex, departure of the optical depth of the intergalactic medium.
@@ -53,6 +56,8 @@ class Draw(eqx.Module):
     nebular: Float[Array, ""]
     absorption: Float[Array, " absorbers"]
     outflow: Float[Array, " 2"]
+    winds: Float[Array, " 3"]
+    wind_speed: Float[Array, ""]
     column: Float[Array, ""]
     lya: Float[Array, " 3"]
     igm: Float[Array, ""]
@@ -75,7 +80,7 @@ def layout_of(
     """
     counts = {
         "burst": 1, "gas": 3, "lines": max(groups) + 1, "nucleus": 4, "dust": 2,
-        "absorption": len(SCATTER) + absorbers + 2, "lya": 4, "igm": 1, "lsf": 1,
+        "absorption": len(SCATTER) + absorbers + 2, "winds": 4, "lya": 4, "igm": 1, "lsf": 1,
     } | curves | CURVES  # fmt: skip
     return Layout.of({name: n for name, n in counts.items() if name in active} | templates)
 
@@ -93,9 +98,10 @@ def nuisances_of(
     """Nuisances of standard normal latents; those without latents are neutral.
 
     Widths: bursts as the scatter of Halpha over UV (Weisz+12); attenuation slopes from steeper than
-    the SMC's to Calzetti's (Salim+18) and nebular reddening Price+14; outflows and Lyman alpha
-    Steidel+10, Steidel+18 and Shapley+03; columns Reddy+16; calibration a few per cent to ten per
-    cent; line-spread functions as the fibres of the SDSS differ.
+    the SMC's to Calzetti's (Salim+18); nebular reddening as Calzetti+00 in the mean, its range that
+    of Kreckel+13 and Price+14; outflows and Lyman alpha Steidel+10, Steidel+18 and Shapley+03;
+    columns Reddy+16; calibration a few per cent to ten per cent; line-spread functions as the
+    fibres of the SDSS differ.
 
     Args:
         latent: Standard normal.
@@ -121,9 +127,11 @@ def nuisances_of(
         draw |= {"nucleus": nucleus_of(part["nucleus"])}
     if "dust" in part:
         slope, ratio = part["dust"]
-        draw |= {"slope": uniform(slope, -0.7, 0.2), "nebular": uniform(ratio, 0.25, 0.75)}
+        draw |= {"slope": uniform(slope, -0.7, 0.2), "nebular": uniform(ratio, 0.2, 0.68)}
     if "absorption" in part:
         draw |= _absorbing_gas(part["absorption"], kinds)
+    if "winds" in part:
+        draw |= dict(zip(("winds", "wind_speed"), winds_of(part["winds"]), strict=True))
     if "lya" in part:
         ends = ((19.0, 22.0), (-3.0, -0.2), (70.0, 770.0), (80.0, 300.0))
         column, *lya = (uniform(u, *e) for u, e in zip(part["lya"], ends, strict=True))
@@ -143,8 +151,9 @@ def _neutral(lines: int, absorbers: int) -> dict[str, Array]:
         "lines": jnp.zeros(lines), "nucleus": jnp.array([NONE, -3.0, 6.6, -1.25]),
         "slope": jnp.float32(0.0), "nebular": jnp.float32(0.44),
         "absorption": jnp.full(absorbers, -9.0), "outflow": jnp.array([0.0, 200.0]),
-        "column": jnp.float32(10.0), "lya": jnp.array([-9.0, 400.0, 200.0]),
-        "igm": jnp.float32(0.0), "lsf": jnp.float32(0.0),
+        "winds": jnp.zeros(3), "wind_speed": jnp.float32(SPEED), "column": jnp.float32(10.0),
+        "lya": jnp.array([-9.0, 400.0, 200.0]), "igm": jnp.float32(0.0),
+        "lsf": jnp.float32(0.0),
     }  # fmt: skip
 
 

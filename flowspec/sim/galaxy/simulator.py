@@ -16,12 +16,22 @@ from flowspec.data.spectra import Spectra
 from flowspec.prior.cosmos import Cosmos
 from flowspec.prior.parameters import galaxy_defaults
 from flowspec.prior.prior import Prior
-from flowspec.sim.galaxy import dust, igm, interstellar, nebula, nucleus, recombination, stars
+from flowspec.sim.galaxy import (
+    dust,
+    igm,
+    interstellar,
+    nebula,
+    nucleus,
+    recombination,
+    stars,
+    winds,
+)
+from flowspec.sim.galaxy.departures import multiplets
 from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, layout_of, nuisances_of
 from flowspec.sim.galaxy.response import StellarCurves
+from flowspec.sim.galaxy.settings import checked, redshifts
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
-from flowspec.sim.instrument.shipped import instrument_of
 from flowspec.sim.latent import Layout
 from flowspec.sim.spectrum import SpectrumSimulator
 
@@ -83,8 +93,8 @@ class GalaxySimulator(SpectrumSimulator):
         nuisances: tuple[str, ...] = NUISANCES,
         cosmology=Planck18,
     ):
-        instrument, prior = _checked(instrument, prior)
-        z_low, z_high = _redshifts(prior)
+        instrument, prior = checked(instrument, prior)
+        z_low, z_high = redshifts(prior)
         super().__init__(instrument, prior, (z_low, z_high), noise, nuisances, NUISANCES)
         self.cosmos = Cosmos(cosmology, z_high)
         reach = self.lattice.wave[[0, -1]] / (1 + z_low)
@@ -99,7 +109,7 @@ class GalaxySimulator(SpectrumSimulator):
         self.nebula = lines.ratios_to("Halpha").between(*reach)
         self.nucleus = nuclear.ratios_to("Halpha").only(self.nebula.names)
         self.line_dust = jnp.asarray(dust.cardelli(self.nebula.wave), jnp.float32)
-        self.groups, self.offsets, self.scatter = nebula.multiplets(self.nebula)
+        self.groups, self.offsets, self.scatter = multiplets(self.nebula)
         at_frame = self.nebula.wave * (1 + z_low)
         self.line_table = jnp.asarray(self.lattice.of_lines(at_frame))
         self.gas_table = jnp.asarray(recombination.on_lattice(self.lattice, z_low))
@@ -123,8 +133,9 @@ class GalaxySimulator(SpectrumSimulator):
         return mask
 
     def own_layout(self) -> Layout:
-        """Numbers of latents of each nuisance; Lyman alpha has none where it is out of sight."""
-        light = [n for n in self.nuisances if self.igm is not None or n not in ("lya", "igm")]
+        """Numbers of latents of each nuisance; those of the far ultraviolet only where in sight."""
+        far = ("lya", "igm", "winds")
+        light = [n for n in self.nuisances if self.igm is not None or n not in far]
         return layout_of(
             tuple(light), self.groups, len(self.kinds), self.responses.counts, self.templates.counts
         )
@@ -191,6 +202,7 @@ class GalaxySimulator(SpectrumSimulator):
         light = light * dust.transmission(rest, p["av"], draw.slope)
         light = light * jnp.exp(-self._metals(p, draw, self.sight["ln_wave"] - ln_shift))
         if self.igm is not None:
+            light = light * jnp.exp(-self._winds(p, draw, self.sight["ln_wave"] - ln_shift))
             tau = 10**draw.igm * self.igm(p["z"]) + self._hydrogen(p, draw, rest)
             light = light * jnp.exp(-tau) + self._lyman_alpha(p, draw)
         scale = self.flux_scale(p)
@@ -207,12 +219,11 @@ class GalaxySimulator(SpectrumSimulator):
         Lines carry their own, stronger attenuation relative to that of the stars, so that one
         inverse transform and one attenuation serve both. The gas's continuum has that of the stars.
         """
-        mass = self.formed_mass(p, draw.burst)
-        weights = stars.metallicity_weights(p["log_zstar"], self.stars.log_z)
+        weights = self._populations(p, draw)
         # a line-spread function of another width is a little more or less dispersion
         blur = self.lsf**2 * jnp.expm1(2 * draw.lsf)
         excess = jnp.maximum(p["dispersion"] ** 2 - TEMPLATE_DISPERSION**2 + blur, 0.0)
-        starlight = (weights[:, None] * mass).reshape(-1) @ self.star_table
+        starlight = weights.reshape(-1) @ self.star_table
         lines = self.line_power(p, draw) @ self.line_table
         lines += 10 ** self._log_halpha(p, draw) * self.gas_table
         smooth = self.lattice.broaden(jnp.sqrt(excess + 1e-6))
@@ -221,6 +232,11 @@ class GalaxySimulator(SpectrumSimulator):
         lines = self.lattice.moved(lines.reshape(2, -1), draw.velocity / C_KMS)
         total = starlight.reshape(2, -1) * smooth + lines * gas
         return self.seen_at(total, p["z"])
+
+    def _populations(self, p, draw):
+        """M_sun formed in each population of the table per M_sun [metallicities, ages]."""
+        weights = stars.metallicity_weights(p["log_zstar"], self.stars.log_z)
+        return weights[:, None] * self.formed_mass(p, draw.burst)
 
     def line_power(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " lines"]:
         """L_sun per M_sun of each line, with its attenuation relative to the stars' there."""
@@ -246,6 +262,11 @@ class GalaxySimulator(SpectrumSimulator):
         return interstellar.metal_opacity(
             ln_rest, strength, self.absorbers, velocity * moving, width
         )
+
+    def _winds(self, p, draw, ln_rest):
+        """Optical depth of the winds of young stars on the observed lattice."""
+        youth = winds.youth(self.stars, self._populations(p, draw))
+        return winds.opacity(ln_rest, p["log_zstar"], youth, draw.winds, draw.wind_speed)
 
     def _hydrogen(self, p, draw, rest):
         """Optical depth of the galaxy's own neutral hydrogen on the observed lattice."""
@@ -273,24 +294,3 @@ def _parts(sim, theta, latent):
 def _gas_rich(p):
     """0 to 1: whether a galaxy forms enough stars to hold much cold gas in front of them."""
     return jax.nn.sigmoid((p["log_sfr"] - p["log_mstar"] + 10.5) / 0.3)
-
-
-def _checked(instrument, prior):
-    instrument = instrument_of(instrument)
-    prior = instrument.prior if prior is None else prior
-    if prior is None:
-        raise ValueError(f"expected an instrument that has a prior, or a prior=; got neither for "
-                         f"{instrument.name!r}")
-    known = galaxy_defaults()
-    if set(prior.names) - set(known):
-        raise ValueError(f"expected parameters among {sorted(known)}; got {list(prior.names)}")
-    return instrument, prior
-
-
-def _redshifts(prior) -> tuple[float, float]:
-    support = prior.distributions["z"].support if "z" in prior.names else None
-    low = float(getattr(support, "lower_bound", np.nan)) if support else 0.0
-    high = float(getattr(support, "upper_bound", np.nan)) if support else 0.0
-    if not (0 <= low <= high < 20):
-        raise ValueError(f"expected redshifts within 0 to 20; got {low} to {high}")
-    return low, high

@@ -15,6 +15,11 @@ from jaxtyping import Array, ArrayLike, Float, ScalarLike
 TABLES = Path(__file__).parents[1] / "tables"
 # km/s: dispersion that the table already has from 5000 to 9500 angstrom (tables/README.md)
 RESOLUTION = 64.0
+# dex, of old galaxies: at 200 km/s and how much more per dex of dispersion, fitted with these
+# responses to SDSS spectra (docs/results/stars.md). Over Ca, which follows iron, they are those of
+# Conroy, Graves & van Dokkum (2014): Mg and N 0 at 90 and 0.25 at 300 km/s.
+ABUNDANCES = {"Mg": (0.36, 0.8), "C": (0.18, 0.3), "N": (0.37, 0.9), "Na": (0.6, 2.0),
+              "Ca": (0.13, 0.25), "Ti": (0.31, 0.8)}  # fmt: skip
 YOUNG = 0.1  # Gyr: star formation is constant since then, log-normal in age before
 # dex: width of the log-normal star-formation history before YOUNG (Gladders et al. 2013)
 AGE_WIDTH = 0.3
@@ -43,16 +48,16 @@ def load_stars(path: Path = TABLES / "ssp.npz") -> StellarTable:
 
 
 class Responses(NamedTuple):
-    """Changes of ln(flux) of stars that go together, each with a free amplitude.
+    """Changes of ln(flux) of stars per dex of an element at fixed abundance of all others.
 
-    A spectrum is to be multiplied by ``exp(amplitude * felt * curve)``, `felt` from `felt_by`.
+    A spectrum is to be multiplied by ``exp((amplitude * felt) @ curve)``, `felt` from `felt_by`.
 
     Attributes:
-        names: What is changed [n].
+        names: Elements [n].
         wave: Vacuum wavelengths in angstrom [waves]; nothing changes beyond.
-        curve: Change of ln(flux) of the population that feels it most, per unit of amplitude [n, waves].
+        curve: Change of ln(flux) of an old population per dex [n, waves].
         strength: Share of it that populations of each age bin of the table feel [n, ages].
-        scatter: Standard deviation of the amplitude [n].
+        scatter: Standard deviation of the amplitude between galaxies, dex [n].
     """
 
     names: tuple[str, ...]
@@ -62,36 +67,63 @@ class Responses(NamedTuple):
     scatter: np.ndarray
 
 
-def load_responses(path: Path = TABLES / "responses.npz", kind: str = "element") -> Responses:
-    """Read responses of spectra to abundances, or their uncertainty (``tables/README.md``).
+class LibraryErrors(NamedTuple):
+    """How models of populations may err, one standard deviation of each kind.
+
+    Attributes:
+        names: Temperatures, gravities and metallicities of all stars shifted; another library [n].
+        wave: Vacuum wavelengths in angstrom [waves]; at the ends' values beyond.
+        curve: Change of ln(flux) of each age bin of the table [n, ages, waves].
+    """
+
+    names: tuple[str, ...]
+    wave: np.ndarray
+    curve: np.ndarray
+
+
+def load_responses(path: Path = TABLES / "responses.npz") -> Responses:
+    """Read responses of spectra to abundances (``tables/README.md``)."""
+    return Responses(*_named(path, "element", Responses._fields))
+
+
+def load_library_errors(path: Path = TABLES / "responses.npz") -> LibraryErrors:
+    """Read how models of populations may err (``tables/README.md``)."""
+    return LibraryErrors(*_named(path, "library", LibraryErrors._fields))
+
+
+def _named(path, kind, fields):
+    with np.load(path, allow_pickle=False) as f:
+        names = tuple(str(name) for name in f[f"{kind}_names"])
+        return names, *(f[f"{kind}_{field}"].astype(float) for field in fields[1:])
+
+
+def typical_abundances(
+    names: tuple[str, ...], dispersion: ScalarLike
+) -> Float[Array, " n"]:
+    """Amplitudes of responses, dex, of old galaxies of a velocity dispersion (`ABUNDANCES`).
 
     Args:
-        path: The table.
-        kind: "element": the change per dex of an element at fixed metallicity, with the scatter
-            between galaxies in dex. "library": how the models of populations err, in standard
-            deviations: shifts of the temperatures, gravities and metallicities of all stars, and
-            one library against another, as orthogonal curves.
+        names: Of `Responses`.
+        dispersion: km/s; that of the fits, 90 to 350, is not exceeded.
     """
-    with np.load(path, allow_pickle=False) as f:
-        names = tuple(str(n) for n in f[f"{kind}_names"])
-        parts = [f[f"{kind}_{name}"].astype(float) for name in Responses._fields[1:]]
-    return Responses(names, *parts)
+    level, slope = jnp.array([ABUNDANCES[name] for name in names]).T
+    return level + slope * jnp.log10(jnp.clip(dispersion, 90.0, 350.0) / 200.0)
 
 
 def felt_by(
-    strength: Float[ArrayLike, "n ages"],
+    strength: Float[ArrayLike, "n ages *waves"],
     mass: Float[ArrayLike, " ages"],
     light: Float[ArrayLike, " ages"],
-) -> Float[Array, " n"]:
-    """Share of each response that a galaxy feels: that of its populations, weighted by light.
+) -> Float[Array, "n *waves"]:
+    """What a galaxy feels of each response: the mean over its populations, weighted by light.
 
     Args:
-        strength: `Responses.strength`.
+        strength: `Responses.strength`, or `LibraryErrors.curve`.
         mass: Formed in each age bin.
         light: Per mass, in any unit, for instance of the table at 5500 angstrom.
     """
-    bright = jnp.asarray(mass) * light
-    return jnp.asarray(strength) @ bright / bright.sum()
+    bright = jnp.asarray(mass) * jnp.asarray(light)
+    return jnp.einsum("na...,a->n...", jnp.asarray(strength), bright / bright.sum())
 
 
 def surviving_fraction(age):

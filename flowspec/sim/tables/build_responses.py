@@ -1,7 +1,7 @@
 """Build responses.npz: how spectra of populations answer to abundances, and how models err.
 
-Both are changes of ln(flux): one curve for the population that feels it most and, for each age bin of
-ssp.npz, the share of it that is felt there (see README.md beside this file).
+Both are changes of ln(flux): one curve for the population that feels it most and, for each age bin
+of ssp.npz, the share of it that is felt there (see README.md beside this file).
 """
 
 from functools import cache
@@ -24,19 +24,18 @@ from flowspec.sim.tables.build_ssp import (
 STEP = 0.15  # dex to either side, for a derivative
 NODES = np.array([0.1, 0.4, 1.2, 3.5, 10.0])  # Gyr: ages at which responses are worked out
 HOT = (6000.0, 7500.0)  # K: full response, none
-# Elements by what is left of each where the first rises by 1: Si rises with Mg by about half as much
-# from low to high dispersion (Conroy, Graves & van Dokkum 2014).
+# Elements that rise together, by how much: Si rises with Mg, but by about half as much, from low to
+# high dispersion (Conroy, Graves & van Dokkum 2014).
 GROUPS = {
     "Mg": {"Mg": 1.0, "Si": 0.6}, "C": {"C": 1.0}, "N": {"N": 1.0}, "Na": {"Na": 1.0},
     "Ca": {"Ca": 1.0}, "Ti": {"Ti": 1.0},
 }  # fmt: skip
-SCATTER = (0.1, 0.06, 0.12, 0.25, 0.05, 0.1)  # dex between passive galaxies (stars.md)
+SCATTER = (0.1, 0.05, 0.15, 0.25, 0.04, 0.1)  # dex between passive galaxies (stars.md)
 GRID = np.exp(np.arange(np.log(3505.0), np.log(10480.0), 60.0 / C_KMS))  # vacuum A
-# One standard deviation of what fastar's own Monte Carlo shifts for all stars at once: dex of Teff,
-# dex of gravity, dex of metallicity
+# One standard deviation of what fastar's own Monte Carlo shifts for all stars at once: dex of
+# temperature, of gravity, of metallicity
 SHIFTS = {"teff": (0.005, 0, 0), "logg": (0, 0.2, 0), "met": (0, 0, 0.1)}
-COARSE = np.exp(np.arange(np.log(2020.0), np.log(11450.0), 0.02))  # A, edges of the bins of an error
-MODES = 5
+COARSE = np.exp(np.arange(np.log(2020.0), np.log(11450.0), 0.02))  # A, edges of an error's bins
 
 
 def cells(teff, logg, light):
@@ -126,7 +125,7 @@ def binned(wave, flux):
 
 
 def library_errors(synthesize, wave, bc03):
-    """Changes of ln(flux), one standard deviation each [ages, metallicities, kinds, bins].
+    """Changes of ln(flux) of solar populations, one standard deviation [ages, kinds, bins].
 
     Those of `SHIFTS`, and the difference from another library, over the square root of two: the
     standard deviation of a sample of two.
@@ -136,33 +135,23 @@ def library_errors(synthesize, wave, bc03):
         wave: Its vacuum wavelengths.
         bc03: `read_bc03`.
     """
-    ages = np.sqrt(np.maximum(AGE_EDGES[:-1], 0.03) * AGE_EDGES[1:])[2:]
     rows = []
-    for age in ages:
-        for log_z in (-0.7, 0.0, 0.3):
-            base = np.log(binned(wave, synthesize(age, log_z, 0, 0, 0) / LSUN_10PC))
-            kinds = [np.log(binned(wave, synthesize(age, log_z, *s) / LSUN_10PC)) - base
-                     for s in SHIFTS.values()]  # fmt: skip
-            other = np.log(binned(bc03[0], bc03_at(bc03, age, log_z))) - base
-            rows.append([*kinds, other / np.sqrt(2)])
-    rows = np.array(rows).reshape(len(ages), 3, len(SHIFTS) + 1, -1)
-    return np.concatenate([rows[:1], rows[:1], rows])  # the two youngest bins as the third
+    for age in np.sqrt(np.maximum(AGE_EDGES[2:-1], 0.03) * AGE_EDGES[3:]):
+        base = np.log(binned(wave, synthesize(age, 0.0, 0, 0, 0) / LSUN_10PC))
+        kinds = [np.log(binned(wave, synthesize(age, 0.0, *shift) / LSUN_10PC)) - base
+                 for shift in SHIFTS.values()]  # fmt: skip
+        other = np.log(binned(bc03[0], bc03_at(bc03, age, 0.0))) - base
+        rows.append([*kinds, other / np.sqrt(2)])
+    return np.array([rows[0], rows[0], *rows])  # the two youngest bins as the third
 
 
 def library_table(errors):
-    """Principal curves of `library_errors` and how much each age bin has of them."""
-    flat = errors.reshape(-1, errors.shape[-1])
-    curves = np.linalg.svd(flat, full_matrices=False)[2][:MODES]
-    # of the standard deviations of independent kinds, mean of the variances over metallicity
-    size = np.sqrt(((errors @ curves.T) ** 2).sum(axis=2).mean(axis=1)).T  # [modes, ages]
-    most = size.max(axis=1, keepdims=True)
-    curves = curves * np.sign(curves.mean(axis=1, keepdims=True)) * most
+    """Arrays of the errors of libraries, those of solar metallicity, by the names of the file."""
     return {
-        "library_names": np.array([f"library {i}" for i in range(1, MODES + 1)]),
+        "library_names": np.array([*SHIFTS, "BC03"]),
         "library_wave": np.sqrt(COARSE[1:] * COARSE[:-1]),
-        "library_curve": curves.astype(np.float32), "library_strength": size / most,
-        "library_scatter": np.ones(MODES),
-    }  # fmt: skip
+        "library_curve": errors.transpose(1, 0, 2).astype(np.float32),
+    }
 
 
 def build_responses(rubix, bossbrain, out):

@@ -1,8 +1,8 @@
 """Build ssp.npz, the simple stellar populations (see README.md beside this file).
 
-fastar has two models of stars: "spec", on observed MILES spectra, 3540 to 7410 angstrom, and "phot",
-on theoretical BOSZ spectra, 2000 to 11,496 angstrom. Both take the same isochrones. They are joined
-here into one spectrum of one resolution, and BC03 is laid beneath where fastar has no (hot) stars.
+fastar has two models of stars: "spec", on observed MILES spectra, 3540 to 7410 angstrom, and
+"phot", on theoretical BOSZ spectra, 2000 to 11,496 angstrom. Both take the same isochrones. They
+are joined here into one spectrum, and BC03 is laid beneath where fastar has no (hot) stars.
 """
 
 from functools import cache
@@ -18,18 +18,19 @@ AGE_EDGES = np.concatenate([[0.0, 0.01, 0.03], np.geomspace(0.1, 14.0, 15)])  # 
 YOUNGEST = 0.03  # Gyr: below it, fastar's 30 Myr lines under the BC03 continuum
 C_KMS = 299792.458
 RESOLUTION = 64.0  # km/s: 2.51 A (FWHM) at 5000 A, 4.3 A at 8500 A
-SPEC_FWHM = 2.51  # A, as stated; that of phot, not stated, is 4.4 A (fitted to spec, see README.md)
+SPEC_FWHM = 2.51  # A, as stated; phot's, not stated, is 4.4 A (fitted to spec, see README.md)
 BANDS = (  # A: where the level of fastar is compared with that of BC03
-    (2050, 2300), (2300, 2800), (2800, 3300), (3560, 3760), (4000, 4500), (4500, 5000), (5300, 5700),
-    (5900, 6150), (6300, 6700), (6750, 7050), (7200, 7400), (7700, 8100), (8100, 8450), (8700, 9200),
-    (9500, 10200), (10200, 11300),
+    (2050, 2300), (2300, 2800), (2800, 3300), (3560, 3760), (4000, 4500), (4500, 5000),
+    (5300, 5700), (5900, 6150), (6300, 6700), (6750, 7050), (7200, 7400), (7700, 8100),
+    (8100, 8450), (8700, 9200), (9500, 10200), (10200, 11300),
 )  # fmt: skip
 RED, RED_BLEND = (6900.0, 7400.0), (7100.0, 7400.0)  # A: spec's level; from spec to phot
 BLUE, BLUE_BLEND = (3560.0, 3800.0), (3545.0, 3620.0)
-FADE = (2400.0, 3300.0)  # A: from the level of BC03 to that of fastar, which has no hot old stars
-# fastar's isochrones end where thermal pulses begin (Hidalgo et al. 2018); BC03 has those giants. Red
-# of 7000 A, ages (Gyr) at which they matter take the mean of both.
-PULSING = (np.log10([0.2, 0.4, 2.0, 5.0]), (0.0, 0.5, 0.5, 0.0)), ((7000.0, 8500.0), (0, 1))
+FADE = (2400.0, 3300.0)  # A: from BC03's level to that of fastar, which has no hot old stars
+# fastar's isochrones end where thermal pulses begin (Hidalgo et al. 2018); BC03 has those giants.
+# At ages (log10 of Gyr) at which they matter, colours red of 7000 A take the mean of both.
+PULSING = (np.log10([0.2, 0.4, 2.0, 5.0]), (0.0, 0.5, 0.5, 0.0))
+PULSING_FROM = 7000.0  # A
 REACH = (2010.0, 11480.0)  # A: lines of phot are used in it
 
 # The Ca II triplet (vacuum A) of BOSZ grows with metallicity; of observed stars it does not above
@@ -122,8 +123,8 @@ def joined_ssp(spec, phot, coarse, wave, age, log_z, now=None):
     """One SSP [wave], L_sun/A per M_sun formed: fastar's lines, on the level that is trusted.
 
     The two libraries differ by 5 to 30 % in a few broad bands. Below 0.1 Gyr BC03 sets the level in
-    all of them, because fastar has few hot stars; above 1 Gyr fastar does, but for the ultraviolet and
-    for giants that it lacks; in between they are mixed in the logarithm.
+    all of them, because fastar has few hot stars; above 1 Gyr fastar does, but for the ultraviolet
+    and for giants that it lacks; in between they are mixed in the logarithm.
 
     Args:
         spec, phot, coarse: Vacuum wavelengths and flux of fastar's models and of BC03.
@@ -135,11 +136,14 @@ def joined_ssp(spec, phot, coarse, wave, age, log_z, now=None):
     out = np.interp(wave, *coarse)
     rich = weaker_calcium(wave[inside], fastar_lines(spec, phot, wave[inside]), log_z)
     ratio = [mean_ratio((wave[inside], rich), coarse, band) for band in BANDS]
-    pulsing = np.interp(np.log10(age), *PULSING[0]) * np.interp(wave, *PULSING[1])
-    trust = np.clip(np.log10(age / 0.1), 0, 1) * np.interp(wave, FADE, (0, 1)) * (1 - pulsing)
-    between = np.interp(wave, np.mean(BANDS, axis=1), ratio)
-    out = out * np.exp(trust * between)
-    out[inside] = rich * np.exp((trust - 1) * between)[inside]
+    trust = np.clip(np.log10(age / 0.1), 0, 1) * np.interp(wave, FADE, (0, 1))
+    middle = np.mean(BANDS, axis=1)
+    between = np.interp(wave, middle, ratio)
+    redder = between - np.interp(PULSING_FROM, middle, ratio)
+    share = np.interp(np.log10(age), *PULSING) * trust * (wave > PULSING_FROM)
+    level = trust * between - share * redder  # ln of the level over that of BC03
+    out = out * np.exp(level)
+    out[inside] = rich * np.exp(level - between)[inside]
     return out if now is None else out * np.interp(wave, coarse[0], now / coarse[1])
 
 
