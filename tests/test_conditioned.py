@@ -67,7 +67,10 @@ def test_the_band_of_a_linear_model_is_that_of_least_squares():
     unknowns = np.concatenate([sim.prior.to_unconstrained(theta)[0][None], latent], 1)
     none, one = np.zeros((1, 300)), np.zeros(1)
     information = np.pad(seen, ((1, 0), (1, 0)))[None]  # nothing is said of the redshift
-    fit = Fitted(theta[None], latent, none, none, none, one, unknowns, information, one)
+    fit = Fitted(
+        theta=theta[None], latent=latent, model=none, ivar=none, residual=none, chi2=one,
+        unknowns=unknowns, information=information, gradient=unknowns, log_evidence=one,
+    )  # fmt: skip
     np.testing.assert_allclose(sim.band(fit)[0], want, rtol=1e-4)  # single precision
     assert want[-1] > 5 * want[:110].max()
 
@@ -88,7 +91,7 @@ def test_parts_of_a_galaxy_sum_to_the_model_and_are_what_they_say(galaxy):
     halpha, away = np.argmin(np.abs(WAVE - 6564.6 * 1.1)), np.argmin(np.abs(WAVE - 6710))
     assert parts["gas"][halpha] > 20 * abs(parts["gas"][away])
     assert parts["stars"].min() > 0
-    curve = galaxy.curve(galaxy.layout.parts(latent), theta[0])
+    curve = galaxy.curve(galaxy.layout.parts(latent), theta)
     light = parts["stars"] + parts["gas"]
     np.testing.assert_allclose(parts["smooth factor"] / light, curve - 1, atol=1e-5)
     passive = galaxy.parts(theta.at[2].set(-6.0), latent)

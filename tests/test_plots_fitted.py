@@ -18,8 +18,11 @@ def fitted():
     residual = np.random.default_rng(0).normal(size=500) * (ivar > 0)
     residual[300] = 40.0
     none = np.zeros((1, 1))
-    return Fitted(none, none, model[None], ivar[None], residual[None], np.array([0.97]),
-                  none, none[None], np.zeros(1))  # fmt: skip
+    return Fitted(
+        theta=none, latent=none, model=model[None], ivar=ivar[None], residual=residual[None],
+        chi2=np.array([0.97]), unknowns=none, information=none[None], gradient=none,
+        log_evidence=np.zeros(1),
+    )  # fmt: skip
 
 
 @pytest.fixture
