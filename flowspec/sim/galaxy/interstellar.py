@@ -1,5 +1,6 @@
 """Gas in and around the galaxy that absorbs its light: metal lines and damped Lyman alpha."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, ScalarLike
@@ -82,3 +83,12 @@ def damped_lyman_alpha(wave: Float[Array, " n"], log_column: ScalarLike) -> Floa
     lorentz = decay**2 * x**4 / (4 * jnp.pi**2 * (x - 1) ** 2 + decay**2 * x**6 / 4)
     log_peak = np.log10(3 * (LYMAN_ALPHA * 1e-8) ** 2 / (8 * np.pi))
     return 10 ** (log_column + log_peak) * lorentz
+
+
+def gas_rich(log_ssfr: ScalarLike) -> Array:
+    """0 to 1: whether a galaxy forms enough stars to hold much cold gas in front of them.
+
+    Args:
+        log_ssfr: log10 of the specific star-formation rate per year.
+    """
+    return jax.nn.sigmoid((log_ssfr + 10.5) / 0.3)

@@ -26,6 +26,7 @@ from flowspec.sim.galaxy import (
     stars,
     winds,
 )
+from flowspec.sim.galaxy.contributions import contributions
 from flowspec.sim.galaxy.departures import multiplets
 from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, layout_of, nuisances_of
 from flowspec.sim.galaxy.response import StellarCurves
@@ -181,7 +182,7 @@ class GalaxySimulator(SpectrumSimulator):
         absorbing gas; residuals of the sky are noise, not among the parts.
         """
         names = "stars", "gas", "smooth factor"
-        return dict(zip(names, _parts(self, jnp.asarray(theta), jnp.asarray(latent)), strict=True))
+        return dict(zip(names, contributions(self, jnp.asarray(theta), jnp.asarray(latent)), strict=True))
 
     def nuisances_of(
         self, latent: Float[Array, " latents"], theta: Float[Array, " params"]
@@ -265,7 +266,7 @@ class GalaxySimulator(SpectrumSimulator):
         """Optical depth of the metals in the galaxy's own gas on the observed lattice."""
         young = np.isin(self.kinds, interstellar.YOUNG)
         moving = np.isin(self.kinds, interstellar.MOVING)
-        strength = 10**draw.absorption * jnp.where(young, _gas_rich(p), 1.0)
+        strength = 10**draw.absorption * jnp.where(young, interstellar.gas_rich(p["log_sfr"] - p["log_mstar"]), 1.0)
         velocity, width = draw.outflow
         return interstellar.metal_opacity(
             ln_rest, strength, self.absorbers, velocity * moving, width
@@ -279,7 +280,7 @@ class GalaxySimulator(SpectrumSimulator):
     def _hydrogen(self, p, draw, rest):
         """Optical depth of the galaxy's own neutral hydrogen on the observed lattice."""
         own = rest * (1 - draw.outflow[0] / C_KMS)
-        return _gas_rich(p) * interstellar.damped_lyman_alpha(own, draw.column)
+        return interstellar.gas_rich(p["log_sfr"] - p["log_mstar"]) * interstellar.damped_lyman_alpha(own, draw.column)
 
     def _lyman_alpha(self, p, draw):
         """Lyman alpha that escapes, redshifted by its scattering [window], per ln(wavelength)."""
@@ -288,17 +289,3 @@ class GalaxySimulator(SpectrumSimulator):
         x = (self.sight["ln_wave"] - centre) / (width / C_KMS)
         power = 10 ** (self._log_halpha(p, draw) + jnp.log10(8.7) + log_escape)
         return power * jnp.exp(-0.5 * x**2) / (width / C_KMS * jnp.sqrt(2 * jnp.pi))
-
-
-@eqx.filter_jit
-def _parts(sim, theta, latent):
-    draw = sim.nuisances_of(latent, theta)
-    even = eqx.tree_at(lambda d: d.curve, draw, jnp.ones_like(draw.curve))
-    starless = eqx.tree_at(lambda s: s.star_table, sim, jnp.zeros_like(sim.star_table))
-    light, gas = sim.spectrum(theta, even), starless.spectrum(theta, even)
-    return light - gas, gas, light * (draw.curve - 1)
-
-
-def _gas_rich(p):
-    """0 to 1: whether a galaxy forms enough stars to hold much cold gas in front of them."""
-    return jax.nn.sigmoid((p["log_sfr"] - p["log_mstar"] + 10.5) / 0.3)
