@@ -65,6 +65,7 @@ def glow():
     return sim, theta, np.asarray(flux), np.asarray(ivar)
 
 
+@pytest.mark.slow
 def test_the_likelihood_of_a_linear_model_is_the_normal_one(glow):
     sim, theta, flux, ivar = glow
     wanted = [log_normal((flux[i] - theta[i] @ SHAPES)[None].astype(float),
