@@ -182,7 +182,8 @@ class GalaxySimulator(SpectrumSimulator):
         absorbing gas; residuals of the sky are noise, not among the parts.
         """
         names = "stars", "gas", "smooth factor"
-        return dict(zip(names, contributions(self, jnp.asarray(theta), jnp.asarray(latent)), strict=True))
+        parts = contributions(self, jnp.asarray(theta), jnp.asarray(latent))
+        return dict(zip(names, parts, strict=True))
 
     def nuisances_of(
         self, latent: Float[Array, " latents"], theta: Float[Array, " params"]
@@ -266,7 +267,8 @@ class GalaxySimulator(SpectrumSimulator):
         """Optical depth of the metals in the galaxy's own gas on the observed lattice."""
         young = np.isin(self.kinds, interstellar.YOUNG)
         moving = np.isin(self.kinds, interstellar.MOVING)
-        strength = 10**draw.absorption * jnp.where(young, interstellar.gas_rich(p["log_sfr"] - p["log_mstar"]), 1.0)
+        rich = interstellar.gas_rich(p["log_sfr"] - p["log_mstar"])
+        strength = 10**draw.absorption * jnp.where(young, rich, 1.0)
         velocity, width = draw.outflow
         return interstellar.metal_opacity(
             ln_rest, strength, self.absorbers, velocity * moving, width
@@ -280,7 +282,8 @@ class GalaxySimulator(SpectrumSimulator):
     def _hydrogen(self, p, draw, rest):
         """Optical depth of the galaxy's own neutral hydrogen on the observed lattice."""
         own = rest * (1 - draw.outflow[0] / C_KMS)
-        return interstellar.gas_rich(p["log_sfr"] - p["log_mstar"]) * interstellar.damped_lyman_alpha(own, draw.column)
+        rich = interstellar.gas_rich(p["log_sfr"] - p["log_mstar"])
+        return rich * interstellar.damped_lyman_alpha(own, draw.column)
 
     def _lyman_alpha(self, p, draw):
         """Lyman alpha that escapes, redshifted by its scattering [window], per ln(wavelength)."""
