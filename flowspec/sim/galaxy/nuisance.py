@@ -28,7 +28,6 @@ class Draw(eqx.Module):
     Attributes:
         burst: dex, star-formation rate of the last 10 Myr over that of the last 100.
         gas: Gas over stellar velocity dispersion, natural log.
-        velocity: Of the ionised gas from the stars, km/s.
         pressure: log10 P/k of the ionised gas.
         lines: dex, departure of each line from the grid [lines].
         nucleus: An active nucleus's log10 H-alpha over that of star formation, log10 U, log10 P/k
@@ -48,7 +47,6 @@ class Draw(eqx.Module):
 
     burst: Float[Array, ""]
     gas: Float[Array, ""]
-    velocity: Float[Array, ""]
     pressure: Float[Array, ""]
     lines: Float[Array, " lines"]
     nucleus: Float[Array, " 4"]
@@ -79,7 +77,7 @@ def layout_of(
         templates: Numbers of templates by name, which are always active.
     """
     counts = {
-        "burst": 1, "gas": 3, "lines": max(groups) + 1, "nucleus": 4, "dust": 2,
+        "burst": 1, "gas": 2, "lines": max(groups) + 1, "nucleus": 4, "dust": 2,
         "absorption": len(SCATTER) + absorbers + 2, "winds": 4, "lya": 4, "igm": 1, "lsf": 1,
     } | curves | CURVES  # fmt: skip
     return Layout.of({name: n for name, n in counts.items() if name in active} | templates)
@@ -117,9 +115,8 @@ def nuisances_of(
     if "burst" in part:
         draw |= {"burst": 0.3 * part["burst"][0]}
     if "gas" in part:
-        width, pressure, velocity = part["gas"]
-        draw |= {"gas": 0.25 * width - 0.1, "pressure": uniform(pressure, 5.2, 6.6),
-                 "velocity": 15.0 * velocity}
+        width, pressure = part["gas"]
+        draw |= {"gas": 0.25 * width - 0.1, "pressure": uniform(pressure, 5.2, 6.6)}
     if "lines" in part:
         departures = part["lines"][np.array(groups)] * np.array(scatter)
         draw |= {"lines": np.array(offsets) + departures}
@@ -147,7 +144,7 @@ def _neutral(lines: int, absorbers: int) -> dict[str, Array]:
     """The fields of `Draw` where nothing is active."""
     return {
         "burst": jnp.float32(0.0), "gas": jnp.float32(0.0),
-        "velocity": jnp.float32(0.0), "pressure": jnp.float32(5.8),
+        "pressure": jnp.float32(5.8),
         "lines": jnp.zeros(lines), "nucleus": jnp.array([NONE, -3.0, 6.6, -1.25]),
         "slope": jnp.float32(0.0), "nebular": jnp.float32(0.44),
         "absorption": jnp.full(absorbers, -9.0), "outflow": jnp.array([0.0, 200.0]),

@@ -239,8 +239,7 @@ class GalaxySimulator(SpectrumSimulator):
         smooth = self.lattice.broaden(jnp.sqrt(excess + 1e-6))
         gas = (p["dispersion"] * jnp.exp(draw.gas)) ** 2 + blur
         gas = self.lattice.broaden(jnp.sqrt(jnp.maximum(gas, 100.0)))
-        lines = self.lattice.moved(lines.reshape(2, -1), draw.velocity / C_KMS)
-        total = starlight.reshape(2, -1) * smooth + lines * gas
+        total = starlight.reshape(2, -1) * smooth + lines.reshape(2, -1) * gas
         return self.seen_at(total, p["z"])
 
     def _populations(self, p, draw):

@@ -83,19 +83,13 @@ class Lattice(eqx.Module):
         Returns:
             Power per unit ln(wavelength).
         """
-        real, imaginary = self.moved(pairs, ln_shift)
-        return jnp.fft.irfft(jax.lax.complex(real, imaginary), self.size)
-
-    def moved(
-        self, pairs: Float[Array, "2 freqs"], ln_shift: ScalarLike
-    ) -> Float[Array, "2 freqs"]:
-        """Real and imaginary parts of Fourier coefficients, moved to longer wavelengths."""
         # whole turns go before the sine, which single precision could not hold after it
         turns = jnp.arange(pairs.shape[1]) * (ln_shift / (self.size * self.step))
         angle = 2 * jnp.pi * jnp.mod(turns, 1.0)
         cos, sin = jnp.cos(angle), jnp.sin(angle)
         real, imaginary = pairs
-        return jnp.stack([real * cos + imaginary * sin, imaginary * cos - real * sin])
+        moved = jax.lax.complex(real * cos + imaginary * sin, imaginary * cos - real * sin)
+        return jnp.fft.irfft(moved, self.size)
 
 
 def _real_pairs(coefficients: np.ndarray) -> np.ndarray:
