@@ -18,7 +18,7 @@ from jaxtyping import Float
 from flowspec.sim.explicit import Fitted
 from flowspec.sim.latent import Learned
 
-STRENGTHS = (10.0, 30.0, 100.0, 300.0, 1000.0)  # of the prior, in observations
+STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0)  # of the prior, in observations
 ROUNDS = 25
 FOLDS = 2
 ROUNDING = 1e-5  # of the eigenvalues of a matrix of unit diagonal, in single precision
