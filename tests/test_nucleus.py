@@ -73,7 +73,7 @@ def test_a_nucleus_adds_its_lines_to_those_of_star_formation(sdss):
     p = sdss.parameters(theta)
 
     def power(latent):
-        return np.asarray(sdss.line_power(p, sdss.nuisances_of(jnp.array(latent), 0.05)))
+        return np.asarray(sdss.line_power(p, sdss.nuisances_of(jnp.array(latent), theta)))
 
     halpha = sdss.nebula.names.index("Halpha")
     formed = nebula.line_ratios(sdss.nebula, -3.0, 8.76)

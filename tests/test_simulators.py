@@ -15,8 +15,10 @@ from flowspec.prior.parameters import broad_prior
 from flowspec.prior.prior import Prior
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.varied import Varied
+from flowspec.sim.marginal import Marginal
 from flowspec.sim.nebula.grid import mappings
 from flowspec.sim.simulator import Simulated, Simulator, simulate_many
+from flowspec.sim.spectrum import SpectrumSimulator
 from flowspec.sim.user import CallableSimulator
 from tests.problems import (
     LINES,
@@ -200,6 +202,9 @@ def test_a_set_is_split_without_overlap(case):
 
 def test_a_simulator_without_a_likelihood_says_so(case):
     sim, simulate, _ = case
+    if isinstance(sim, SpectrumSimulator):  # what it is is tested in test_marginal
+        assert isinstance(sim.log_likelihood, Marginal)
+        return
     row = simulate(jr.key(9))
     one = row.theta[0], row.source[0], *(a[0] for a in row.data)
     if type(sim) is fs.NebulaSimulator:

@@ -79,7 +79,10 @@ def model() -> fs.Posterior:
     return narrow(PRIOR)
 
 
-@pytest.mark.parametrize("shift, stretch", [(0.0, 1.0), (0.6, 2.0), (-0.5, 0.5)])
+@pytest.mark.parametrize("shift, stretch", [
+    (0.6, 2.0), pytest.param(0.0, 1.0, marks=pytest.mark.slow),
+    pytest.param(-0.5, 0.5, marks=pytest.mark.slow),
+])  # fmt: skip
 def test_a_hundred_labels_mend_widths(model, shift, stretch):
     few, many = rows(100), rows(1500, seed=1)
     labels, theta = truths(model, few, shift, stretch), truths(model, many, shift, stretch)
@@ -105,7 +108,8 @@ def test_errors_of_labels_are_allowed_for(model):
     fit = model.calibrate(obs, {"a": labels, "a_err": error}).stretch.fits(("a", "b"))["a"]
     assert abs(fit.log_stretch) < 3 * fit.log_stretch_error
     without = model.calibrate(obs, {"a": labels}).stretch.fits(("a", "b"))["a"]
-    assert np.exp(without.log_stretch) == pytest.approx(2**0.5, rel=0.1)
+    # three standard errors of a log stretch of 300 labels, 0.5**0.5 / 300**0.5, and 2 % of bias
+    assert np.exp(without.log_stretch) == pytest.approx(2**0.5, rel=0.14)
 
 
 def test_stated_errors_are_those_of_repeated_labels():

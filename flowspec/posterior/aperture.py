@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from flowspec.data.flags import Flag
-from flowspec.data.spectra import Spectra
+from flowspec.data.observation import Observation
 from flowspec.model.model import Model
 from flowspec.posterior.magnitudes import magnitudes_of
 from flowspec.prior.parameters import EXTENSIVE
@@ -116,12 +116,12 @@ def mean_gradient(log_mass):
     return np.clip(slope, -GRADIENT_MOST, GRADIENT_MOST)
 
 
-def measured(model: Model, obs: Spectra, total) -> Whole | None:
+def measured(model: Model, obs: Observation, total) -> Whole | None:
     """Total magnitudes against those of the spectra in the same band.
 
     Args:
         model: That the spectra are for.
-        obs: Spectra, on their own pixels. Their magnitude is that of good pixels.
+        obs: Spectra, on their own pixels (where there is a `total`). Their magnitude is that of good pixels.
         total: As in `flowspec.posterior.magnitudes.magnitudes_of`; None is answered with None.
 
     Raises:
