@@ -121,7 +121,7 @@ def measured(model: Model, obs: Observation, total) -> Whole | None:
 
     Args:
         model: That the spectra are for.
-        obs: Spectra, on their own pixels (where there is a `total`). Their magnitude is that of good pixels.
+        obs: Where there is a total, spectra, on their own pixels; magnitudes are of good ones.
         total: As in `flowspec.posterior.magnitudes.magnitudes_of`; None is answered with None.
 
     Raises:
