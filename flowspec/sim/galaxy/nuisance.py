@@ -17,9 +17,13 @@ from flowspec.sim.galaxy.winds import SPEED, winds_of
 from flowspec.sim.latent import Layout, uniform
 
 NUISANCES = (
-    "burst", "gas", "lines", "nucleus", "dust", "absorption", "winds", "lya", "igm", "lsf",
+    "burst", "light", "gas", "lines", "nucleus", "dust", "absorption", "winds", "lya", "igm", "lsf",
     "element", "library", "calibration", "mismatch", "sky", "blemishes",
 )  # fmt: skip
+# dex: error of mass-to-light ratios that all libraries of stars share. Masses of nearby galaxies
+# carry 0.3 dex at 95 % (Conroy, Gunn & White 2009, ApJ 699, 486), of which libraries (`response`),
+# histories, dust and metallicity are drawn on their own.
+LIGHT = 0.1
 
 
 class Draw(eqx.Module):
@@ -27,6 +31,7 @@ class Draw(eqx.Module):
 
     Attributes:
         burst: dex, star-formation rate of the last 10 Myr over that of the last 100.
+        light: dex, light of the stars per mass over that of the models.
         gas: Gas over stellar velocity dispersion, natural log.
         pressure: log10 P/k of the ionised gas.
         lines: dex, departure of each line from the grid [lines].
@@ -46,6 +51,7 @@ class Draw(eqx.Module):
     """
 
     burst: Float[Array, ""]
+    light: Float[Array, ""]
     gas: Float[Array, ""]
     pressure: Float[Array, ""]
     lines: Float[Array, " lines"]
@@ -77,7 +83,7 @@ def layout_of(
         templates: Numbers of templates by name, which are always active.
     """
     counts = {
-        "burst": 1, "gas": 2, "lines": max(groups) + 1, "nucleus": 4, "dust": 2,
+        "burst": 1, "light": 1, "gas": 2, "lines": max(groups) + 1, "nucleus": 4, "dust": 2,
         "absorption": len(SCATTER) + absorbers + 2, "winds": 4, "lya": 4, "igm": 1, "lsf": 1,
     } | curves | CURVES  # fmt: skip
     return Layout.of({name: n for name, n in counts.items() if name in active} | templates)
@@ -114,6 +120,8 @@ def nuisances_of(
     draw = _neutral(len(groups), len(kinds))
     if "burst" in part:
         draw |= {"burst": 0.3 * part["burst"][0]}
+    if "light" in part:
+        draw |= {"light": LIGHT * part["light"][0]}
     if "gas" in part:
         width, pressure = part["gas"]
         draw |= {"gas": 0.25 * width - 0.1, "pressure": uniform(pressure, 5.2, 6.6)}
@@ -143,7 +151,7 @@ def nuisances_of(
 def _neutral(lines: int, absorbers: int) -> dict[str, Array]:
     """The fields of `Draw` where nothing is active."""
     return {
-        "burst": jnp.float32(0.0), "gas": jnp.float32(0.0),
+        "burst": jnp.float32(0.0), "light": jnp.float32(0.0), "gas": jnp.float32(0.0),
         "pressure": jnp.float32(5.8),
         "lines": jnp.zeros(lines), "nucleus": jnp.array([NONE, -3.0, 6.6, -1.25]),
         "slope": jnp.float32(0.0), "nebular": jnp.float32(0.44),

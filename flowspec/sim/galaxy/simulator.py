@@ -123,10 +123,10 @@ class GalaxySimulator(SpectrumSimulator):
 
     @property
     def known(self) -> Bool[np.ndarray, " latents"]:
-        """Too: bursts and hydrogen's lines, which are star formation, the errors of the libraries,
+        """Too: bursts and hydrogen's lines, which are star formation, the errors of all libraries,
         which are mass, and the line-spread function, which is dispersion."""
         mask, layout = super().known, self.layout
-        for name in {"burst", "library", "lsf"} & set(layout.names):
+        for name in {"burst", "light", "library", "lsf"} & set(layout.names):
             mask[layout.place(name)] = True
         if "lines" in layout.names:
             hydrogen = self.groups[self.nebula.names.index("Halpha")]
@@ -239,6 +239,7 @@ class GalaxySimulator(SpectrumSimulator):
         smooth = self.lattice.broaden(jnp.sqrt(excess + 1e-6))
         gas = (p["dispersion"] * jnp.exp(draw.gas)) ** 2 + blur
         gas = self.lattice.broaden(jnp.sqrt(jnp.maximum(gas, 100.0)))
+        smooth = smooth * 10**draw.light
         total = starlight.reshape(2, -1) * smooth + lines.reshape(2, -1) * gas
         return self.seen_at(total, p["z"])
 
