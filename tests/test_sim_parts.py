@@ -8,6 +8,7 @@ from astropy.cosmology import FlatLambdaCDM, Planck18
 
 from flowspec.prior.cosmos import Cosmos
 from flowspec.sim.galaxy import dust, igm, interstellar, nebula, stars
+from flowspec.sim.galaxy.weights import linear_weights
 from flowspec.sim.instrument.instrument import Instrument, PixelOperator
 from flowspec.sim.instrument.lattice import C_KMS, Lattice
 from flowspec.sim.instrument.shipped import INSTRUMENTS
@@ -196,7 +197,7 @@ def test_extreme_star_formation_stays_finite_and_positive():
 def test_metallicity_weights_interpolate():
     nodes = jnp.array([-1.0, 0.0, 0.5])
     for x in (-2.0, -0.3, 0.1, 0.9):
-        weights = stars.metallicity_weights(x, nodes)
+        weights = linear_weights(x, nodes)
         np.testing.assert_allclose(weights.sum(), 1.0, rtol=1e-6)
         np.testing.assert_allclose(weights @ nodes, np.clip(x, -1, 0.5), atol=1e-6)
 

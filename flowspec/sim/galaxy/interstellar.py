@@ -61,11 +61,10 @@ def metal_opacity(
     sigma = width / C_KMS
     # 1.25: what saturation takes from the width of a line of typical depth
     peak = 1.25 * strength / (sigma * np.sqrt(2 * np.pi))
-    tau = jnp.zeros_like(ln_rest)
-    for i in range(len(lines)):
-        x = (ln_rest - jnp.log(lines[i, 0]) - velocity[i] / C_KMS) / sigma
-        tau += peak[i] * lines[i, 1] / lines[i, 0] * jnp.exp(-0.5 * x**2)
-    return tau
+    centre = jnp.log(jnp.asarray(lines[:, 0])) + velocity / C_KMS
+    x = (ln_rest - centre[:, None]) / sigma
+    area = peak * lines[:, 1] / lines[:, 0]
+    return (area[:, None] * jnp.exp(-0.5 * x**2)).sum(0)
 
 
 def damped_lyman_alpha(wave: Float[Array, " n"], log_column: ScalarLike) -> Float[Array, " n"]:

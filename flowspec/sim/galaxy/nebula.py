@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, ScalarLike
 
+from flowspec.sim.galaxy.weights import linear_weights
+
 TABLES = Path(__file__).parents[1] / "tables"
 LOG_HALPHA_PER_SFR = 41.27  # log10 erg/s per M_sun/yr; Kennicutt & Evans (2012), table 1
 LOG_LSUN = 33.583  # log10 erg/s; IAU 2015 nominal solar luminosity
@@ -73,11 +75,6 @@ def load_nebula(path: Path = TABLES / "nebula.npz") -> NebularTable:
     return NebularTable(*arrays, *labels)
 
 
-def hats(x, nodes):
-    """Linear interpolation weights [nodes] of `x`, constant beyond the ends."""
-    return jnp.stack([jnp.interp(x, nodes, row) for row in np.eye(len(nodes))])
-
-
 def line_ratios(
     table: NebularTable, log_u: ScalarLike, oh: ScalarLike, log_pk: ScalarLike = PRESSURE
 ) -> Float[Array, " lines"]:
@@ -89,6 +86,6 @@ def line_ratios(
         oh: 12 + log10 O/H.
         log_pk: log10 pressure over Boltzmann's constant.
     """
-    cube = jnp.tensordot(hats(log_u, table.log_u), jnp.asarray(table.log_flux), 1)
-    cube = jnp.tensordot(hats(log_pk, table.log_pk), cube, 1)
-    return jnp.tensordot(hats(oh, table.oh), cube, 1)
+    cube = jnp.tensordot(linear_weights(log_u, table.log_u), jnp.asarray(table.log_flux), 1)
+    cube = jnp.tensordot(linear_weights(log_pk, table.log_pk), cube, 1)
+    return jnp.tensordot(linear_weights(oh, table.oh), cube, 1)

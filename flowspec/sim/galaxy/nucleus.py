@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, ScalarLike
 
-from flowspec.sim.galaxy.nebula import TABLES, hats
+from flowspec.sim.galaxy.nebula import TABLES
+from flowspec.sim.galaxy.weights import linear_weights
 from flowspec.sim.latent import uniform
 
 NONE = -9.0  # log10 of H-alpha of a nucleus over that of star formation, where there is none
@@ -83,7 +84,7 @@ def nuclear_ratios(
     cube = jnp.asarray(table.log_flux)
     for x, nodes in ((log_u, table.log_u), (log_pk, table.log_pk), (oh, table.oh),
                      (log_e_peak, table.log_e_peak)):  # fmt: skip
-        cube = jnp.tensordot(hats(x, nodes), cube, 1)
+        cube = jnp.tensordot(linear_weights(x, nodes), cube, 1)
     return cube
 
 

@@ -31,6 +31,7 @@ from flowspec.sim.galaxy.departures import multiplets
 from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, layout_of, nuisances_of
 from flowspec.sim.galaxy.response import StellarCurves
 from flowspec.sim.galaxy.settings import checked, redshifts
+from flowspec.sim.galaxy.weights import linear_weights
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.latent import Layout
@@ -245,7 +246,7 @@ class GalaxySimulator(SpectrumSimulator):
 
     def _populations(self, p, draw):
         """M_sun formed in each population of the table per M_sun [metallicities, ages]."""
-        weights = stars.metallicity_weights(p["log_zstar"], self.stars.log_z)
+        weights = linear_weights(p["log_zstar"], self.stars.log_z)
         return weights[:, None] * self.formed_mass(p, draw.burst)
 
     def line_power(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " lines"]:

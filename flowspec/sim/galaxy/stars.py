@@ -152,13 +152,6 @@ def surviving_fraction(age):
     return 1 - 0.046 * jnp.log1p(jnp.asarray(age) * 1e9 / 2.76e5)
 
 
-def metallicity_weights(
-    log_zstar: ScalarLike, nodes: Float[ArrayLike, " metallicities"]
-) -> Float[Array, " metallicities"]:
-    """Weights of linear interpolation in log metallicity (constant beyond the last nodes)."""
-    return jnp.stack([jnp.interp(log_zstar, nodes, row) for row in np.eye(len(nodes))])
-
-
 def old_age_weights(
     log_age: ScalarLike, edges: Float[ArrayLike, " edges"], universe: ScalarLike
 ) -> Float[Array, " ages"]:
