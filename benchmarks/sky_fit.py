@@ -37,7 +37,9 @@ LINES = (
 PASSIVE, FORMING = -11.3, -10.7  # log10 specific star-formation rate below, above
 
 
-def run(*, model: str = "sdss", learn: int = 512, rounds: int = 2, rows: int = 0) -> dict:
+def run(
+    *, model: str = "sdss", learn: int = 512, rounds: int = 2, rows: int = 0, seed: int = 0
+) -> dict:
     """Learn on one half, judge on the other.
 
     Args:
@@ -45,20 +47,21 @@ def run(*, model: str = "sdss", learn: int = 512, rounds: int = 2, rows: int = 0
         learn: Spectra to learn from.
         rounds: Of learning; 0 is the simulator as it is.
         rows: Of the other half; 0 is all.
+        seed: Of the draws that fits start from, and of which spectra are learned from.
     """
     obs, z = good_galaxies()
     report = scores.report_half(obs.names)
     posterior, sim = fs.load(model), fs.GalaxySimulator("sdss")
     records = []
-    look = np.random.default_rng(0).permutation(np.flatnonzero(~report))[:learn]
-    start = posterior.sample(obs[look], STARTS) if rounds else None
+    look = np.random.default_rng(seed).permutation(np.flatnonzero(~report))[:learn]
+    start = posterior.sample(obs[look], STARTS, seed=seed) if rounds else None
     for _ in range(rounds):
         sim, fit, record = taught(sim, obs[look], start)
         records.append(record)
         start = fit.theta[None]
     held = np.flatnonzero(report)[: rows or None]
     found, _, cpu = harness.clocked(
-        lambda: sim.fit(obs[held], posterior.sample(obs[held], STARTS)))
+        lambda: sim.fit(obs[held], posterior.sample(obs[held], STARTS, seed=seed)))
     judged = judged_fits(sim, found, obs[held], z[held])
     return {"n": len(held), "cpu_seconds_per_spectrum": cpu / len(held), **judged,
             "learned": records}

@@ -14,7 +14,7 @@ MAGIC = {"fits": FITS_MAGIC, "hdf5": HDF5_MAGIC, "parquet": b"PAR1"}
 TEXT = {"text": b""}  # anything else
 _PART, _LITTLE = 2**24, 2**8  # bytes of a gzip at once, unpacked and packed: 250 kB of zeros
 _GZIP = 31  # of zlib: with the header of a gzip
-_MUCH = 100  # times the size of a gzip; deflate reaches 1032
+_MUCH, _DENSEST = 100, 1032  # times the size of a gzip: suspicious; what deflate reaches
 
 
 def sniff(
@@ -101,7 +101,10 @@ def _check_gzip(path, size: int) -> None:
     packed, total, unpacker = 0, 0, zlib.decompressobj(_GZIP)
     with open(path, "rb") as file:
         file.seek(max(size - 4, 0))
-        check(int.from_bytes(file.read(4), "little"), size, "a gzip")
+        said = int.from_bytes(file.read(4), "little")
+        if said > _DENSEST * size:
+            raise EOFError(f"an end that says {said:.3g} bytes in a file of {size:.3g}")
+        check(said, size, "a gzip (or a part of one)")
         file.seek(0)
         while (part := file.read(_LITTLE)) and total >= _MUCH * packed:
             packed += len(part)
