@@ -18,7 +18,7 @@ import flowspec as fs
 from benchmarks import harness, scores
 from benchmarks.real_sdss import good_galaxies
 
-K_HALPHA, K_HBETA = 2.53, 3.61  # Cardelli et al. (1989)
+K_HALPHA, K_HBETA, K_HGAMMA = 2.53, 3.61, 4.17  # Cardelli et al. (1989)
 CASE_B = 2.86
 ABSORBED = 1.3  # angstrom
 LABEL_MASS = 0.10  # dex: scatter of one set of labels about another
@@ -58,6 +58,7 @@ def judged(draws: dict[str, np.ndarray], known: dict[str, np.ndarray], z, seed: 
         "O/H O3N2": against(draws["oh"], known["o3n2"], 0.0, rng, centred=True),
         "total M*": against(draws["log_mstar"] + total, known["log_mstar"], LABEL_MASS, rng),
         "total SFR": against(draws["log_sfr"] + total, known["log_sfr_total"], LABEL_MASS, rng),
+        "E(B-V) by H-alpha, H-gamma": known["decrements"],
     }
     return found
 
@@ -106,7 +107,36 @@ def fibre(names) -> dict[str, np.ndarray]:
     vdisp = np.where(disp, catalog["vdisp"], np.nan).astype(float)
     known = {"z_err": catalog["z_err"].astype(float), "vdisp": vdisp,
              "vdisp_err": np.zeros(len(rows))}
-    return known | gas(line, catalog["z"].astype(float)) | totals(names)
+    found = known | gas(line, catalog["z"].astype(float)) | totals(names)
+    forming = np.isfinite(found["log_sfr"])
+    found["decrements"] = {f"{add:g} A": decrements(line, forming, add) for add in (0.0, ABSORBED)}
+    return found
+
+
+def decrements(line, rows, add: float) -> dict[str, list[float]]:
+    """Median E(B-V) from H-alpha and from H-gamma over H-beta, by equivalent width of H-beta.
+
+    Dust gives both the same at every width; absorption that is left in gives more in weak lines,
+    and more to H-gamma.
+
+    Args:
+        line: Flux, error, width by name.
+        rows: Which galaxies [rows].
+        add: Angstrom added to each equivalent width.
+    """
+    names = ("H_alpha", "H_beta", "H_gamma")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ha, hb, hg = (line[n][0] * (1 + add / line[n][2]) for n in names)
+        first = 2.5 / (K_HBETA - K_HALPHA) * np.log10(ha / hb / CASE_B)
+        second = 2.5 / (K_HGAMMA - K_HBETA) * np.log10(hb / hg * 0.469)
+    width = line["H_beta"][2]
+    return {
+        f"{low:g}-{high:g}": [
+            round(float(np.nanmedian(x[rows & (width > low) & (width < high)])), 2)
+            for x in (first, second)
+        ]
+        for low, high in ((0, 4), (4, 8), (8, 100))
+    }
 
 
 def gas(line, z) -> dict[str, np.ndarray]:
