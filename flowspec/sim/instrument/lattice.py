@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, ScalarLike
 from scipy.fft import next_fast_len
-from scipy.interpolate import PchipInterpolator
 
 C_KMS = 299792.458
 
@@ -58,6 +57,8 @@ class Lattice(eqx.Module):
         Returns:
             Real parts, then imaginary parts [spectra, 2 * freqs], single precision.
         """
+        from scipy.interpolate import PchipInterpolator  # slow to load, and only simulators ask
+
         fine = Lattice(self.start, self.step / 2, self.size * 2)
         values = PchipInterpolator(np.log(wave), power, axis=-1)(np.log(fine.wave))
         return _real_pairs(np.fft.rfft(values)[:, : self.size // 2 + 1] / 2)
