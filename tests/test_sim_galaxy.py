@@ -187,6 +187,8 @@ def _name(sim):
     return "sdss" if len(sim.wave) > 2000 else "vandels"
 
 
+@pytest.mark.parametrize("both", ["sdss", pytest.param("vandels", marks=pytest.mark.slow)],
+                         indirect=True)
 def test_gradients_match_finite_differences(both):
     """Every parameter, redshift among them."""
     theta = jnp.array(TYPICAL[_name(both)])

@@ -209,6 +209,7 @@ def test_weights_bring_a_prior_to_the_population(flat, shaped, galaxies, populat
     assert abs(share - np.mean(galaxies.quiescent)) < 0.003  # four standard errors of 100,000
 
 
+@pytest.mark.slow
 def test_draws_stay_inside_the_prior_and_nothing_is_outside(population, galaxies):
     assert np.isfinite(PRIOR.log_prob(galaxies.theta)).all()
     assert np.isfinite(population.log_prob(galaxies.theta[:1000])).all()
@@ -243,6 +244,7 @@ def test_priors_without_limits_are_refused(prior):
         Population(prior)
 
 
+@pytest.mark.slow
 def test_a_prior_without_limits_in_the_other_parameters_will_do():
     prior = PRIOR.replace(log_sfr=dist.Normal(-9.0, 0.8), av=dist.HalfNormal(1.0))
     population = Population(prior)
