@@ -98,7 +98,7 @@ def test_adaptation_is_given_numbers_alone(plain, monkeypatch):
 
     def spy(task, method):
         seen.append((task, task.posterior.sample(task.obs, 8)))
-        return task.posterior.model, None, {}
+        return task.posterior.model, task.simulator, {}
 
     monkeypatch.setattr(sys.modules["flowspec.fitting"], "chosen", spy)
     _, obs = observations(80, 2.0)

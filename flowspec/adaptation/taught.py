@@ -13,6 +13,7 @@ from flowspec.adaptation.nuisances import best_population, conditional, likeliho
 from flowspec.adaptation.residuals import information_share, measured_noise, rest_templates
 from flowspec.data.spectra import Spectra
 from flowspec.sim.explicit import Fitted
+from flowspec.sim.forward import redshifts
 from flowspec.sim.spectrum import SpectrumSimulator
 
 log = logging.getLogger("flowspec")
@@ -57,7 +58,7 @@ def taught(
                          f"{len(good)} of {len(obs)}")
     fit = Fitted(*(a[good] for a in whole))
     noise = measured_noise(fit)
-    params = len(sim.prior.names)
+    params = fit.theta.shape[1]
     held = np.concatenate([np.zeros(params), sim.known])
     given = likelihoods(fit, sim.learned, information_share(noise))
     joint, gains = best_population(given, held)
@@ -70,8 +71,7 @@ def taught(
         "scatter": _by_name(sim, np.sqrt(np.diag(joint.covariance)[params:])),
     }  # fmt: skip
     if not len(sim.templates.rest):
-        z = fit.theta[:, sim.prior.names.index("z")]
-        templates, worth = rest_templates(fit, z, sim.wave, noise)
+        templates, worth = rest_templates(fit, redshifts(sim, fit.theta), sim.wave, noise)
         record |= {"templates": [round(w, 2) for w in worth]}
         new = new.with_templates(templates)
     new = eqx.tree_at(lambda s: s.residual, new, noise, is_leaf=lambda x: x is None)

@@ -3,7 +3,7 @@
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 from flowspec.data.frame import Pixels
 from flowspec.prior.prior import Prior
@@ -37,3 +37,8 @@ class Forward(Protocol):
 
     def curves(self, theta: Float[Array, " params"]) -> Float[Array, "latents pixels"]:
         """Change of ln(flux) with each latent, 0 with those that are not `smooth`."""
+
+
+def redshifts(sim: Forward, theta: Float[ArrayLike, "*batch params"]) -> Float[ArrayLike, "*batch"]:
+    """The redshifts among parameters."""
+    return theta[..., sim.prior.names.index("z")]
