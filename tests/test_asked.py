@@ -65,6 +65,7 @@ def test_any_number_of_draws(posterior, obs):
     assert draw_count(np.int64(7)) == 7
 
 
+@pytest.mark.slow
 def test_names_key_the_draws_wherever_a_row_stands(posterior, obs):
     whole = posterior.sample(obs, 40, seed=2, by_name=True)
     order = [3, 0, 4]

@@ -48,6 +48,7 @@ def test_an_instrument_is_one_file():
     assert sim.prior.names[0] == "z" and sim.description == "GalaxySimulator"
 
 
+@pytest.mark.slow
 def test_a_parameter_changes_nothing_without_it():
     follow("an instrument")
     found = follow("a parameter")
@@ -80,6 +81,7 @@ def test_a_fits_format_is_one_entry(tmp_path):
 @pytest.mark.parametrize(
     "what", ["a density", pytest.param("a network", marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_a_density_and_a_network_are_one_file_and_a_row(what, tmp_path):
     """Trained for seconds on a Gaussian problem, of which the exact answer is known."""
     architecture = follow(what)["architecture"]

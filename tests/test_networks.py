@@ -43,7 +43,7 @@ def test_correlation_is_the_direct_sum_at_every_shift(bin_pixels):
         np.testing.assert_allclose(found[..., b], expected, atol=2e-5)
 
 
-@pytest.mark.parametrize("bin_pixels", [1, 2])
+@pytest.mark.parametrize("bin_pixels", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_rest_frame_is_the_same_wherever_a_spectrum_was_redshifted_to(bin_pixels):
     net, _ = network(bin_pixels)
     x = jnp.zeros((2, CHANNELS, PIXELS)).at[0, :, 20].set(1.0)
@@ -84,6 +84,7 @@ def test_masked_pixels_cannot_change_anything():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_nothing_at_all_gives_finite_features():
     net, variables = network()
     blank = jnp.zeros((1, PIXELS))

@@ -129,6 +129,7 @@ def test_a_limit_is_a_censored_measurement(sim, exact, mocks):
     assert (table["p_limit"][told] > 0.5).all()
 
 
+@pytest.mark.slow
 def test_a_line_twice_as_bright_stands_out(sim, exact, mocks):
     flux, err = mocks
     bright = np.where(np.array(LINES) == "[NII]6584", 2, 1)

@@ -97,6 +97,7 @@ def test_given_a_density_draws_are_weighted_by_it(tilted):
         np.testing.assert_array_less(np.abs(drawn[:, row].mean(0) - mean), error)
 
 
+@pytest.mark.slow
 def test_the_table_of_a_given_redshift_has_it(tilted):
     posterior, obs = tilted
     table = posterior.given(z=0.25).summarize(obs, n=200)

@@ -161,6 +161,8 @@ def test_redshift_is_a_shift(sdss, flux_of):
         np.testing.assert_allclose(centre / (1 + z), 6564.614, atol=0.12)
 
 
+@pytest.mark.parametrize("both", ["sdss", pytest.param("vandels", marks=pytest.mark.slow)],
+                         indirect=True)
 def test_draws_are_finite_noisy_and_inside_the_prior(both):
     theta, flux, ivar = DRAWS(both, jr.key(3))
     assert flux.shape == ivar.shape == (64, len(both.wave)) and theta.shape == (64, 9)
@@ -172,6 +174,8 @@ def test_draws_are_finite_noisy_and_inside_the_prior(both):
     assert snr.min() < 0.5 and snr.max() > 1.0
 
 
+@pytest.mark.parametrize("both", ["sdss", pytest.param("vandels", marks=pytest.mark.slow)],
+                         indirect=True)
 def test_corners_of_the_prior_are_finite(both):
     draws = both.prior.sample(jr.key(0), (4000,))
     draws = draws.at[:, both.prior.names.index("log_sfr")].add(-draws[:, 1])

@@ -195,6 +195,7 @@ def test_no_draw_leaves_the_prior_and_the_density_follows(priors):
         np.testing.assert_allclose(ratio.mean(0), 1, atol=5 * ratio.std(0).max() / 4000**0.5 + 0.02)
 
 
+@pytest.mark.slow
 def test_draws_depend_on_the_row_and_the_seed_only(model):
     obs = rows(60)
     posterior = model.calibrate(obs, {"a": truths(model, obs, 0.0, 2.0)[:, 0]})

@@ -30,6 +30,7 @@ from tests.problems import (
 SIZES = Architecture(templates=3, learned=0, aligned=4, window=21, condition=8, layers=2, width=16)
 
 
+@pytest.mark.slow
 def test_linear_gaussian_posterior_is_found():
     training = Training(steps=800, batch=128, evaluate=400, validation=256, learning_rate=5e-3)
     sim = linear_simulator()

@@ -153,6 +153,7 @@ def test_its_noise_is_that_of_its_inverse_variance():
     assert chi.std() == pytest.approx(1, abs=5 * (COARSEST / 2 / len(chi)) ** 0.5)
 
 
+@pytest.mark.slow
 def test_parameters_grid_and_rows_are_those_of_the_simulator():
     """Each row's flux is its parameter, which all of its pixels with data still say."""
     level, wave = np.linspace(1, 9, ROWS), np.linspace(4000.0, 8000.0, PIXELS)
