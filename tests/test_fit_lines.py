@@ -56,7 +56,9 @@ def test_a_short_training_learns_something(plain):
     assert losses[-1] < losses[0] and plain.lines == LINES and plain.sources == ("nebula",)
 
 
-@pytest.mark.parametrize("said", ["by the rows", "by the keyword", "not"])
+@pytest.mark.parametrize("said", [
+    "not", *(pytest.param(s, marks=pytest.mark.slow) for s in ("by the rows", "by the keyword"))
+])
 def test_it_trains_on_the_gaps_limits_and_dust_of_observations(said, monkeypatch):
     seen = []
 

@@ -48,7 +48,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [
+    pytest.param(c, marks=pytest.mark.slow) if c == "a redshift, two sources" else c for c in CASES
+])
 def test_the_loss_is_minus_the_log_probability_of_the_truth(case):
     make, sizes = CASES[case]
     sim = make()

@@ -31,7 +31,11 @@ SPACES = {
 }
 
 
-@pytest.fixture(params=SPACES)
+# a population is long to compile; test_mixed has what else there is to it
+NAMES = [pytest.param(n, marks=pytest.mark.slow) if n == "a mixture" else n for n in SPACES]
+
+
+@pytest.fixture(params=NAMES)
 def case(request):
     """A space, parameters of its prior and their sources."""
     space = SPACES[request.param]
