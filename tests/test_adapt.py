@@ -92,6 +92,7 @@ def labelled(obs: Spectra) -> Spectra:
                    notes=[f"log_mstar={i}" for i in rows])  # fmt: skip
 
 
+@pytest.mark.slow
 def test_adaptation_is_given_numbers_alone(plain, monkeypatch):
     """Whatever adapts sees a `Task`: the same of spectra with and without labels."""
     seen = []
@@ -153,6 +154,7 @@ def test_requests_that_cannot_be_met():
         fit(linear_simulator(), elsewhere, adapt="auto")
 
 
+@pytest.mark.slow
 def test_few_observations_are_left_alone(plain, caplog):
     post = adapted_to(plain, observations(30, 1.0)[1], "auto")
     assert post.provenance["adaptation"]["reason"] == "fewer than 50 observations"

@@ -96,6 +96,7 @@ def field(dim=2):
     return eqx.tree_at(last, made, replace_fn=lambda w: 30 * w)
 
 
+@pytest.mark.slow
 def test_flow_matching_has_the_density_of_its_draws():
     """By the change of variables of `push`, differentiated as a whole."""
     density, c = field(), jnp.array([0.5, -1.0, 0.2])
@@ -108,6 +109,7 @@ def test_flow_matching_has_the_density_of_its_draws():
     np.testing.assert_allclose(density.log_prob(draws, condition), expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_field_of_straight_paths_has_the_least_loss():
     """Between two standard normals ``E[x1 - x0 | x_t] = (2 t - 1) x_t / (t^2 + (1 - t)^2)``: its
     mean squared error over t is the integral of ``1 / (t^2 + (1 - t)^2)``, pi / 2."""

@@ -76,6 +76,7 @@ def test_smooth_factor_is_found_behind_another_variety():
     assert not smooth_variety(shapes(2000, 0.0), shapes(2000, 0.0), 500).any()
 
 
+@pytest.mark.slow
 def test_injected_simulations_have_the_noise_of_observations():
     sim = line_simulator()
     theta, flux, ivar = sim.draw(jr.key(0), 800)

@@ -19,6 +19,9 @@ from flowspec.posterior.weights import OVERSAMPLE
 from flowspec.sim.simulator import draw_many
 from tests.problems import WAVE, line_simulator
 
+# trains a small model; test_posteriors has the properties of every kind, test_cli its tables
+pytestmark = pytest.mark.slow
+
 SIM = line_simulator()
 N, ROWS = 100, 256  # draws and rows of most tests: others are other programs to compile
 

@@ -27,6 +27,7 @@ def linear():
     return posterior, fs.Spectra(WAVE, flux, ivar)
 
 
+@pytest.mark.slow
 def test_a_refined_spectrum_has_the_exact_posterior_and_evidence(linear):
     posterior, obs = linear
     found = posterior.refine(obs, problems.linear_likelihood, 2000, draws=100_000)

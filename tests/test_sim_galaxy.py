@@ -278,6 +278,7 @@ def test_nuisances_act_one_by_one(both):
         assert not np.allclose(flux_with((name,), 0), one, rtol=1e-3), name
 
 
+@pytest.mark.slow
 def test_noise_can_come_from_observations(sdss):
     rng = np.random.default_rng(0)
     rows, pixels = 5, len(sdss.wave)

@@ -291,6 +291,7 @@ def simulator():
     return GalaxySimulator(moons(4), prior=broad_prior(), nuisances=("sky",))
 
 
+@pytest.mark.slow
 def test_simulated_spectra_have_moons_noise(simulator):
     drawn = eqx.filter_jit(simulator.draw)(jr.key(0), 8)
     flux, ivar = (np.asarray(x) for x in drawn[1:])

@@ -189,6 +189,7 @@ def test_density_integrates_to_one(flat, shaped):
     assert shaped[1].std() / np.sqrt(len(shaped[1])) < 0.04  # or the test would say nothing
 
 
+@pytest.mark.slow
 def test_weights_bring_a_prior_to_the_population(flat, shaped, galaxies, population):
     """Means and spreads, correlations, and a selection, to four standard errors."""
 

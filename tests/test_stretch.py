@@ -112,6 +112,7 @@ def test_errors_of_labels_are_allowed_for(model):
     assert np.exp(without.log_stretch) == pytest.approx(2**0.5, rel=0.14)
 
 
+@pytest.mark.slow
 def test_stated_errors_are_those_of_repeated_labels():
     """Of 40 sets of 100 labels each: a scatter known to 11 %."""
     rng, fits = np.random.default_rng(0), []
