@@ -59,6 +59,7 @@ def test_conditional_affine_inverts_and_knows_its_jacobian():
 
 
 @pytest.mark.parametrize("dim", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
 def test_flow_integrates_to_one_and_its_draws_follow_it(dim):
     flow = Flow(jr.key(1), dim=dim, cond_dim=2, layers=2, width=8, knots=4)
     c = jnp.array([1.0, -0.5])

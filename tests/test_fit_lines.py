@@ -46,6 +46,7 @@ def assert_same(one: fs.Posterior, other: fs.Posterior) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_a_short_training_learns_something(plain):
     """Mean information about parameters of rows not seen: above half a nat."""
     theta, source, data = simulate_many(SIM, jr.key(7), 500)
@@ -59,6 +60,7 @@ def test_a_short_training_learns_something(plain):
 @pytest.mark.parametrize("said", [
     "not", *(pytest.param(s, marks=pytest.mark.slow) for s in ("by the rows", "by the keyword"))
 ])
+@pytest.mark.slow
 def test_it_trains_on_the_gaps_limits_and_dust_of_observations(said, monkeypatch):
     seen = []
 
@@ -88,6 +90,7 @@ def test_nothing_trained_further_is_what_it_started_from(plain):
     assert any((a != b).any() for a, b in zip(leaves(other), leaves(plain), strict=True))
 
 
+@pytest.mark.slow
 def test_a_start_of_other_data_or_sources_is_refused(plain):
     others = [fs.NebulaSimulator(mappings(), (*LINES, "Ha")),
               fs.NebulaSimulator({"HII": mappings()}, LINES), line_simulator()]  # fmt: skip
@@ -116,6 +119,7 @@ def test_it_adapts_as_the_verb_does_whoever_says_that_dust_is_gone(plain):
     assert one.provenance["start"] == plain.provenance
 
 
+@pytest.mark.slow
 def test_few_rows_are_left_alone(plain, caplog):
     post = fs.fit_lines(SIM, catalogue(30), start=plain, adapt="auto", training=NONE,
                         progress=False)  # fmt: skip

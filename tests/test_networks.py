@@ -44,6 +44,7 @@ def test_correlation_is_the_direct_sum_at_every_shift(bin_pixels):
 
 
 @pytest.mark.parametrize("bin_pixels", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
 def test_rest_frame_is_the_same_wherever_a_spectrum_was_redshifted_to(bin_pixels):
     net, _ = network(bin_pixels)
     x = jnp.zeros((2, CHANNELS, PIXELS)).at[0, :, 20].set(1.0)

@@ -83,6 +83,7 @@ def model() -> fs.Posterior:
     (0.6, 2.0), pytest.param(0.0, 1.0, marks=pytest.mark.slow),
     pytest.param(-0.5, 0.5, marks=pytest.mark.slow),
 ])  # fmt: skip
+@pytest.mark.slow
 def test_a_hundred_labels_mend_widths(model, shift, stretch):
     few, many = rows(100), rows(1500, seed=1)
     labels, theta = truths(model, few, shift, stretch), truths(model, many, shift, stretch)
@@ -101,6 +102,7 @@ def test_a_hundred_labels_mend_widths(model, shift, stretch):
         assert (covered(model.sample(many, 500), theta, 0.68) < 0.42).all()
 
 
+@pytest.mark.slow
 def test_errors_of_labels_are_allowed_for(model):
     obs, rng = rows(300), np.random.default_rng(2)
     theta = truths(model, obs, 0.0, 1.0)[:, 0]
@@ -219,6 +221,7 @@ def test_the_order_of_labels_does_not_matter(model):
     assert first[0, 0] == 79 and (first[1] == 0).all()
 
 
+@pytest.mark.slow
 def test_the_table_says_so_and_files_keep_it(tmp_path):
     posterior = untrained((PRIOR,), ("a",), Columns(NAMES), SIZES)
     obs = rows(60)
