@@ -138,9 +138,9 @@ def _in_rest_frame(fit, z, wave, noise, step):
     place = np.rint((ln_rest - start) / step).astype(int)
     size = np.asarray(noise.size) * np.sqrt(max(float(np.asarray(noise.kernel).sum()) ** 2, 1.0))
     model = np.maximum(fit.model, 1e-6 * np.abs(fit.model).max(1, keepdims=True))
+    weight = np.where(fit.residual == 0, 0.0, model**2 * fit.ivar / size**2)
     with np.errstate(invalid="ignore", divide="ignore"):
-        relative = (fit.residual / size) / np.sqrt(_weight(fit, model, size))
-    weight = _weight(fit, model, size)
+        relative = (fit.residual / size) / np.sqrt(weight)
     usable = (weight > 0) & (np.abs(relative) < _LARGEST)
     weight, relative = np.where(usable, weight, 0.0), np.where(usable, relative, 0.0)
     shape = len(z), place.max() + 1
@@ -149,11 +149,6 @@ def _in_rest_frame(fit, z, wave, noise, step):
     np.add.at(total, (rows, place), weight)
     np.add.at(sums, (rows, place), weight * relative)
     return sums / np.maximum(total, 1e-30), total, start
-
-
-def _weight(fit, model, size):
-    """Inverse variance of residual over model."""
-    return np.where(fit.residual == 0, 0.0, model**2 * fit.ivar / size**2)
 
 
 def _spread(x: np.ndarray, axis: int) -> np.ndarray:

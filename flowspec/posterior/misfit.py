@@ -10,7 +10,6 @@ Young 1993, "Resampling-Based Multiple Testing"). Whatever simulations themselve
 cosmic rays, is allowed for.
 """
 
-from dataclasses import fields
 from typing import NamedTuple
 
 import equinox as eqx
@@ -25,7 +24,7 @@ from flowspec.posterior.reconstruction import COMPONENTS, Reconstruction
 LEVEL = 0.01  # misfit below which data are called unlike simulations
 _SHORT = 4 * COMPONENTS  # numbers per row up to which each is judged by all others
 
-_ARRAYS, _NULLS = ("scale", "snr", "middle", "width"), ("single", "family", "least")
+_CONDITIONS, _NULLS = ("snr", "middle", "width"), ("single", "family", "least")  # of `Ranks`
 
 
 class Compared(NamedTuple):
@@ -46,22 +45,12 @@ class Misfit(eqx.Module):
     Attributes:
         scale: Of each number of short rows; 1 in long ones [size].
         reconstruction: Of rows in units of the scale.
-        snr: Logarithms of signal-to-noise ratios [nodes].
-        middle: Median of each statistic there.
-        width: Its distance from the 84th percentile.
-        single: Tails of the statistics.
-        family: Tails of the least p-value among the statistics of a kind.
-        least: Tails of the least of those.
+        ranks: Of the statistics of what it leaves.
     """
 
     scale: Float[np.ndarray, " size"]
     reconstruction: Reconstruction
-    snr: Float[np.ndarray, " nodes"]
-    middle: Float[np.ndarray, "nodes statistics"]
-    width: Float[np.ndarray, "nodes statistics"]
-    single: Null
-    family: Null
-    least: Null
+    ranks: Ranks
 
     @classmethod
     def learned(
@@ -89,17 +78,19 @@ class Misfit(eqx.Module):
         at = _first(frame, redshift, best_z, len(values))
         raw = statistics_of(values, weight, *model.fitted(values, weight, at))
         ranks = Ranks.learned(raw, snr_of(values, weight), kinds_of(values.shape[1]))
-        return cls(scale, model, *(getattr(ranks, field.name) for field in fields(Ranks)))
+        return cls(scale, model, ranks)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Of a model file."""
-        arrays = {f"misfit.{name}": getattr(self, name) for name in _ARRAYS}
+        arrays = {"misfit.scale": self.scale}
+        arrays |= {f"misfit.{name}": getattr(self.ranks, name) for name in _CONDITIONS}
         for name in _NULLS:
-            arrays[f"misfit.{name}"] = getattr(self, name).value.astype(np.float32)
+            arrays[f"misfit.{name}"] = getattr(self.ranks, name).value.astype(np.float32)
         model, half = self.reconstruction, np.float16
         arrays["misfit.templates"] = model.templates.astype(half)
         return arrays | {"misfit.mean": model.mean, "misfit.precision": model.precision,
-                         "misfit.ranks": self.single.log_p, "misfit.stride": np.array(model.stride)}
+                         "misfit.ranks": self.ranks.single.log_p,
+                         "misfit.stride": np.array(model.stride)}
 
     @classmethod
     def restored(cls, arrays: dict[str, np.ndarray]) -> "Misfit | None":
@@ -110,8 +101,7 @@ class Misfit(eqx.Module):
         model = Reconstruction(own["templates"].astype(np.float32), own["mean"], own["precision"],
                                own["stride"].item())
         nulls = [Null(own["ranks"], own[name]) for name in _NULLS]
-        scale, *conditions = (own[name] for name in _ARRAYS)
-        return cls(scale, model, *conditions, *nulls)
+        return cls(own["scale"], model, Ranks(*(own[name] for name in _CONDITIONS), *nulls))
 
     def compared(
         self, frame: Frame, redshift: RedshiftBins | None, data: tuple, best_z
@@ -121,8 +111,7 @@ class Misfit(eqx.Module):
         at = _first(frame, redshift, best_z, len(values))
         residual, distance = self.reconstruction.fitted(values, weight, at)
         raw = statistics_of(values, weight, residual, distance)
-        ranks = Ranks(*(getattr(self, field.name) for field in fields(Ranks)))
-        found = ranks.ranked(raw, snr_of(values, weight), kinds_of(values.shape[1]))
+        found = self.ranks.ranked(raw, snr_of(values, weight), kinds_of(values.shape[1]))
         where = [self._place(frame, int(kind), found.tails[row], residual[row])
                  for row, kind in enumerate(found.kind)]
         return Compared(np.where((weight > 0).any(1), found.p_value, np.nan), where)

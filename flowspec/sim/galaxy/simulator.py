@@ -37,7 +37,6 @@ from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.latent import Layout
 from flowspec.sim.spectrum import SpectrumSimulator
 
-TEMPLATE_DISPERSION = 64.0  # km/s: 2.51 A (FWHM) at 5000 A, what the stellar table already has
 _LOG_FLUX = nebula.LOG_LSUN - np.log10(4 * np.pi) - 2 * np.log10(3.0856775814913673e24) + 17
 
 
@@ -233,7 +232,7 @@ class GalaxySimulator(SpectrumSimulator):
         weights = self._populations(p, draw)
         # a line-spread function of another width is a little more or less dispersion
         blur = self.lsf**2 * jnp.expm1(2 * draw.lsf)
-        excess = jnp.maximum(p["dispersion"] ** 2 - TEMPLATE_DISPERSION**2 + blur, 0.0)
+        excess = jnp.maximum(p["dispersion"] ** 2 - stars.RESOLUTION**2 + blur, 0.0)
         starlight = weights.reshape(-1) @ self.star_table
         lines = self.line_power(p, draw) @ self.line_table
         lines += 10 ** self._log_halpha(p, draw) * self.gas_table
