@@ -25,6 +25,7 @@ BENCHMARKS = {
     "doors": 1,
     "judged": 0,
     "recalibrate": 0,
+    "retrain": 1,
     "misfit": 0,
     "refine": 0,
     "throughput": 0,
