@@ -16,6 +16,7 @@ import numpy as np
 from flowspec.adaptation.choose import check_request, chosen
 from flowspec.adaptation.judge import Task
 from flowspec.adaptation.settings import Adaptation
+from flowspec.adaptation.taught import lessons
 from flowspec.data.frame import Pixels
 from flowspec.data.lines import Lines
 from flowspec.data.observation import Observation
@@ -77,7 +78,8 @@ def fit(
         checkpoint: File to resume from if it exists, and to write while training.
         progress: Whether to show a progress bar.
         loss: Of ``model, key, simulated``, to train with instead of `Model.loss`.
-        adapt: How to adapt to `obs` after the training (`adapt`), or "none".
+        adapt: How to adapt to `obs` after the training (`adapt`), or "none". With "nuisances" and
+            a `start` whose draws the fits begin at, the simulator is taught before the training.
         adaptation: Steps and the like of that.
         dereddened: Whether all line fluxes of `obs` are corrected for dust.
 
@@ -89,6 +91,10 @@ def fit(
     """
     began, _ = time.process_time(), keep_programs()
     sim = _with_noise(sim, obs, dereddened, adapt)
+    lesson = {}
+    if adapt == "nuisances" and start is not None and sim.teachable:
+        continued(start, sim)  # whether it is of this simulator
+        sim, lesson = _lesson(start, sim, sim.frame.seen(obs, dereddened), adaptation)
     keys, (training_set, held) = jr.split(key_of(seed), 5), sim.held_out(training.validation)
     fresh, failed = _validation(sim, held, keys[0], training)
     if start is None:
@@ -99,8 +105,9 @@ def fit(
         model = continued(start, sim)
     model, history = train(model, training_set, fresh, training, keys[3], checkpoint=checkpoint,
                            progress=progress, loss=loss)
-    posterior = _unjudged(model, _account(sim, seed, training, began, start, history, failed))
-    if adapt == "none":
+    account = _account(sim, seed, training, began, start, history, failed)
+    posterior = _unjudged(model, account | {"adaptation": lesson})
+    if adapt == "none" or lesson:
         drawn = fresh if held else simulate_many(sim, keys[4], _SCREEN)
         return calibrated(posterior, drawn.theta, drawn.data)
     posterior = _adapt(
@@ -176,10 +183,7 @@ def adapt(
     keys = jr.split(key_of(seed), 5)
     training_set, held = sim.held_out(training.validation)
     validation, _ = _validation(sim, held, keys[0], training)
-    obs = obs[np.random.default_rng(0).permutation(np.flatnonzero(obs.usable))]
-    if posterior.model.frame.kind == Pixels.kind:
-        # once, or every candidate would resample them
-        obs = Spectra(posterior.wave, *posterior.model.frame.arrays(obs))
+    obs = _shuffled(obs, posterior.model.frame)
     observed = tuple(map(jnp.asarray, posterior.model.frame.arrays(obs)))
     task = Task(
         posterior, training_set, validation, held is not None, obs, observed,
@@ -195,6 +199,19 @@ def adapt(
 
 
 _adapt = adapt  # `fit` has an argument of that name
+
+
+def _shuffled(obs: Observation, frame) -> Observation:
+    """Usable rows in random order, spectra on the model's pixels: once, not for every candidate."""
+    obs = obs[np.random.default_rng(0).permutation(np.flatnonzero(obs.usable))]
+    return Spectra(frame.wave, *frame.arrays(obs)) if frame.kind == Pixels.kind else obs
+
+
+def _lesson(start: Posterior, sim: Simulator, obs, adaptation: Adaptation):
+    """The simulator taught by observations, and an account of it."""
+    sim, record = lessons(start, sim, _shuffled(obs, start.model.frame), adaptation)
+    return sim, {"asked": "nuisances", "method": "none", "reason": "taught before the training",
+                 "nuisances": record}  # fmt: skip
 
 
 def _validation(sim: Simulator, held, key, training: Training) -> tuple[Simulated, float]:
@@ -258,7 +275,6 @@ def _account(sim, seed: int, training: Training, began, start, history, failed: 
         "cpu_seconds": round(time.process_time() - began),
         "start": None if start is None else start.provenance,
         "history": history.round(4).tolist(),
-        "adaptation": {},
     }
 
 

@@ -130,7 +130,7 @@ def explore(
         return candidates, data
     left = data
     if asked in ("auto", "nuisances") and task.simulator.teachable:
-        simulator, record = lessons(task)
+        simulator, record = lessons(task.posterior, task.simulator, task.obs, task.adaptation)
         after = input_gap(simulator, population, task)
         log.info("taught: gap of the data %.3f +- %.3f", after.auc, after.error)
         if asked == "nuisances" or _less(after, data):

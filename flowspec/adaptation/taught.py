@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from flowspec.adaptation.judge import Task
 from flowspec.adaptation.nuisances import best_population, conditional, likelihoods
 from flowspec.adaptation.residuals import information_share, measured_noise, rest_templates
+from flowspec.adaptation.settings import Adaptation
 from flowspec.data.spectra import Spectra
+from flowspec.posterior.posterior import Posterior
 from flowspec.sim.explicit import Fitted
 from flowspec.sim.forward import redshifts
 from flowspec.sim.spectrum import SpectrumSimulator
@@ -88,12 +89,21 @@ def _by_name(sim, values) -> dict[str, list[float]]:
             sim.layout.parts(jnp.asarray(values)).items()}
 
 
-def lessons(task: Task) -> tuple[SpectrumSimulator, dict]:
-    """A task's simulator taught by its observations, in rounds, and a record of them."""
-    obs = task.obs[: task.adaptation.fits]
-    start = task.posterior.sample(obs, STARTS)
-    sim, records = task.simulator, []
-    for _ in range(task.adaptation.rounds):
+def lessons(
+    posterior: Posterior, sim: SpectrumSimulator, obs: Spectra, adaptation: Adaptation
+) -> tuple[SpectrumSimulator, dict]:
+    """A simulator taught by observations, in rounds, and a record of them.
+
+    Args:
+        posterior: Whose draws the first fits begin at.
+        sim: The simulator.
+        obs: Unlabelled, in random order; so many as `adaptation` says are used.
+        adaptation: Numbers of fits and rounds.
+    """
+    obs = obs[: adaptation.fits]
+    start = posterior.sample(obs, STARTS)
+    records = []
+    for _ in range(adaptation.rounds):
         sim, fit, record = taught(sim, obs, start)
         start = fit.theta[None]
         records.append(record)
