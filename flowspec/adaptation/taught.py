@@ -15,6 +15,7 @@ from flowspec.data.spectra import Spectra
 from flowspec.posterior.posterior import Posterior
 from flowspec.sim.explicit import Fitted
 from flowspec.sim.forward import redshifts
+from flowspec.sim.simulator import Simulator
 from flowspec.sim.spectrum import SpectrumSimulator
 
 log = logging.getLogger("flowspec")
@@ -90,21 +91,25 @@ def _by_name(sim, values) -> dict[str, list[float]]:
 
 
 def lessons(
-    posterior: Posterior, sim: SpectrumSimulator, obs: Spectra, adaptation: Adaptation
-) -> tuple[SpectrumSimulator, dict]:
+    posterior: Posterior, sim: Simulator, obs: Spectra, adaptation: Adaptation
+) -> tuple[Simulator, dict]:
     """A simulator taught by observations, in rounds, and a record of them.
 
     Args:
         posterior: Whose draws the first fits begin at.
-        sim: The simulator.
+        sim: The simulator, or one that changes the rows of such a simulator.
         obs: Unlabelled, in random order; so many as `adaptation` says are used.
         adaptation: Numbers of fits and rounds.
     """
     obs = obs[: adaptation.fits]
-    start = posterior.sample(obs, STARTS)
-    records = []
-    for _ in range(adaptation.rounds):
-        sim, fit, record = taught(sim, obs, start)
-        start = fit.theta[None]
-        records.append(record)
-    return sim, {"rounds": records}
+    first = posterior.sample(obs, STARTS)
+
+    def lesson(sim):
+        start, records = first, []
+        for _ in range(adaptation.rounds):
+            sim, fit, record = taught(sim, obs, start)
+            start = fit.theta[None]
+            records.append(record)
+        return sim, {"rounds": records}
+
+    return sim.taught(lesson)

@@ -1,6 +1,7 @@
 """What a simulator is: from random keys to parameters and the data that they give."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -75,6 +76,15 @@ class Simulator(eqx.Module):
     def teachable(self) -> bool:
         """Whether it can be fitted to observations, and its nuisances be learned from that."""
         return False
+
+    def taught(self, lesson: Callable) -> "tuple[Simulator, dict]":
+        """What a lesson makes of the simulator that is fitted, this one or one within, and its
+        record.
+
+        Args:
+            lesson: Of a simulator: the taught one and a record of how.
+        """
+        return lesson(self)
 
     def held_out(self, n: int) -> "tuple[Simulator, Simulator | None]":
         """What to train on, and a set of `n` rows to validate on, or None: draw fresh ones."""
@@ -171,6 +181,16 @@ class Perturbed(Simulator):
     def with_noise(self, obs: Observation, *, exact: bool = False) -> "Perturbed":
         """The same changes to the simulator with the noise of observations."""
         return self._around(self.simulator.with_noise(obs, exact=exact))
+
+    @property
+    def teachable(self) -> bool:
+        """Whether the simulator is."""
+        return self.simulator.teachable
+
+    def taught(self, lesson: Callable) -> "tuple[Perturbed, dict]":
+        """The same changes to the simulator taught."""
+        simulator, record = self.simulator.taught(lesson)
+        return self._around(simulator), record
 
     def held_out(self, n: int) -> "tuple[Simulator, Simulator | None]":
         """The same changes to both parts of a set."""

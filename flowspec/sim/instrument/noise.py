@@ -101,48 +101,26 @@ class Noise(eqx.Module):
         return shape * (wanted / jnp.maximum(mean, TINY)) ** 2
 
 
-def interrupted(
-    key: PRNGKeyArray, ivar: Float[Array, " pixels"], share: float
-) -> Float[Array, " pixels"]:
-    """Inverse variance with an arm or a part of one missing: 0 over up to half of the pixels.
-
-    Args:
-        key: Random key.
-        ivar: Of all pixels.
-        share: Probability that anything is missing.
-    """
-    whether, width, place = jr.split(key, 3)
-    width = jr.uniform(width, minval=0.02, maxval=0.5)
-    first = jr.uniform(place, minval=-width, maxval=1.0)
-    at = jnp.arange(len(ivar)) / len(ivar)
-    missing = (at >= first) & (at < first + width) & jr.bernoulli(whether, share)
-    return jnp.where(missing, 0.0, ivar)
-
-
 class MixedNoise(eqx.Module):
-    """Noise of observed spectra, with a share of an instrument's typical noise and of gaps.
+    """Noise of observed spectra, with a share of an instrument's typical noise.
 
-    The shares keep a model good at signal-to-noise ratios that the observed sample happens to lack,
-    and where an arm or a range of wavelengths is missing.
+    The share keeps a model good at signal-to-noise ratios that the observed sample happens to lack.
 
     Args:
         observed: Curves of observed spectra.
         typical: The instrument's own, with the same `draw`.
         share: Probability of the latter.
-        gaps: Probability that a part is missing (`interrupted`).
     """
 
     observed: Noise
     typical: eqx.Module
     share: float = eqx.field(static=True, default=0.25)
-    gaps: float = eqx.field(static=True, default=0.2)
 
     def draw(self, key: PRNGKeyArray, flux: Float[Array, " pixels"]) -> Float[Array, " pixels"]:
         """Inverse variance for one noiseless spectrum [pixels], 0 where the curve has no data."""
-        which, own, part = jr.split(key, 3)
+        which, own = jr.split(key)
         curves = self.observed.draw(own, flux), self.typical.draw(own, flux)
-        ivar = jnp.where(jr.bernoulli(which, self.share), curves[1], curves[0])
-        return interrupted(part, ivar, self.gaps)
+        return jnp.where(jr.bernoulli(which, self.share), curves[1], curves[0])
 
 
 def add_noise(

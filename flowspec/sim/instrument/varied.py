@@ -1,5 +1,8 @@
 """One instrument's simulations as other spectrographs would have seen them."""
 
+from functools import partial
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -20,24 +23,29 @@ class Varied(Perturbed):
 
     Args:
         simulator: Of full spectra.
+        shares: Probabilities of coarser pixels, a shorter range, a gap.
     """
 
     simulator: Simulator
+    shares: tuple[float, float, float] = eqx.field(static=True, default=SHARES)
 
     def perturbed(self, key: PRNGKeyArray, simulated: Simulated) -> Simulated:
         """Spectra already made, as other spectrographs would have seen them."""
         flux, ivar = simulated.data
-        seen = jax.vmap(foreign)(jr.split(key, len(flux)), flux, ivar)
+        seen = jax.vmap(partial(foreign, shares=self.shares))(jr.split(key, len(flux)), flux, ivar)
         return simulated._replace(data=seen)
 
 
 def foreign(
-    key: PRNGKeyArray, flux: Float[Array, " pixels"], ivar: Float[Array, " pixels"]
+    key: PRNGKeyArray,
+    flux: Float[Array, " pixels"],
+    ivar: Float[Array, " pixels"],
+    shares: tuple[float, float, float] = SHARES,
 ) -> tuple[Float[Array, " pixels"], Float[Array, " pixels"]]:
-    """One spectrum with, each by the chance in `SHARES`: pixels 2 to `COARSEST` times as wide, in
+    """One spectrum with, each by the chance in `shares`: pixels 2 to `COARSEST` times as wide, in
     any phase, copied to those of the grid; one end cut off; a gap."""
     chance, width, phase, cut, end, gap, place = jr.split(key, 7)
-    coarse, short, holed = jr.uniform(chance, (3,)) < jnp.array(SHARES)
+    coarse, short, holed = jr.uniform(chance, (3,)) < jnp.array(shares)
     pixels = len(flux)
     size = jnp.where(coarse, jr.randint(width, (), 2, COARSEST + 1), 1)
     flux, ivar = coarsened(flux, ivar, size, jr.randint(phase, (), 0, COARSEST))
