@@ -1,6 +1,8 @@
 """Shared fixtures: where the real test data are, and which tests are long."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -10,7 +12,21 @@ from flowspec import Architecture, Posterior, Training, fit
 from flowspec.model.compiled import VARIABLE, keep_programs
 from tests.problems import line_simulator
 
-# Tests mostly wait for compilation: one session leaves its programs to the next.
+# Tests mostly wait for compilation, which XLA's newer code of fused loops makes twice as long.
+FLAG = "--xla_cpu_use_fusion_emitters=false"
+
+
+def quickly_compiled() -> None:
+    """Ask XLA for its older code where it knows that: an unknown flag ends a process."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    asked = os.environ | {"XLA_FLAGS": f"{flags} {FLAG}"}
+    words = [sys.executable, "-c", "import jax; jax.devices()"]
+    if FLAG not in flags and subprocess.run(words, env=asked, capture_output=True).returncode == 0:
+        os.environ["XLA_FLAGS"] = asked["XLA_FLAGS"]
+
+
+quickly_compiled()
+# One session leaves its programs to the next.
 os.environ.setdefault(VARIABLE, str(Path(__file__).parents[1] / ".pytest_cache" / "compiled"))
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # also of processes that tests start
 jax.config.update(
