@@ -93,20 +93,14 @@ def fit(
     sim = _with_noise(sim, obs, dereddened, adapt)
     lesson = {}
     if adapt == "nuisances" and start is not None and sim.teachable:
-        continued(start, sim)  # whether it is of this simulator
         sim, lesson = _lesson(start, sim, sim.frame.seen(obs, dereddened), adaptation)
     keys, (training_set, held) = jr.split(key_of(seed), 5), sim.held_out(training.validation)
     fresh, failed = _validation(sim, held, keys[0], training)
-    if start is None:
-        sizes = architecture or DEFAULTS[sim.frame.kind]
-        model = model_for(keys[1], sim.priors, sim.sources, sim.frame, sizes)
-        model = _started(model, simulate_many(training_set, keys[2], _STARTING))
-    else:
-        model = continued(start, sim)
+    model = continued(start, sim) if start else _new(sim, training_set, keys, architecture)
     model, history = train(model, training_set, fresh, training, keys[3], checkpoint=checkpoint,
                            progress=progress, loss=loss)
     account = _account(sim, seed, training, began, start, history, failed)
-    posterior = _unjudged(model, account | {"adaptation": lesson})
+    posterior = _unjudged(model, sim, account | {"adaptation": lesson})
     if adapt == "none" or lesson:
         drawn = fresh if held else simulate_many(sim, keys[4], _SCREEN)
         return calibrated(posterior, drawn.theta, drawn.data)
@@ -190,7 +184,7 @@ def adapt(
         jr.fold_in(keys[3], 1), training, adaptation, progress,
     )  # fmt: skip
     model, sim, record = chosen(task, method)
-    adapted = _unjudged(model, posterior.provenance | {"adaptation": record})
+    adapted = _unjudged(model, sim, posterior.provenance | {"adaptation": record})
     # of a fixed set every row once; a simulator's fresh draws are more than its validation
     drawn = simulate_many(sim, keys[4], _SCREEN) if held is None else validation
     if held is not None and isinstance(sim, Perturbed):
@@ -209,6 +203,7 @@ def _shuffled(obs: Observation, frame) -> Observation:
 
 def _lesson(start: Posterior, sim: Simulator, obs, adaptation: Adaptation):
     """The simulator taught by observations, and an account of it."""
+    continued(start, sim)  # whether it is of this simulator
     sim, record = lessons(start, sim, _shuffled(obs, start.model.frame), adaptation)
     return sim, {"asked": "nuisances", "method": "none", "reason": "taught before the training",
                  "nuisances": record}  # fmt: skip
@@ -235,9 +230,11 @@ def _with_noise(sim: Simulator, obs, dereddened: bool, adapt: str) -> Simulator:
     return sim
 
 
-def _started(model: Model, simulated: Simulated) -> Model:
-    """The model with what its network begins with, given some simulations."""
-    theta, source, data = simulated
+def _new(sim: Simulator, training_set: Simulator, keys, architecture) -> Model:
+    """A model for a simulator, with what its network begins with, given some simulations."""
+    sizes = architecture or DEFAULTS[sim.frame.kind]
+    model = model_for(keys[1], sim.priors, sim.sources, sim.frame, sizes)
+    theta, source, data = simulate_many(training_set, keys[2], _STARTING)
     k = model.space.encode(jnp.asarray(theta), jnp.asarray(source)).k
     data = tuple(map(jnp.asarray, data))
     variables = model.network.started(model.variables, data, k)
@@ -278,8 +275,8 @@ def _account(sim, seed: int, training: Training, began, start, history, failed: 
     }
 
 
-def _unjudged(model: Model, provenance: dict) -> Posterior:
+def _unjudged(model: Model, sim: Simulator, provenance: dict) -> Posterior:
     """A posterior that knows no simulations to compare with yet."""
     shape = jax.eval_shape(lambda *data: model.described(model.embed(*data)), *model.frame.blank())
     screen = Screen.blank(shape.shape[-1])
-    return Posterior(model, screen, Recalibration.identity(), provenance)
+    return Posterior(model, screen, Recalibration.identity(), provenance, lesson=sim.lesson)

@@ -24,7 +24,7 @@ STARTS = 4  # posterior draws that the first fits begin at
 FEWEST = 50  # fits that count
 
 
-class Lesson(NamedTuple):
+class Round(NamedTuple):
     """What one round of fits taught.
 
     Attributes:
@@ -40,7 +40,7 @@ class Lesson(NamedTuple):
 
 def taught(
     sim: SpectrumSimulator, obs: Spectra, start: Float[ArrayLike, "starts batch params"]
-) -> Lesson:
+) -> Round:
     """Teach a simulator by fits to observations: noise, templates, latents at given parameters.
 
     New templates are looked for only where the simulator has none that were learned.
@@ -78,7 +78,7 @@ def taught(
         new = new.with_templates(templates)
     new = eqx.tree_at(lambda s: s.residual, new, noise, is_leaf=lambda x: x is None)
     log.info("taught: %s", record)
-    return Lesson(new, whole, record)
+    return Round(new, whole, record)
 
 
 def _percentiles(x) -> list[float]:

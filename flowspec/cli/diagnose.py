@@ -82,7 +82,8 @@ def _like(args: Namespace, posterior: Posterior, obs: Spectra) -> tuple[np.ndarr
 
 
 def simulator_of(posterior: Posterior, name: str) -> GalaxySimulator:
-    """The galaxy simulator that a model was trained on: known by its grid, with the model's prior.
+    """The galaxy simulator that a model was trained on: known by its grid, with the model's prior
+    and what observations had taught it.
 
     Raises:
         ValueError: If it was trained on another one.
@@ -94,7 +95,8 @@ def simulator_of(posterior: Posterior, name: str) -> GalaxySimulator:
         wave = make().wave
         same = wave.shape == posterior.wave.shape and np.allclose(wave, posterior.wave, rtol=1e-6)
         if same and "GalaxySimulator" in described:
-            return GalaxySimulator(instrument, prior=posterior.model.space.priors[0])
+            sim = GalaxySimulator(instrument, prior=posterior.model.space.priors[0])
+            return sim if posterior.lesson is None else posterior.lesson.taught(sim)
     raise ValueError(
         f"{name}: expected a model of GalaxySimulator on the grid of {' or '.join(INSTRUMENTS)}; "
         f"got one of {described}: give simulations with known truth (--simulations)"

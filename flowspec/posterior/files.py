@@ -106,8 +106,8 @@ def written(path: str | Path, posterior, kind: type) -> None:
 
     Header: ``frame`` (kind, and what is no array), ``space``, ``architecture`` (names of network
     and density, and sizes), ``provenance``. Arrays: ``wave`` of spectra, ``network.*`` under the
-    path of each parameter, ``density.*``, ``screen.*``, ``misfit.*``, ``recalibration``, and the
-    ``stretch`` of one that has seen labels.
+    path of each parameter, ``density.*``, ``screen.*``, ``misfit.*``, ``recalibration``, the
+    ``stretch`` of one that has seen labels, and ``lesson.*`` of one whose simulator was taught.
     """
     model = posterior.model
     frame = {"kind": model.frame.kind}
@@ -119,6 +119,8 @@ def written(path: str | Path, posterior, kind: type) -> None:
         "architecture": asdict(model.architecture),
         "provenance": posterior.provenance,
     }
+    if posterior.lesson is not None:
+        config["lesson"] = posterior.lesson.config()
     learned = learned_arrays(model)
     arrays = {name: np.asarray(a, kind) if name in learned else a
               for name, a in arrays_of(posterior).items()}
@@ -132,7 +134,8 @@ def arrays_of(posterior) -> dict[str, ArrayLike]:
     rest = {"recalibration": posterior.recalibration.coefficients} | posterior.screen.arrays()
     misfit = {} if posterior.misfit is None else posterior.misfit.arrays()
     stretch = {} if posterior.stretch is None else posterior.stretch.arrays()
-    return wave | learned_arrays(posterior.model) | rest | misfit | stretch
+    lesson = {} if posterior.lesson is None else posterior.lesson.arrays()
+    return wave | learned_arrays(posterior.model) | rest | misfit | stretch | lesson
 
 
 def learned_arrays(model: Model) -> dict[str, Array]:

@@ -24,6 +24,7 @@ from flowspec.posterior.refine import Refined, refined
 from flowspec.posterior.screen import Screen
 from flowspec.posterior.stretch import Stretch
 from flowspec.posterior.summary import summarized
+from flowspec.sim.lesson import Lesson
 
 
 class Posterior(OfModel):
@@ -40,6 +41,7 @@ class Posterior(OfModel):
         misfit: Whether data are like simulations, or None in early model files.
         known: What else is known of the redshift of each row (`given`), or None.
         stretch: Of the draws, learned from labels (`calibrate`), or None.
+        lesson: What observations had taught the simulator, or None.
     """
 
     model: Model
@@ -49,6 +51,7 @@ class Posterior(OfModel):
     misfit: Misfit | None = None
     known: Known | None = None
     stretch: Stretch | None = None
+    lesson: Lesson | None = None
 
     def sample(
         self, obs: Observation, n: int = 1000, *, seed: int = 0, first: int = 0,
@@ -147,12 +150,11 @@ class Posterior(OfModel):
 
         Args:
             obs: Observations.
-            edges: Edges of the wanted bins; by default the model's own. A model bin that they cut
-                is shared out evenly.
+            edges: Of the bins, by default the model's; a bin that they cut is shared out evenly.
             source: Name of the source, or of the class of sources, to condition on.
 
         Returns:
-            The edges, and the density per unit redshift, which integrates to one over the prior.
+            The edges, and the density per unit redshift.
 
         Raises:
             ValueError: If the model has no redshift, or there is no such source.
@@ -176,8 +178,7 @@ class Posterior(OfModel):
     ) -> Table | tuple[Table, Float[np.ndarray, "n batch params"]]:  # fmt: skip
         """Percentiles, best redshift and source with their probabilities, and quality flags.
 
-        See `flowspec.posterior.table.summary_table` for the columns and `flowspec.Flag` for the
-        flags.
+        Columns: `flowspec.posterior.table.summary_table`; flags: `flowspec.Flag`.
 
         Args:
             obs: Observations.
@@ -193,8 +194,7 @@ class Posterior(OfModel):
                 of the two; a column ``ess`` tells their effective number, out of
                 ``n * flowspec.posterior.weights.OVERSAMPLE``.
             total: Of whole galaxies, as in `flowspec.posterior.magnitudes.magnitudes_of`.
-            evidence: Adds ``fit_p_value``, ``fit_odd_at``, ``log_evidence`` of the forward model's
-                best fit to each spectrum.
+            evidence: Adds ``fit_p_value``, ``fit_odd_at``, ``log_evidence`` of the best fits.
         """
         table, answers = summarized(
             self, obs, n=n, seed=seed, first=first, by_name=by_name, dereddened=dereddened,
@@ -233,8 +233,8 @@ class Posterior(OfModel):
     def given(self, *, z) -> "Posterior":
         """The posterior of the rest where the redshift is known, or something about it.
 
-        The draws are those of ``p(theta | x, z)``: bins are chosen by what is known, and inside
-        them draws are weighted by it. A column ``ess`` of the table tells how many draws are left.
+        Draws of ``p(theta | x, z)``: bins are chosen by what is known, and draws inside weighted
+        by it. A column ``ess`` of the table tells how many are left.
 
         Args:
             z: A redshift, or one per row of the observations to come; a window ``(low, high)``,
@@ -286,9 +286,10 @@ class Posterior(OfModel):
     def restored(cls, config: dict, arrays: dict[str, np.ndarray]) -> "Posterior":
         """The posterior that `save` wrote, of this or an earlier version."""
         model, recalibration = restored(config, arrays)
-        screen, misfit = Screen.restored(arrays), Misfit.restored(arrays)
         stretch = Stretch.restored(arrays, len(model.space.names))
-        return cls(model, screen, recalibration, config["provenance"], misfit, stretch=stretch)
+        return cls(model, Screen.restored(arrays), recalibration, config["provenance"],
+                   Misfit.restored(arrays), None, stretch,
+                   Lesson.restored(config.get("lesson"), arrays))
 
     def _shares(self, obs, source=None) -> Float[np.ndarray, "batch sources bins"]:
         share = np.concatenate([shares(chunk) for chunk in tilted_chunks(self, obs, source)])

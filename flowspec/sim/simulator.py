@@ -13,6 +13,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 from flowspec.data.frame import Frame
 from flowspec.data.observation import Observation
 from flowspec.prior.prior import Prior
+from flowspec.sim.lesson import Lesson
 from flowspec.sim.simulated import Simulated, share_failed, sound
 
 ONE = ("galaxy",)  # sources of a simulator of one kind of object
@@ -76,6 +77,11 @@ class Simulator(eqx.Module):
     def teachable(self) -> bool:
         """Whether it can be fitted to observations, and its nuisances be learned from that."""
         return False
+
+    @property
+    def lesson(self) -> Lesson | None:
+        """What observations taught it, if anything."""
+        return None
 
     def taught(self, lesson: Callable) -> "tuple[Simulator, dict]":
         """What a lesson makes of the simulator that is fitted, this one or one within, and its
@@ -186,6 +192,11 @@ class Perturbed(Simulator):
     def teachable(self) -> bool:
         """Whether the simulator is."""
         return self.simulator.teachable
+
+    @property
+    def lesson(self) -> Lesson | None:
+        """That of the simulator."""
+        return self.simulator.lesson
 
     def taught(self, lesson: Callable) -> "tuple[Perturbed, dict]":
         """The same changes to the simulator taught."""

@@ -18,9 +18,10 @@ from flowspec.sim.curves import CALIBRATION, KNOTS, MISMATCH, SMOOTH, polynomial
 from flowspec.sim.explicit import ITERATIONS, Fitted, fitted
 from flowspec.sim.instrument.detector import Detector
 from flowspec.sim.instrument.instrument import Instrument, PixelOperator
-from flowspec.sim.instrument.lattice import C_KMS, Lattice
+from flowspec.sim.instrument.lattice import Lattice
 from flowspec.sim.instrument.noise import EXACT, MixedNoise, Noise, add_noise, airglow
 from flowspec.sim.latent import Layout, Learned
+from flowspec.sim.lesson import Lesson
 from flowspec.sim.marginal import Marginal
 from flowspec.sim.residual import Residual
 from flowspec.sim.simulator import ONE, Simulated, Simulator
@@ -70,7 +71,7 @@ class SpectrumSimulator(Simulator):
         if set(nuisances) - set(known):
             raise ValueError(f"expected nuisances among {known}; got {tuple(nuisances)}")
         self.prior, self.nuisances, self.frame = prior, tuple(nuisances), Pixels(instrument.wave)
-        self.lattice = _lattice(instrument, *limits)
+        self.lattice = Lattice.seen(instrument.wave, instrument.lsf, instrument.step, *limits)
         self.pixels = PixelOperator(instrument, self.lattice)
         self.lsf = float(np.median(instrument.lsf))
         self.templates, self.residual = Templates.none(len(instrument.wave)), None
@@ -119,6 +120,13 @@ class SpectrumSimulator(Simulator):
     def teachable(self) -> bool:
         """If there are nuisances."""
         return self.layout.size > 0
+
+    @property
+    def lesson(self) -> Lesson | None:
+        """What it was taught, if anything."""
+        if self.residual is None:
+            return None
+        return Lesson(self.learned, self.templates, self.residual, self.layout)
 
     @property
     def window(self) -> np.ndarray:
@@ -285,13 +293,3 @@ class SpectrumSimulator(Simulator):
         the instrument sees it; per unit ln(wavelength)."""
         light = self.lattice.shifted(pairs, jnp.log1p(z) - self.ln_frame)
         return light[self.pixels.first : self.pixels.last]
-
-
-def _lattice(instrument: Instrument, z_low: float, z_high: float) -> Lattice:
-    """Lattice through the instrument's pixels, long enough that nothing wraps into view."""
-    margin = int(np.ceil(5 * instrument.lsf.max() / C_KMS / instrument.step)) + 64
-    first = np.log(instrument.wave[0]) - instrument.step * (
-        np.ceil(np.log((1 + z_high) / (1 + z_low)) / instrument.step) + margin
-    )
-    last = np.log(instrument.wave[-1]) + margin * instrument.step
-    return Lattice.covering(first, last, instrument.step)

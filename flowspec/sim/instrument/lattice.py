@@ -37,6 +37,23 @@ class Lattice(eqx.Module):
             size = next_fast_len(size + 1, real=True)
         return cls(float(first), float(step), size)
 
+    @classmethod
+    def seen(
+        cls, wave: np.ndarray, lsf: np.ndarray, step: float, z_low: float, z_high: float
+    ) -> "Lattice":
+        """Through the pixels of an instrument, so long that nothing wraps into view.
+
+        Args:
+            wave: Pixels in angstrom.
+            lsf: Standard deviation of the line-spread function in km/s [pixels].
+            step: Spacing of the pixels in ln(wavelength).
+            z_low: Lowest redshift.
+            z_high: Highest redshift.
+        """
+        margin = int(np.ceil(5 * lsf.max() / C_KMS / step)) + 64
+        below = np.ceil(np.log((1 + z_high) / (1 + z_low)) / step) + margin
+        return cls.covering(np.log(wave[0]) - step * below, np.log(wave[-1]) + margin * step, step)
+
     @property
     def wave(self) -> np.ndarray:
         """Wavelengths in angstrom [size]."""
