@@ -8,9 +8,8 @@ from pathlib import Path
 import jax
 import pytest
 
-from flowspec import Architecture, Posterior, Training, fit
+from flowspec import Posterior, load
 from flowspec.model.compiled import VARIABLE, keep_programs
-from tests.problems import line_simulator
 
 # Tests mostly wait for compilation, which XLA's newer code of fused loops makes twice as long.
 FLAG = "--xla_cpu_use_fusion_emitters=false"
@@ -60,20 +59,12 @@ def data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_model() -> Posterior:
-    """A posterior of `tests.problems.line_simulator`, trained for seconds.
-
-    One for all files: a second worker finds its programs compiled.
-    """
-    sizes = Architecture(templates=3, aligned=6, window=21, condition=16, layers=2, width=16)
-    training = Training(steps=400, batch=64, evaluate=200, validation=256)
-    sim = line_simulator()
-    return fit(sim, seed=0, training=training, architecture=sizes, progress=False)
+def tiny_model_file() -> Path:
+    """A posterior of `tests.problems.line_simulator`, trained for seconds, as a file."""
+    return Path(__file__).parent / "museum/spectra.safetensors"
 
 
 @pytest.fixture(scope="session")
-def tiny_model_file(tiny_model, tmp_path_factory) -> Path:
-    """`tiny_model` as a file."""
-    path = tmp_path_factory.mktemp("model") / "tiny"
-    tiny_model.save(path)
-    return path
+def tiny_model(tiny_model_file) -> Posterior:
+    """That posterior."""
+    return load(tiny_model_file)

@@ -27,8 +27,11 @@ N, ROWS = 100, 256  # draws and rows of most tests: others are other programs to
 
 
 @pytest.fixture(scope="module")
-def posterior(tiny_model):
-    return tiny_model
+def posterior():
+    """Trained as the code of today trains."""
+    sizes = fs.Architecture(templates=3, aligned=6, window=21, condition=16, layers=2, width=16)
+    training = fs.Training(steps=400, batch=64, evaluate=200, validation=256)
+    return fs.fit(line_simulator(), training=training, architecture=sizes, progress=False)
 
 
 @pytest.fixture(scope="module")
