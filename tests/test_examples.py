@@ -41,12 +41,15 @@ def test_quickstart(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_real_spectra(tmp_path, monkeypatch, data):
-    if "sdss" not in flowspec.shipped():
-        pytest.skip("the model 'sdss' is not in flowspec/models")
-    monkeypatch.setenv("FLOWSPEC_TEST_DATA", str(data))
-    executed = execute("real_spectra.ipynb", tmp_path, monkeypatch)
-    assert figures(executed) == 4
+@pytest.mark.parametrize("real", [False, True], ids=["mock", "archive"])
+def test_real_spectra(tmp_path, monkeypatch, request, real):
+    """On mock spectra that it writes itself, and on those of the archive where they are."""
+    if real:
+        monkeypatch.setenv("FLOWSPEC_TEST_DATA", str(request.getfixturevalue("data")))
+    else:
+        monkeypatch.delenv("FLOWSPEC_TEST_DATA", raising=False)
+    assert figures(execute("real_spectra.ipynb", tmp_path, monkeypatch)) == 4
+    assert (tmp_path / "mock-spectra").is_dir() != real
 
 
 @pytest.mark.slow
