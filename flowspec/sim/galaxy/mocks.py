@@ -140,24 +140,29 @@ def parameters(
 def _observed(sky: GalaxySimulator, key: PRNGKeyArray, theta, nucleus, broad):
     latent_key, error_key, noise_key = jr.split(key, 3)
     latent = sky.draw_latent(latent_key, theta).at[sky.layout.place("nucleus")].set(nucleus)
-    parts = sky.parts(theta, latent)
-    lines = broad_lines(jnp.asarray(sky.wave), sky.parameters(theta)["z"])
-    flux = sum(parts.values()) + broad * parts["stars"] * lines
+    flux = sky.spectrum_of(theta, latent)
+    flux = flux + broad * broad_lines(jnp.asarray(sky.wave), flux, sky.parameters(theta)["z"])
     ivar = sky.noise.draw(error_key, flux)
     return sky.add_noise(noise_key, flux, ivar), ivar
 
 
-def broad_lines(wave: Float[Array, " pixels"], z: Float[Array, ""]) -> Float[Array, " pixels"]:
-    """Broad Balmer lines over the continuum.
+def broad_lines(
+    wave: Float[Array, " pixels"], flux: Float[Array, " pixels"], z: Float[Array, ""]
+) -> Float[Array, " pixels"]:
+    """Broad Balmer lines to add to a spectrum.
 
     Args:
         wave: Å.
+        flux: Without them, noiseless; its median about each line is taken as the continuum.
         z: Redshift.
+
+    Returns:
+        In the unit of `flux`.
     """
-    total = jnp.zeros(len(wave))
+    total, sigma = jnp.zeros(len(wave)), BROAD_SIGMA / C_KMS
     for name, width in BROAD.items():
-        sigma = BROAD_SIGMA / C_KMS
         x = (jnp.log(wave / WAVES[name]) - jnp.log1p(z)) / sigma
-        peak = width / (sigma * WAVES[name] * np.sqrt(2 * np.pi))
+        level = jnp.nanmedian(jnp.where(jnp.abs(x) < 4, flux, jnp.nan))
+        peak = level * width / (sigma * WAVES[name] * np.sqrt(2 * np.pi))
         total = total + peak * jnp.exp(-0.5 * x**2)
     return total
