@@ -10,6 +10,7 @@ import pytest
 
 from flowspec import Posterior, load
 from flowspec.model.compiled import VARIABLE, keep_programs
+from tests.museum.tiny import FILE
 
 # Tests mostly wait for compilation, which XLA's newer code of fused loops makes twice as long.
 FLAG = "--xla_cpu_use_fusion_emitters=false"
@@ -61,7 +62,7 @@ def data() -> Path:
 @pytest.fixture(scope="session")
 def tiny_model_file() -> Path:
     """A posterior of `tests.problems.line_simulator`, trained for seconds, as a file."""
-    return Path(__file__).parent / "museum/spectra.safetensors"
+    return FILE
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from flowspec.posterior.screen import Screen
 from flowspec.posterior.table import summary_table
 from flowspec.posterior.weights import OVERSAMPLE
 from flowspec.sim.simulator import draw_many
+from tests.museum.tiny import trained
 from tests.problems import WAVE, line_simulator
 
 # trains a small model; test_posteriors has the properties of every kind, test_cli its tables
@@ -29,9 +30,7 @@ N, ROWS = 100, 256  # draws and rows of most tests: others are other programs to
 @pytest.fixture(scope="module")
 def posterior():
     """Trained as the code of today trains."""
-    sizes = fs.Architecture(templates=3, aligned=6, window=21, condition=16, layers=2, width=16)
-    training = fs.Training(steps=400, batch=64, evaluate=200, validation=256)
-    return fs.fit(line_simulator(), training=training, architecture=sizes, progress=False)
+    return trained()
 
 
 @pytest.fixture(scope="module")
