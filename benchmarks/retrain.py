@@ -31,7 +31,7 @@ def run(
 
     Args:
         instrument: "sdss" or "vandels".
-        start: Model to begin with, by default the shipped one.
+        start: Model to begin with, by default the shipped one; what it was taught stays.
         model: File to write.
         steps: Of 64 spectra.
         rate: Peak of the learning rate.
@@ -43,8 +43,10 @@ def run(
     obs, _ = SPECTRA[instrument]()
     obs = obs[np.flatnonzero(~scores.report_half(obs.names))]
     training = fs.Training(steps=steps, batch=64, learning_rate=rate, evaluate=250, patience=40)
+    begun, sim = fs.load(start or instrument), fs.GalaxySimulator(instrument)
+    sim = begun.lesson.taught(sim) if begun.lesson else sim
     posterior = fs.fit(
-        Varied(fs.GalaxySimulator(instrument), SHARES), obs, start=fs.load(start or instrument),
+        Varied(sim, SHARES), obs, start=begun,
         seed=seed, training=training, checkpoint=Path(model).with_suffix(".ckpt"), adapt=adapt,
         adaptation=Adaptation(fits=fits, rounds=rounds), progress=False,
     )  # fmt: skip
