@@ -1,10 +1,11 @@
 """Numbers of model files on fixed inputs, by which a change of the code is known to change none.
 
-`python -m tests.museum.reference` writes `reference.json` anew: only where numbers are meant to
-change. Inputs are made of NumPy alone, so that they depend on no simulator.
+`python -m tests.museum.reference [NAME ...]` writes `reference.json` anew: only where numbers are
+meant to change. Inputs are made of NumPy alone, so that they depend on no simulator.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -101,10 +102,10 @@ def widths(posterior, theta: np.ndarray) -> list[float]:
     return (ends[1] - ends[0]).tolist()
 
 
-def main() -> None:
-    """Write the numbers of every model."""
-    found = {}
-    for name in (*SPECTRA, *LINES):
+def main(names: list[str]) -> None:
+    """Write the numbers of some models, or of every one."""
+    found = json.loads(FILE.read_text()) if names else {}
+    for name in names or (*SPECTRA, *LINES):
         posterior = model(name)
         found[name] = numbers(name, posterior)
         found[name]["widths"] = widths(posterior, np.asarray(found[name]["theta"]))
@@ -112,4 +113,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

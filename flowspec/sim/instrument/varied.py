@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, Float, Int, PRNGKeyArray
 
 from flowspec.sim.simulator import Perturbed, Simulated, Simulator
 
@@ -40,12 +40,12 @@ def foreign(
     key: PRNGKeyArray,
     flux: Float[Array, " pixels"],
     ivar: Float[Array, " pixels"],
-    shares: tuple[float, float, float] = SHARES,
+    shares: Float[ArrayLike, " 3"] | tuple[float, float, float] = SHARES,
 ) -> tuple[Float[Array, " pixels"], Float[Array, " pixels"]]:
     """One spectrum with, each by the chance in `shares`: pixels 2 to `COARSEST` times as wide, in
     any phase, copied to those of the grid; one end cut off; a gap."""
     chance, width, phase, cut, end, gap, place = jr.split(key, 7)
-    coarse, short, holed = jr.uniform(chance, (3,)) < jnp.array(shares)
+    coarse, short, holed = jr.uniform(chance, (3,)) < jnp.asarray(shares)
     pixels = len(flux)
     size = jnp.where(coarse, jr.randint(width, (), 2, COARSEST + 1), 1)
     flux, ivar = coarsened(flux, ivar, size, jr.randint(phase, (), 0, COARSEST))
