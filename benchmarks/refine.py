@@ -19,6 +19,7 @@ from benchmarks import faults
 from benchmarks.real_sdss import good_galaxies
 from benchmarks.scores import report_half
 from flowspec.check.c2st import c2st
+from flowspec.cli.diagnose import simulator_of
 from flowspec.posterior.goodness import Goodness
 from flowspec.sim.explicit import huber, split
 from flowspec.sim.galaxy.nuisance import NUISANCES
@@ -46,7 +47,7 @@ def run(
         quiet = tuple(n for n in NUISANCES if n not in ("sky", "blemishes"))
         return _against_nuts(posterior, fs.GalaxySimulator("sdss", nuisances=quiet), rows, draws,
                              steps, seed)
-    sim = fs.GalaxySimulator("sdss")
+    sim = simulator_of(posterior, model)  # taught as it was
     if part == "real":
         obs = good_galaxies()[0]
         obs = obs[np.flatnonzero(report_half(obs.names))[:rows]]
@@ -86,7 +87,16 @@ def _refined(posterior, obs, sim, draws: int):
             "effective, each": np.round(share, 3).tolist(),
             "at least 5 %": float((share >= 0.05).mean()),
             "at least 20 %": float((share >= 0.2).mean()),
-            "CPU ms per object": 1e3 * cpu}, found  # fmt: skip
+            "CPU ms per object": 1e3 * cpu} | _of_network(posterior, obs, found), found  # fmt: skip
+
+
+def _of_network(posterior, obs, found) -> dict:
+    """How the network's own draws are to the refined ones: medians over the spectra."""
+    own, exact = posterior.sample(obs, len(found.samples)), found.samples
+    width = np.median(own.std(0) / exact.std(0), axis=0)
+    shift = np.median((np.median(own, 0) - np.median(exact, 0)) / exact.std(0), axis=0)
+    return {"network's width over the refined": dict(zip(posterior.names, width, strict=True)),
+            "its shift, refined sigma": dict(zip(posterior.names, shift, strict=True))}
 
 
 def _covered(found, theta, sim) -> dict:

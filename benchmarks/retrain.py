@@ -1,4 +1,4 @@
-"""Train a shipped model on from an older one, on the simulator that unlabelled spectra taught.
+"""Train a model on the simulator that unlabelled spectra taught, from an older model or anew.
 
 The half of a survey's spectra that may be looked at lends noise and teaches nuisances; the other
 half judges (`python -m benchmarks sky --model FILE`). No label is read. A checkpoint lies beside
@@ -25,7 +25,7 @@ SHARES = (0.1, 0.15, 0.15)  # of training spectra with coarser pixels, a shorter
 def run(
     *, instrument: str = "sdss", start: str = "", model: str = "retrained.safetensors",
     steps: int = 10000, rate: float = 1e-3, fits: int = 512, rounds: int = 2, seed: int = 11,
-    adapt: str = "nuisances",
+    adapt: str = "nuisances", aligned: int = 0,
 ) -> dict:  # fmt: skip
     """Train a model.
 
@@ -39,6 +39,8 @@ def run(
         rounds: Of fits.
         seed: Of everything.
         adapt: "nuisances", or "none": the simulator as it is.
+        aligned: Of a new network, how many templates it projects at one redshift; 0 to go on with
+            the network of `start`. Only with `adapt` "none".
     """
     obs, _ = SPECTRA[instrument]()
     obs = obs[np.flatnonzero(~scores.report_half(obs.names))]
@@ -46,7 +48,8 @@ def run(
     begun, sim = fs.load(start or instrument), fs.GalaxySimulator(instrument)
     sim = begun.lesson.taught(sim) if begun.lesson else sim
     posterior = fs.fit(
-        Varied(sim, SHARES), obs, start=begun,
+        Varied(sim, SHARES), obs, start=None if aligned else begun,
+        architecture=fs.Architecture(aligned=aligned) if aligned else None,
         seed=seed, training=training, checkpoint=Path(model).with_suffix(".ckpt"), adapt=adapt,
         adaptation=Adaptation(fits=fits, rounds=rounds), progress=False,
     )  # fmt: skip
