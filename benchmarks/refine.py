@@ -87,12 +87,14 @@ def _refined(posterior, obs, sim, draws: int):
             "effective, each": np.round(share, 3).tolist(),
             "at least 5 %": float((share >= 0.05).mean()),
             "at least 20 %": float((share >= 0.2).mean()),
-            "CPU ms per object": 1e3 * cpu} | _of_network(posterior, obs, found), found  # fmt: skip
+            "CPU ms per object": 1e3 * cpu, **_of_network(posterior, obs, found, share)}, found
 
 
-def _of_network(posterior, obs, found) -> dict:
-    """How the network's own draws are to the refined ones: medians over the spectra."""
-    own, exact = posterior.sample(obs, len(found.samples)), found.samples
+def _of_network(posterior, obs, found, share) -> dict:
+    """How the network's own draws are to the refined ones: medians over spectra of which at least
+    5 % of the draws are effective."""
+    rows = np.flatnonzero(share >= 0.05)
+    own, exact = posterior.sample(obs[rows], len(found.samples)), found.samples[:, rows]
     width = np.median(own.std(0) / exact.std(0), axis=0)
     shift = np.median((np.median(own, 0) - np.median(exact, 0)) / exact.std(0), axis=0)
     return {"network's width over the refined": dict(zip(posterior.names, width, strict=True)),
