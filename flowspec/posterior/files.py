@@ -132,10 +132,10 @@ def arrays_of(posterior) -> dict[str, ArrayLike]:
     frame = posterior.model.frame
     wave = {"wave": frame.wave} if frame.kind == Pixels.kind else {}
     rest = {"recalibration": posterior.recalibration.coefficients} | posterior.screen.arrays()
-    misfit = {} if posterior.misfit is None else posterior.misfit.arrays()
-    stretch = {} if posterior.stretch is None else posterior.stretch.arrays()
-    lesson = {} if posterior.lesson is None else posterior.lesson.arrays()
-    return wave | learned_arrays(posterior.model) | rest | misfit | stretch | lesson
+    found = wave | learned_arrays(posterior.model) | rest
+    for part in (posterior.misfit, posterior.stretch, posterior.lesson):
+        found |= {} if part is None else part.arrays()
+    return found
 
 
 def learned_arrays(model: Model) -> dict[str, Array]:
