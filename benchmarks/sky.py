@@ -6,7 +6,8 @@ simulator has it; with 1.3 angstrom added to the equivalent widths of H-alpha an
 stars' absorption, which the pipeline's fluxes lack: Hopkins et al. 2003, ApJ 599, 971; and as they
 are), O/H by N2 and O3N2 of Marino et al. (2013, A&A 559, A114), equations 2 and 4,
 whose scale is not that of photoionisation models: the median offset is taken away. Totals are
-GSWLC's, with one term of aperture: 0.4 (i of the spectrum - total i).
+GSWLC's, with one term of aperture: 0.4 (i of the spectrum - total i); as they are, and brought from
+their cosmology (H0 of 70.4, WMAP7: Salim et al. 2016, ApJS 227, 2) to that of the simulator.
 """
 
 import h5py
@@ -22,6 +23,8 @@ K_HALPHA, K_HBETA, K_HGAMMA = 2.53, 3.61, 4.17  # Cardelli et al. (1989)
 CASE_B = 2.86
 ABSORBED = 1.3  # angstrom
 LABEL_MASS = 0.10  # dex: scatter of one set of labels about another
+# dex that luminosities of near galaxies grow by from GSWLC's Hubble constant to Planck18's
+TO_PLANCK18 = 2 * np.log10(70.4 / Planck18.H0.value)
 LABEL_RATE = 0.2  # dex: of H-alpha about the rate of 100 Myr
 
 
@@ -58,6 +61,10 @@ def judged(draws: dict[str, np.ndarray], known: dict[str, np.ndarray], z, seed: 
         "O/H O3N2": against(draws["oh"], known["o3n2"], 0.0, rng, centred=True),
         "total M*": against(draws["log_mstar"] + total, known["log_mstar"], LABEL_MASS, rng),
         "total SFR": against(draws["log_sfr"] + total, known["log_sfr_total"], LABEL_MASS, rng),
+        "total M*, one H0": against(
+            draws["log_mstar"] + total, known["log_mstar"] + TO_PLANCK18, LABEL_MASS, rng),
+        "total SFR, one H0": against(
+            draws["log_sfr"] + total, known["log_sfr_total"] + TO_PLANCK18, LABEL_MASS, rng),
         "E(B-V) by H-alpha, H-gamma": known["decrements"],
     }
     return found

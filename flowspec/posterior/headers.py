@@ -8,11 +8,17 @@ from safetensors import safe_open
 from flowspec.data.frame import FRAMES, Frame, LineSet, Pixels
 from flowspec.io.source import one_line
 
+_MODELS = Path(__file__).parents[1] / "models"
+
 
 def shipped() -> dict[str, Path]:
     """Models that come with the package, by name."""
-    folder = Path(__file__).parents[1] / "models"
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+    return {path.stem: path for path in sorted(_MODELS.glob("*.safetensors"))}
+
+
+def earlier() -> dict[str, Path]:
+    """Models that came with earlier versions of the package, by name and that version."""
+    return {path.stem: path for path in sorted((_MODELS / "earlier").glob("*.safetensors"))}
 
 
 def model_frame(path: str | Path) -> Frame:

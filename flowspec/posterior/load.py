@@ -13,6 +13,7 @@ from flowspec.posterior.damage import (
     check_screen,
 )
 from flowspec.posterior.files import arrays_of, read_model
+from flowspec.posterior.headers import earlier
 from flowspec.posterior.headers import shipped as shipped
 from flowspec.posterior.legacy import upgraded
 from flowspec.posterior.posterior import Posterior
@@ -22,19 +23,20 @@ def load(name: str | Path) -> Posterior:
     """Load a model file, or by name a model shipped with the package.
 
     Args:
-        name: Path of a file, or one of `shipped`.
+        name: Path of a file, or one of `shipped`; as ``sdss@0.1``, the one that came with that
+            version.
 
     Raises:
         ValueError: If the file is not a model of this or an earlier version of flowspec.
         FileNotFoundError: If there is neither a file nor a shipped model of that name.
     """
     keep_programs()
-    path = Path(name)
-    if not path.is_file() and str(name) in shipped():
-        path = shipped()[str(name)]
+    path, known = Path(name), shipped() | earlier()
+    if not path.is_file() and str(name) in known:
+        path = known[str(name)]
     elif not path.exists():
         raise FileNotFoundError(
-            f"{name}: expected a model file or one of the shipped models {sorted(shipped())}"
+            f"{name}: expected a model file or one of the shipped models {sorted(known)}"
         )
     config, arrays = read_model(path)
     try:

@@ -129,8 +129,9 @@ class GalaxySimulator(SpectrumSimulator):
         for name in {"burst", "light", "library", "lsf"} & set(layout.names):
             mask[layout.place(name)] = True
         if "lines" in layout.names:
-            hydrogen = self.groups[self.nebula.names.index("Halpha")]
-            mask[layout.place("lines").start + hydrogen] = True
+            lines = zip(self.nebula.names, self.groups, strict=True)
+            hydrogen = {g for name, g in lines if name.startswith("H") and name[:2] != "He"}
+            mask[layout.place("lines").start + np.array(list(hydrogen), int)] = True
         return mask
 
     def own_layout(self) -> Layout:
