@@ -243,6 +243,17 @@ def test_no_light_beyond_the_lyman_limit(vandels):
     assert len(beyond) > 100 and beyond.mean() < 0.05 * red.mean()
 
 
+def test_lines_that_are_held_are_those_of_hydrogen(both):
+    """By Rydberg's formula: they measure star formation, which observations may not redefine."""
+    lines, groups = both.nebula.wave, np.array(both.groups)
+    held = both.known[both.layout.place("lines")][groups]
+    n = np.arange(2, 40)[:, None]
+    series = 1e8 / (109677.58 * (1 / np.array([1, 2, 3]) ** 2 - 1 / np.maximum(n, [2, 3, 4]) ** 2))
+    hydrogen = np.abs(lines[:, None] / series.ravel() - 1).min(1) < 1e-4
+    expected = hydrogen & (lines > 2400)  # those of the ultraviolet depart on their own
+    np.testing.assert_array_equal(held & (lines > 2400), expected)
+
+
 def test_parameters_left_out_of_the_prior_are_fixed():
     prior = broad_prior()
     kept = {n: prior.distributions[n] for n in ("z", "log_mstar", "log_sfr")}

@@ -26,13 +26,15 @@ def multiplets(table: NebularTable) -> tuple[tuple[int | float, ...], ...]:
         Number of the multiplet, mean and scatter of each line.
     """
     far = table.wave < _ULTRAVIOLET
-    ion = [
-        "H" if not n.startswith("He") and n.startswith(("H", "Pa")) else n.rstrip("0123456789._")
-        for n in table.names
-    ]
+    ion = ["H" if is_hydrogen(n) else n.rstrip("0123456789._") for n in table.names]
     metal = np.array([n != "H" for n in ion])
     mean = np.where(far, 0.35, [_IONS.get(n, 0.0) for n in ion])
     scatter = np.where(far, 0.35, np.where(metal, 0.2, 0.1))
     ion = [f"{n} UV" if is_far else n for n, is_far in zip(ion, far, strict=True)]
     groups = np.unique(ion, return_inverse=True)[1]
     return tuple(tuple(part.tolist()) for part in (groups, mean, scatter))
+
+
+def is_hydrogen(line: str) -> bool:
+    """Whether a line of the table is one of hydrogen's, of which Hepsilon is one."""
+    return line.startswith(("H", "Pa")) and not line.startswith("HeI")

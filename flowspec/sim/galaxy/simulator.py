@@ -27,7 +27,7 @@ from flowspec.sim.galaxy import (
     winds,
 )
 from flowspec.sim.galaxy.contributions import contributions
-from flowspec.sim.galaxy.departures import multiplets
+from flowspec.sim.galaxy.departures import is_hydrogen, multiplets
 from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, layout_of, nuisances_of
 from flowspec.sim.galaxy.response import StellarCurves
 from flowspec.sim.galaxy.settings import checked, redshifts
@@ -129,9 +129,8 @@ class GalaxySimulator(SpectrumSimulator):
         for name in {"burst", "light", "library", "lsf"} & set(layout.names):
             mask[layout.place(name)] = True
         if "lines" in layout.names:
-            lines = zip(self.nebula.names, self.groups, strict=True)
-            hydrogen = {g for name, g in lines if name.startswith("H") and name[:2] != "He"}
-            mask[layout.place("lines").start + np.array(list(hydrogen), int)] = True
+            hydrogen = np.array(self.groups)[list(map(is_hydrogen, self.nebula.names))]
+            mask[layout.place("lines").start + hydrogen] = True
         return mask
 
     def own_layout(self) -> Layout:
