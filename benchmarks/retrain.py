@@ -24,8 +24,9 @@ SHARES = (0.1, 0.15, 0.15)  # of training spectra with coarser pixels, a shorter
 
 def run(
     *, instrument: str = "sdss", start: str = "", model: str = "retrained.safetensors",
-    steps: int = 10000, rate: float = 1e-3, fits: int = 512, rounds: int = 2, seed: int = 11,
-    adapt: str = "nuisances", aligned: int = 0,
+    steps: int = 10000, batch: int = 64, rate: float = 1e-3, fits: int = 512, rounds: int = 2,
+    seed: int = 11, adapt: str = "nuisances", aligned: int = 0, width: int = 64,
+    template_rate: float = 0.1,
 ) -> dict:  # fmt: skip
     """Train a model.
 
@@ -33,7 +34,8 @@ def run(
         instrument: "sdss" or "vandels".
         start: Model to begin with, by default the shipped one; what it was taught stays.
         model: File to write.
-        steps: Of 64 spectra.
+        steps: Of the optimiser.
+        batch: Spectra per step.
         rate: Peak of the learning rate.
         fits: Spectra that teach.
         rounds: Of fits.
@@ -41,16 +43,21 @@ def run(
         adapt: "nuisances", or "none": the simulator as it is.
         aligned: Of a new network, how many templates it projects at one redshift; 0 to go on with
             the network of `start`. Only with `adapt` "none".
+        width: Of the condition and of the conditioners of a new network.
+        template_rate: Factor on the learning rate of templates.
     """
     obs, _ = SPECTRA[instrument]()
     obs = obs[np.flatnonzero(~scores.report_half(obs.names))]
-    training = fs.Training(steps=steps, batch=64, learning_rate=rate, evaluate=250, patience=40)
+    training = fs.Training(
+        steps=steps, batch=batch, learning_rate=rate, trial_rate=template_rate,
+        rest_rate=template_rate, evaluate=250, patience=40,
+    )  # fmt: skip
+    sizes = fs.Architecture(aligned=aligned, condition=width, width=width) if aligned else None
     begun, sim = fs.load(start or instrument), fs.GalaxySimulator(instrument)
     sim = begun.lesson.taught(sim) if begun.lesson else sim
     posterior = fs.fit(
-        Varied(sim, SHARES), obs, start=None if aligned else begun,
-        architecture=fs.Architecture(aligned=aligned) if aligned else None,
-        seed=seed, training=training, checkpoint=Path(model).with_suffix(".ckpt"), adapt=adapt,
+        Varied(sim, SHARES), obs, start=None if aligned else begun, architecture=sizes, seed=seed,
+        training=training, checkpoint=Path(model).with_suffix(".ckpt"), adapt=adapt,
         adaptation=Adaptation(fits=fits, rounds=rounds), progress=False,
     )  # fmt: skip
     posterior.save(model)

@@ -76,7 +76,7 @@ def test_flow_integrates_to_one_and_its_draws_follow_it(dim):
 
 
 @pytest.mark.parametrize("dim", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 5))])
-@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("classes", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_many_draws_of_few_conditions_are_what_flowjax_makes_of_each(dim, classes):
     flow = Flow(jr.key(3), dim=dim, cond_dim=4, layers=3, width=16, knots=5)
     arrays, rest = eqx.partition(flow, eqx.is_inexact_array)

@@ -29,9 +29,9 @@ def test_the_originals_are_whole_and_the_same_each_time(tmp_path):
         assert outcome(kind, tmp_path / name, content) == READ, name
 
 
-def test_500_mutants():
+def test_250_mutants():
     """A crash is printed with its number, from which ``--first N --mutants 1`` makes it again."""
-    assert fuzzed("--mutants", "500", "--seed", "7").startswith("500 mutants: ")
+    assert fuzzed("--mutants", "250", "--seed", "7").startswith("250 mutants: ")
 
 
 @pytest.mark.slow

@@ -74,6 +74,7 @@ def test_rows_without_data_have_none():
     assert np.isnan(judged((flux, ivar)).p_value).tolist() == [False, True, False]
 
 
+@pytest.mark.slow
 def test_residuals_of_short_rows_are_of_values_left_out():
     """Against the conditional normal distribution of each number given all others."""
     rng = np.random.default_rng(6)

@@ -48,8 +48,11 @@ CASES = {
 }
 
 
+LONG = ("a redshift", "no redshift")  # to compile; the other two have all of it
+
+
 @pytest.mark.parametrize("case", [
-    pytest.param(c, marks=pytest.mark.slow) if c == "a redshift, two sources" else c for c in CASES
+    pytest.param(c, marks=pytest.mark.slow) if c in LONG else c for c in CASES
 ])
 def test_the_loss_is_minus_the_log_probability_of_the_truth(case):
     make, sizes = CASES[case]

@@ -53,7 +53,9 @@ def test_rest_frame_is_the_same_wherever_a_spectrum_was_redshifted_to(bin_pixels
     np.testing.assert_array_equal(rest[0], rest[1])
 
 
-@pytest.mark.parametrize("bin_pixels", [1, 2, 3])
+@pytest.mark.parametrize(
+    "bin_pixels", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 3))]
+)
 def test_projecting_everywhere_is_projecting_at_each_bin(bin_pixels):
     net, variables = network(bin_pixels)
     x = jr.normal(jr.key(2), (2, CHANNELS, PIXELS))

@@ -109,7 +109,7 @@ def test_the_table_of_a_given_redshift_has_it(tilted):
     np.testing.assert_allclose((pdf * np.diff(edges))[:, inside].sum(1), 1, rtol=1e-5)
 
 
-def test_what_cannot_be_given_is_refused(tilted, linear):
+def test_what_cannot_be_given_is_refused(tilted):
     posterior, obs = tilted
     for z in (0.9, (0.6, 0.7, 0.8), (0.3, 0.2)):
         with pytest.raises(ValueError, match="expected"):
@@ -120,4 +120,4 @@ def test_what_cannot_be_given_is_refused(tilted, linear):
     with pytest.raises(ValueError, match="of 2 rows; got that of 3"):
         posterior.given(z=three).sample(obs, 10)
     with pytest.raises(ValueError, match="a model with a redshift"):
-        linear[0].given(z=0.2)
+        untrained(linear_simulator().priors, ("a",), Pixels(WAVE), SIZES).given(z=0.2)
