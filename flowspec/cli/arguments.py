@@ -132,7 +132,8 @@ def _fit(commands):
     c.add_argument("--varied", action="store_true",
                    help="coarser pixels, shorter ranges and gaps among the training spectra, for a "
                         "model that takes other spectrographs")
-    c.add_argument("--start", metavar="MODEL", help="train this model further")
+    c.add_argument("--start", metavar="MODEL", help="train this model further, on simulations "
+                   "as observations have taught it, if they have")
     c.add_argument("--checkpoint", metavar="FILE", help="write while training; resume if there")
     _add_seed(c)
     training = c.add_argument_group("training")

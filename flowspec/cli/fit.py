@@ -41,10 +41,14 @@ def run(args: Namespace) -> None:
         check_file(args.checkpoint, inputs=[*observed, args.output])
     if (args.population or args.varied) and args.simulations:
         raise ValueError("expected --population and --varied only with --instrument")
+    start = load(args.start) if args.start else None
     if args.grid or args.lines:
         sim = nebulae(args)
     elif args.instrument:
         sim = galaxies(args.instrument, args.observed, reading(args), args.population)
+        if start is not None and start.lesson is not None:
+            sim = start.lesson.taught(sim)
+            log.info("%s: simulations are as observations had taught them", args.start)
         sim = Varied(sim) if args.varied else sim
     else:
         sim = simulations(args.simulations, reading(args))
@@ -54,7 +58,6 @@ def run(args: Namespace) -> None:
     make_parents(filter(None, [args.output, args.checkpoint]))
     given = {f.name: getattr(args, f.name) for f in fields(Training) if f.name in vars(args)}
     training = Training(**given)
-    start = load(args.start) if args.start else None
     options = {"seed": args.seed, "training": training}
     adapting = {"adaptation": Adaptation(steps=args.adapt_steps)}
     further = args.adapt != "none" and args.observed and start is not None
