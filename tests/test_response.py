@@ -4,10 +4,12 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
 from flowspec.sim.galaxy import stars
-from flowspec.sim.galaxy.response import BLUR, StellarCurves
+from flowspec.sim.galaxy.response import StellarCurves
 from flowspec.sim.galaxy.simulator import GalaxySimulator
+from flowspec.sim.instrument.lattice import C_KMS
 
 WAVE = np.geomspace(3800, 9000, 3000)
 TABLE = stars.load_stars()
@@ -28,8 +30,8 @@ def test_a_single_population_feels_what_its_age_does(curves):
     known = stars.load_responses()
     for age in (0.05, 1.0, 10.0):
         mass, bin_ = alone(age)
-        rows = np.asarray(curves.rows(mass, jnp.log(jnp.asarray(WAVE)), 0.0)["element"])
-        whole = np.asarray(curves.elements.at(jnp.log(jnp.asarray(WAVE)), 0.0))
+        rows = np.asarray(curves.rows(mass, jnp.log(jnp.asarray(WAVE)), 0.0, 150.0)["element"])
+        whole = np.asarray(curves.blurred(150.0).at(jnp.log(jnp.asarray(WAVE)), 0.0))
         np.testing.assert_allclose(rows, known.strength[:, [bin_]] * whole, rtol=1e-4, atol=1e-7)
     # one standard deviation of magnesium, at the dispersion that it is shown with: its area in a
     # window is that of the table's curve, which a convolution keeps
@@ -39,12 +41,31 @@ def test_a_single_population_feels_what_its_age_does(curves):
     inside = (WAVE > 5100) & (WAVE < 5250)
     found = np.trapezoid(whole[i][inside], np.log(WAVE[inside]))
     assert found == pytest.approx(area, rel=0.05)  # what a dispersion of 150 km/s carries over ends
-    assert BLUR == 150.0
+
+
+@pytest.mark.parametrize("blur", [110.0, 170.0, 330.0])
+def test_features_of_elements_are_broadened_with_the_stars(curves, blur):
+    """A spectrum with the feature in it, broadened, over the spectrum without, broadened alike."""
+    known, step = stars.load_responses(), 1e-4
+    x = np.arange(np.log(4800), np.log(5500), step)
+    i = known.names.index("Mg")
+    change = known.scatter[i] * np.interp(x, np.log(known.wave), known.curve[i])
+    solar = list(TABLE.log_z).index(0.0)
+    flux = np.interp(x, np.log(TABLE.wave), TABLE.flux[solar, -2])
+
+    def seen(flux):
+        return gaussian_filter1d(flux, np.sqrt(blur**2 - 60**2) / C_KMS / step)
+
+    expected = np.log(seen(flux * np.exp(change)) / seen(flux))
+    found = np.asarray(curves.blurred(blur).at(jnp.asarray(x), 0.0)[i])
+    inside = (x > np.log(5000)) & (x < np.log(5300))
+    # the flux itself has lines: depths of change are right to a tenth of the deepest
+    np.testing.assert_allclose(found[inside], expected[inside], atol=0.1 * np.abs(expected).max())
 
 
 def test_features_move_with_the_redshift(curves):
     mass, _ = alone(10.0)
-    near, far = (np.asarray(curves.rows(mass, jnp.log(jnp.asarray(w)), z)["element"])
+    near, far = (np.asarray(curves.rows(mass, jnp.log(jnp.asarray(w)), z, 100.0)["element"])
                  for w, z in ((WAVE, 0.0), (WAVE * 1.1, 0.1)))
     np.testing.assert_allclose(far, near, atol=1e-4)  # of ln(wavelength) in single precision
 
@@ -52,7 +73,7 @@ def test_features_move_with_the_redshift(curves):
 def test_errors_of_libraries_are_those_of_the_table(curves):
     errors = stars.load_library_errors()
     mass, bin_ = alone(5.0)
-    rows = curves.rows(mass, jnp.log(jnp.asarray(errors.wave[1:-1])), 0.0)["library"]
+    rows = curves.rows(mass, jnp.log(jnp.asarray(errors.wave[1:-1])), 0.0, 100.0)["library"]
     np.testing.assert_allclose(rows, errors.curve[:, bin_, 1:-1], atol=5e-3)
 
 

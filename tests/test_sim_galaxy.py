@@ -15,6 +15,7 @@ from flowspec.sim.galaxy import nebula
 from flowspec.sim.galaxy.nuisance import NUISANCES, layout_of, nuisances_of
 from flowspec.sim.galaxy.simulator import GalaxySimulator
 from flowspec.sim.instrument.lattice import C_KMS
+from flowspec.sim.instrument.sdss import sdss as sdss_instrument
 from flowspec.sim.latent import Learned
 
 LSUN, MPC = 3.828e33, 3.0856775814913673e24
@@ -149,6 +150,28 @@ def test_velocity_dispersion_broadens_lines_in_quadrature(dark, flux_of):
 
     narrow, broad = width(80.0), width(200.0)
     np.testing.assert_allclose(broad**2 - narrow**2, 200**2 - 80**2, rtol=0.02)
+
+
+@pytest.mark.parametrize("wave", [3900.0, 4400.0, 5500.0])
+@pytest.mark.parametrize("dispersion", [120.0, 250.0])
+def test_dispersion_is_that_of_the_galaxy_whatever_the_table_has(sdss, flux_of, wave, dispersion):
+    """Observed stars have 2.51 A (FWHM): an absorption line of that width at any wavelength."""
+    own = max(2.51 / 2.3548 / wave * C_KMS, 64.0)  # km/s; the table is smoothed to 64
+    lattice = sdss.lattice.wave
+    depth = np.exp(-0.5 * (np.log(lattice / (wave * (1 + sdss.prior.distributions["z"].low)))
+                           * C_KMS / own) ** 2)  # fmt: skip
+    table = sdss.lattice.of_spectra(lattice, (1 - 0.3 * depth)[None])
+    table = jnp.asarray(np.broadcast_to(table, sdss.star_table.shape))
+    sim = eqx.tree_at(lambda s: (s.star_table, s.gas_table), sdss,
+                      (table, jnp.zeros_like(sdss.gas_table)))
+    flux = flux_of(sim, z=0.1, dispersion=dispersion, log_sfr=-9.0) * sdss.wave
+    v = np.log(sdss.wave / (1.1 * wave)) * C_KMS
+    near = np.abs(v) < 5 * dispersion
+    side = (np.abs(v) > 5 * dispersion) & (np.abs(v) < 7 * dispersion)
+    lost = np.polyval(np.polyfit(v[side], flux[side], 1), v[near]) - flux[near]
+    found = np.sqrt((lost * v[near] ** 2).sum() / lost.sum())
+    lsf = np.interp(1.1 * wave, sdss.wave, np.asarray(sdss_instrument().lsf))
+    assert found == pytest.approx(np.hypot(dispersion, lsf), rel=0.015)
 
 
 def test_redshift_is_a_shift(sdss, flux_of):

@@ -144,12 +144,3 @@ def test_felt_by_is_a_mean_over_light():
     only = stars.felt_by(strength, np.array([0.0, 3.0, 0.0]), light)
     both = stars.felt_by(strength[..., None], np.array([0.1, 0.0, 1.0]), light)
     np.testing.assert_allclose([only[0], both[0, 0]], [0.5, 0.5], rtol=1e-6)
-
-
-def test_rows_are_responses_to_first_order(table):
-    found = stars.load_responses()
-    old = population(table, 8.0)
-    light = stars.light_at(table)[list(table.log_z).index(0.0), -2]
-    exact = old * np.interp(table.wave, found.wave, np.expm1(0.01 * found.curve[0]), 0, 0)
-    rows = stars.response_rows(table, found)
-    np.testing.assert_allclose(0.01 * light * rows[0], exact, atol=2e-5 * old.max())

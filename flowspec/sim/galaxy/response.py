@@ -11,10 +11,14 @@ from jaxtyping import Array, Float, ScalarLike
 from scipy.ndimage import gaussian_filter1d
 
 from flowspec.sim.galaxy import stars
+from flowspec.sim.galaxy.weights import linear_weights
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.template import Templates, interpolated, resampled
 
-BLUR = 150.0  # km/s: a typical dispersion, which features of abundances are seen with
+NATIVE = 60.0  # km/s: what the responses to elements are tabulated at
+# km/s, of the galaxy and the instrument together: what features of elements are blurred to, and
+# between which they are interpolated
+BLURS = (60.0, 95.0, 140.0, 200.0, 290.0, 420.0)
 _STEP, _COARSE = 2e-4, 2e-2  # of ln(wavelength)
 _LEVEL = 5500.0  # angstrom, where light is weighed
 
@@ -23,7 +27,7 @@ class StellarCurves(eqx.Module):
     """Responses of a table of populations, in standard deviations of their amplitudes.
 
     Attributes:
-        elements: To abundances, of old populations.
+        elements: To abundances, of old populations, at each of `BLURS` in turn.
         strength: Share of them that each age bin feels [elements, ages].
         scatter: Between galaxies, dex [elements].
         errors: Of libraries, by age bin [errors, ages, n].
@@ -46,7 +50,8 @@ class StellarCurves(eqx.Module):
         known = stars.load_responses()
         self.names, self.strength, self.scatter = known.names, known.strength, known.scatter
         rows, start = resampled(known.wave, known.curve * known.scatter[:, None], _STEP)
-        rows = gaussian_filter1d(rows, BLUR / C_KMS / _STEP, axis=1)
+        more = np.sqrt(np.square(BLURS) - NATIVE**2) / C_KMS / _STEP
+        rows = np.concatenate([gaussian_filter1d(rows, s, axis=1) if s else rows for s in more])
         none = jnp.zeros((0, pixels))
         self.elements = Templates(jnp.asarray(rows, jnp.float32), none, start, _STEP)
         errors = stars.load_library_errors()
@@ -60,21 +65,29 @@ class StellarCurves(eqx.Module):
         return {"element": len(self.names), "library": len(self.errors)}
 
     def rows(
-        self, mass: Float[Array, " ages"], ln_wave: Float[Array, " pixels"], z: ScalarLike
-    ) -> dict[str, Array]:
+        self, mass: Float[Array, " ages"], ln_wave: Float[Array, " pixels"], z: ScalarLike,
+        blur: ScalarLike,
+    ) -> dict[str, Array]:  # fmt: skip
         """Changes of ln(flux) on observed pixels [latents, pixels] by name.
 
         Args:
             mass: Formed in each age bin.
             ln_wave: Of the pixels.
             z: Redshift.
+            blur: km/s, dispersion of the galaxy and the instrument together.
         """
         felt = stars.felt_by(self.strength, mass, self.light)
         errors = stars.felt_by(self.errors, mass, self.light)
         return {
-            "element": felt[:, None] * self.elements.at(ln_wave, z),
+            "element": felt[:, None] * self.blurred(blur).at(ln_wave, z),
             "library": interpolated(errors, (ln_wave - jnp.log1p(z) - self.start) / _COARSE),
         }
+
+    def blurred(self, blur: ScalarLike) -> Templates:
+        """The responses to elements as they are seen with a dispersion."""
+        weights = linear_weights(jnp.log(blur), np.log(BLURS))
+        rows = self.elements.rest.reshape(len(BLURS), len(self.names), -1)
+        return eqx.tree_at(lambda t: t.rest, self.elements, jnp.einsum("b,ben->en", weights, rows))
 
     def typical(self, dispersion: ScalarLike) -> Float[Array, " elements"]:
         """Mean amplitudes of the responses to elements, in their scatter."""

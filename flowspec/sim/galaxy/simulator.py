@@ -145,7 +145,8 @@ class GalaxySimulator(SpectrumSimulator):
         """Those of all spectra, and of other abundances and libraries of stars."""
         p = self.parameters(theta)
         mass = self.formed_mass(p, 0.0)
-        own = self.responses.rows(mass, self.sight["ln_pixels"], p["z"])
+        blur = jnp.hypot(p["dispersion"], self.lsf)
+        own = self.responses.rows(mass, self.sight["ln_pixels"], p["z"], blur)
         return super().curve_rows(theta) | own
 
     def curve(
@@ -232,16 +233,20 @@ class GalaxySimulator(SpectrumSimulator):
         weights = self._populations(p, draw)
         # a line-spread function of another width is a little more or less dispersion
         blur = self.lsf**2 * jnp.expm1(2 * draw.lsf)
-        excess = jnp.maximum(p["dispersion"] ** 2 - stars.RESOLUTION**2 + blur, 0.0)
-        starlight = weights.reshape(-1) @ self.star_table
+        starlight = (weights.reshape(-1) @ self.star_table).reshape(2, -1) * 10**draw.light
         lines = self.line_power(p, draw) @ self.line_table
         lines += 10 ** self._log_halpha(p, draw) * self.gas_table
-        smooth = self.lattice.broaden(jnp.sqrt(excess + 1e-6))
         gas = (p["dispersion"] * jnp.exp(draw.gas)) ** 2 + blur
         gas = self.lattice.broaden(jnp.sqrt(jnp.maximum(gas, 100.0)))
-        smooth = smooth * 10**draw.light
-        total = starlight.reshape(2, -1) * smooth + lines.reshape(2, -1) * gas
-        return self.seen_at(total, p["z"])
+        gas = lines.reshape(2, -1) * gas
+
+        def seen(resolution):
+            excess = jnp.maximum(p["dispersion"] ** 2 - resolution**2 + blur, 0.0)
+            smooth = self.lattice.broaden(jnp.sqrt(excess + 1e-6))
+            return self.seen_at(starlight * smooth + gas, p["z"])
+
+        coarse = stars.coarseness(self.sight["wave"] / (1 + p["z"]))
+        return (1 - coarse) * seen(stars.RESOLUTION) + coarse * seen(stars.COARSEST)
 
     def _populations(self, p, draw):
         """M_sun formed in each population of the table per M_sun [metallicities, ages]."""

@@ -13,8 +13,10 @@ from jax.scipy.special import ndtr
 from jaxtyping import Array, ArrayLike, Float, ScalarLike
 
 TABLES = Path(__file__).parents[1] / "tables"
-# km/s: dispersion that the table already has from 5000 to 9500 angstrom (tables/README.md)
-RESOLUTION = 64.0
+# km/s: dispersion that the table already has from 5000 to 7100 angstrom, and at 3550
+# (tables/README.md)
+RESOLUTION, COARSEST = 64.0, 90.0
+_BLUE = RESOLUTION * 5000.0  # spectra of observed stars have one width in angstrom
 # dex, of old galaxies: at 200 km/s and how much more per dex of dispersion, fitted with these
 # responses to SDSS spectra (docs/results/stars.md). Over Ca, which follows iron, they are those of
 # Conroy, Graves & van Dokkum (2014): Mg and N 0 at 90 and 0.25 at 300 km/s.
@@ -97,22 +99,17 @@ def _named(path, kind, fields):
         return names, *(f[f"{kind}_{field}"].astype(float) for field in fields[1:])
 
 
-def response_rows(table: StellarTable, responses: Responses) -> np.ndarray:
-    """Spectra that responses add to stars, to first order [n, waves of the table].
+def coarseness(wave: Float[Array, " n"]) -> Float[Array, " n"]:
+    """Share of `COARSEST` in the squared dispersion of the table, the rest is `RESOLUTION`.
 
-    Per dex and per unit of light at 5500 angstrom that feels it: a galaxy has ``amplitude *
-    (strength @ (mass * light))`` of each row, `light` that of the table at 5500 angstrom. As
-    spectra they are broadened with the others.
+    A mean of spectra with both has the second moment that the table has at each wavelength.
+
+    Args:
+        wave: Rest-frame wavelengths in angstrom; shortward of 3550 the table is coarser still.
     """
-    solar, old = int(np.argmin(np.abs(table.log_z))), -2  # 7 to 10 Gyr
-    flux = table.flux[solar, old].astype(float)
-    curve = [np.interp(table.wave, responses.wave, row, left=0, right=0) for row in responses.curve]
-    return np.array(curve) * (flux / light_at(table)[solar, old])
-
-
-def light_at(table: StellarTable, wave: float = 5500.0) -> np.ndarray:
-    """Mean flux of the populations within 50 angstrom of a wavelength [metallicities, ages]."""
-    return table.flux[..., np.abs(table.wave - wave) < 50].mean(axis=-1, dtype=float)
+    theory = jnp.interp(wave, jnp.array([7100.0, 7400, 8500, 8800]), jnp.array([64.0, 76, 66, 64]))
+    sigma = jnp.clip(jnp.maximum(_BLUE / wave, theory), RESOLUTION, COARSEST)
+    return (sigma**2 - RESOLUTION**2) / (COARSEST**2 - RESOLUTION**2)
 
 
 def typical_abundances(
