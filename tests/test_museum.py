@@ -4,12 +4,15 @@ Within 2e-3 nats and 1e-3 of the prior's width: float32 sums in another order, a
 """
 
 import json
+import shutil
 from functools import cache
 
 import numpy as np
 import pytest
 
+import flowspec as fs
 from flowspec.data.flags import Flag
+from flowspec.posterior import headers
 from tests.museum.reference import FILE, model, numbers
 
 REFERENCE = json.loads(FILE.read_text())
@@ -51,3 +54,13 @@ def test_the_flags_are_what_they_were(name):
                | Flag.OUT_OF_DISTRIBUTION)  # fmt: skip
     flags = found(name)["flags"], REFERENCE[name]["flags"]
     np.testing.assert_array_equal(*(np.array(f) & kept for f in flags))
+
+
+def test_a_model_of_an_earlier_version_loads_by_its_name(tmp_path, monkeypatch, tiny_model_file):
+    monkeypatch.setattr(headers, "_MODELS", tmp_path)
+    (tmp_path / "earlier").mkdir()
+    shutil.copy(tiny_model_file, tmp_path / "earlier" / "sdss@0.1.safetensors")
+    assert fs.load("sdss@0.1").names == fs.load(tiny_model_file).names
+    assert "sdss@0.1" not in headers.shipped()
+    with pytest.raises(FileNotFoundError, match="sdss@0.1"):
+        fs.load("sdss")
