@@ -123,8 +123,8 @@ class GalaxySimulator(SpectrumSimulator):
 
     @property
     def known(self) -> Bool[np.ndarray, " latents"]:
-        """Too: bursts and hydrogen's lines (star formation), errors of libraries (mass), line-spread
-        function (dispersion), of ultraviolet spectra the curvature, which is dust there."""
+        """Too: bursts, hydrogen's lines (star formation), errors of libraries (mass), line-spread
+        function (dispersion), of ultraviolet spectra the curvature (dust)."""
         mask, layout = super().known, self.layout
         for name in {"burst", "light", "library", "lsf"} & set(layout.names):
             mask[layout.place(name)] = True
