@@ -44,6 +44,18 @@ def test_calzetti_matches_published_values(wave, k):
     np.testing.assert_allclose(got, k, rtol=3e-3)
 
 
+def test_curves_of_little_dust_are_steep():
+    """Chevallard et al. (2013): that of an optical depth of one is Calzetti's, in the far
+    ultraviolet; at a tenth of it A(1500)/A(V) is twice as large."""
+    wave = jnp.array([1500.0])
+    ratio = [float(dust.calzetti(wave)[0] * (wave[0] / 5500) ** dust.typical_tilt(1.086 * tau))
+             for tau in (1.0, 0.1)]  # fmt: skip
+    assert ratio[0] == pytest.approx(float(dust.calzetti(wave)[0]), rel=1e-3)
+    power = 2.8 / (1 + 3 * 0.1**0.5)
+    assert ratio[1] == pytest.approx((5500 / 1500) ** (power - 0.7) * ratio[0], rel=1e-3)
+    assert 1.8 < ratio[1] / ratio[0] < 3
+
+
 def test_calzetti_is_one_at_v_and_continuous():
     wave = jnp.linspace(912, 11000, 20000)
     curve = dust.calzetti(wave)

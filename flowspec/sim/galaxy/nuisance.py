@@ -8,7 +8,7 @@ normal latents (`flowspec.sim.latent`), which can also be fitted to an observati
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, ScalarLike
 
 from flowspec.sim.curves import CURVES
 from flowspec.sim.galaxy.interstellar import SCATTER
@@ -24,6 +24,7 @@ NUISANCES = (
 # carry 0.3 dex at 95 % (Conroy, Gunn & White 2009, ApJ 699, 486), of which libraries (`response`),
 # histories, dust and metallicity are drawn on their own.
 LIGHT = 0.1
+TILT = 0.25  # of the power of an attenuation curve, which is about 1
 
 
 class Draw(eqx.Module):
@@ -98,14 +99,15 @@ def nuisances_of(
     scatter: tuple[float, ...],
     kinds: tuple[int, ...],
     curve: Float[Array, " pixels"],
+    tilt: ScalarLike = 0.0,
 ) -> Draw:
     """Nuisances of standard normal latents; those without latents are neutral.
 
-    Widths: bursts as the scatter of Halpha over UV (Weisz+12); attenuation slopes from steeper than
-    the SMC's to Calzetti's (Salim+18); nebular reddening as Calzetti+00 in the mean, its range that
-    of Kreckel+13 and Price+14; outflows and Lyman alpha Steidel+10, Steidel+18 and Shapley+03;
-    columns Reddy+16; calibration a few per cent to ten per cent; line-spread functions as the
-    fibres of the SDSS differ.
+    Widths: bursts as the scatter of Halpha over UV (Weisz+12); attenuation slopes by a quarter of
+    their power about that of their dust (`dust.typical_tilt`); nebular reddening as Calzetti+00 in
+    the mean, its range that of Kreckel+13 and Price+14; outflows and Lyman alpha Steidel+10,
+    Steidel+18 and Shapley+03; columns Reddy+16; calibration a few per cent to ten per cent;
+    line-spread functions as the fibres of the SDSS differ.
 
     Args:
         latent: Standard normal.
@@ -115,6 +117,7 @@ def nuisances_of(
         scatter: Scatter about it, dex [lines].
         kinds: Kind of each interstellar line, as in `interstellar.LINES` [absorbers].
         curve: `Draw.curve`.
+        tilt: Typical slope of the attenuation curve.
     """
     part = layout.parts(latent)
     draw = _neutral(len(groups), len(kinds))
@@ -132,7 +135,8 @@ def nuisances_of(
         draw |= {"nucleus": nucleus_of(part["nucleus"])}
     if "dust" in part:
         slope, ratio = part["dust"]
-        draw |= {"slope": uniform(slope, -0.7, 0.2), "nebular": uniform(ratio, 0.2, 0.68)}
+        slope = jnp.clip(tilt + TILT * slope, -1.2, 0.5)
+        draw |= {"slope": slope, "nebular": uniform(ratio, 0.2, 0.68)}
     if "absorption" in part:
         draw |= _absorbing_gas(part["absorption"], kinds)
     if "winds" in part:

@@ -123,11 +123,13 @@ class GalaxySimulator(SpectrumSimulator):
 
     @property
     def known(self) -> Bool[np.ndarray, " latents"]:
-        """Too: bursts and hydrogen's lines, which are star formation, the errors of all libraries,
-        which are mass, and the line-spread function, which is dispersion."""
+        """Too: bursts, hydrogen's lines (star formation), errors of libraries (mass), line-spread
+        function (dispersion), of ultraviolet spectra the curvature (dust)."""
         mask, layout = super().known, self.layout
         for name in {"burst", "light", "library", "lsf"} & set(layout.names):
             mask[layout.place(name)] = True
+        if self.igm is not None and "calibration" in layout.names:
+            mask[layout.place("calibration").start + 2] = True
         if "lines" in layout.names:
             hydrogen = np.array(self.groups)[list(map(is_hydrogen, self.nebula.names))]
             mask[layout.place("lines").start + hydrogen] = True
@@ -137,17 +139,15 @@ class GalaxySimulator(SpectrumSimulator):
         """Numbers of latents of each nuisance; those of the far ultraviolet only where in sight."""
         far = ("lya", "igm", "winds")
         light = [n for n in self.nuisances if self.igm is not None or n not in far]
-        return layout_of(
-            tuple(light), self.groups, len(self.kinds), self.responses.counts, self.templates.counts
-        )
+        counts = self.responses.counts, self.templates.counts
+        return layout_of(tuple(light), self.groups, len(self.kinds), *counts)
 
     def curve_rows(self, theta: Float[Array, " params"]) -> dict[str, Array]:
         """Those of all spectra, and of other abundances and libraries of stars."""
         p = self.parameters(theta)
         mass = self.formed_mass(p, 0.0)
-        blur = jnp.hypot(p["dispersion"], self.lsf)
-        own = self.responses.rows(mass, self.sight["ln_pixels"], p["z"], blur)
-        return super().curve_rows(theta) | own
+        seen = self.sight["ln_pixels"], p["z"], jnp.hypot(p["dispersion"], self.lsf)
+        return super().curve_rows(theta) | self.responses.rows(mass, *seen)
 
     def curve(
         self, part: dict[str, Array], theta: Float[Array, " params"]
@@ -198,6 +198,7 @@ class GalaxySimulator(SpectrumSimulator):
             scatter=self.scatter,
             kinds=self.kinds,
             curve=self.curve(self.layout.parts(latent), theta),
+            tilt=dust.typical_tilt(self.parameters(theta)["av"]),
         )
 
     def parameters(self, theta: Float[Array, " params"]) -> dict[str, ScalarLike]:
