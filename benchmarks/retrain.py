@@ -1,8 +1,9 @@
 """Train a model on the simulator that unlabelled spectra taught, from an older model or anew.
 
 The half of a survey's spectra that may be looked at lends noise and teaches nuisances; the other
-half judges (`python -m benchmarks sky --model FILE`). No label is read. A checkpoint lies beside
-the model; a run that was stopped goes on from there.
+half judges (`python -m benchmarks sky --model FILE`). No label is read. MOONS has no spectra yet:
+half of its prior are galaxies of `Population`. A checkpoint lies beside the model; a run that was
+stopped goes on from there.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import numpy as np
 import flowspec as fs
 from benchmarks import real_sdss, real_vandels, scores
 from flowspec.adaptation.settings import Adaptation
+from flowspec.cli.simulate import galaxies
 from flowspec.sim.instrument.varied import Varied
 
 SPECTRA: dict[str, Callable[[], tuple]] = {
@@ -31,7 +33,7 @@ def run(
     """Train a model.
 
     Args:
-        instrument: "sdss" or "vandels".
+        instrument: "sdss", "vandels", or "moons", which only begins anew.
         start: Model to begin with, by default the shipped one; what it was taught stays.
         model: File to write.
         steps: Of the optimiser.
@@ -46,19 +48,28 @@ def run(
         width: Of the condition and of the conditioners of a new network.
         template_rate: Factor on the learning rate of templates.
     """
-    obs, _ = SPECTRA[instrument]()
-    obs = obs[np.flatnonzero(~scores.report_half(obs.names))]
+    if instrument == "moons":
+        begun, obs, sim = None, None, Varied(galaxies("moons-coarse", [], {}, 0.5))
+    else:
+        begun, obs, sim = _taught(instrument, start)
     training = fs.Training(
         steps=steps, batch=batch, learning_rate=rate, trial_rate=template_rate,
         rest_rate=template_rate, evaluate=250, patience=40,
     )  # fmt: skip
     sizes = fs.Architecture(aligned=aligned, condition=width, width=width) if aligned else None
-    begun, sim = fs.load(start or instrument), fs.GalaxySimulator(instrument)
-    sim = begun.lesson.taught(sim) if begun.lesson else sim
     posterior = fs.fit(
-        Varied(sim, SHARES), obs, start=None if aligned else begun, architecture=sizes, seed=seed,
+        sim, obs, start=None if aligned else begun, architecture=sizes, seed=seed,
         training=training, checkpoint=Path(model).with_suffix(".ckpt"), adapt=adapt,
         adaptation=Adaptation(fits=fits, rounds=rounds), progress=False,
     )  # fmt: skip
     posterior.save(model)
     return {"file": model, **posterior.provenance}
+
+
+def _taught(instrument: str, start: str) -> tuple[fs.Posterior, fs.Spectra, Varied]:
+    """The model to begin with, the half that may be looked at, the simulator as it was taught."""
+    obs, _ = SPECTRA[instrument]()
+    begun, sim = fs.load(start or instrument), fs.GalaxySimulator(instrument)
+    sim = begun.lesson.taught(sim) if begun.lesson else sim
+    look = np.flatnonzero(~scores.report_half(obs.names))
+    return begun, obs[look], Varied(sim, SHARES)
