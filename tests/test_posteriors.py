@@ -72,7 +72,7 @@ CASES = {
 
 # As good as the others, and longer to compile than they tell of anything new: of redshifts of one
 # source `test_posterior` has a trained model.
-_LONG = {"spectra", "spectra, no redshift", "transformer", "flow matching"}
+_LONG = {"spectra", "spectra, no redshift", "transformer", "flow matching", "vectors"}
 
 
 @pytest.fixture(

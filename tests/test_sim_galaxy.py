@@ -299,6 +299,8 @@ def test_wrong_settings_are_named(arguments, message):
         GalaxySimulator(**arguments)
 
 
+@pytest.mark.parametrize("both", ["sdss", pytest.param("vandels", marks=pytest.mark.slow)],
+                         indirect=True)
 def test_nuisances_act_one_by_one(both):
     theta = jnp.array(TYPICAL[_name(both)])
 

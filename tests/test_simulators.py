@@ -85,7 +85,7 @@ CASES = {
 
 
 # Of parts that other cases and tests have too.
-_LONG = {"spectra of nebulae", "varied, stored", "nebulae"}
+_LONG = {"spectra of nebulae", "varied, stored", "nebulae", "injected lines"}
 
 
 @pytest.fixture(

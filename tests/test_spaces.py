@@ -31,8 +31,9 @@ SPACES = {
 }
 
 
-# a population is long to compile; test_mixed has what else there is to it
-NAMES = [pytest.param(n, marks=pytest.mark.slow) if n == "a mixture" else n for n in SPACES]
+# long to compile; test_mixed and test_nitrogen have what else there is to them
+_LONG = {"a mixture", "tied abundances"}
+NAMES = [pytest.param(n, marks=pytest.mark.slow) if n in _LONG else n for n in SPACES]
 
 
 @pytest.fixture(params=NAMES)
