@@ -40,6 +40,9 @@ def both(request):
     return request.getfixturevalue(request.param)
 
 
+VANDELS_SLOWLY = pytest.mark.parametrize(
+    "both", ["sdss", pytest.param("vandels", marks=pytest.mark.slow)], indirect=True
+)
 # the other two come with the noise
 ACTIVE = tuple(n for n in NUISANCES if n not in ("sky", "blemishes"))
 # One compiled function for every test of one instrument.
@@ -184,8 +187,7 @@ def test_redshift_is_a_shift(sdss, flux_of):
         np.testing.assert_allclose(centre / (1 + z), 6564.614, atol=0.12)
 
 
-@pytest.mark.parametrize("both", ["sdss", pytest.param("vandels", marks=pytest.mark.slow)],
-                         indirect=True)
+@VANDELS_SLOWLY
 def test_draws_are_finite_noisy_and_inside_the_prior(both):
     theta, flux, ivar = DRAWS(both, jr.key(3))
     assert flux.shape == ivar.shape == (64, len(both.wave)) and theta.shape == (64, 9)
@@ -197,8 +199,7 @@ def test_draws_are_finite_noisy_and_inside_the_prior(both):
     assert snr.min() < 0.5 and snr.max() > 1.0
 
 
-@pytest.mark.parametrize("both", ["sdss", pytest.param("vandels", marks=pytest.mark.slow)],
-                         indirect=True)
+@VANDELS_SLOWLY
 def test_corners_of_the_prior_are_finite(both):
     draws = both.prior.sample(jr.key(0), (4000,))
     draws = draws.at[:, both.prior.names.index("log_sfr")].add(-draws[:, 1])
@@ -214,8 +215,7 @@ def _name(sim):
     return "sdss" if len(sim.wave) > 2000 else "vandels"
 
 
-@pytest.mark.parametrize("both", ["sdss", pytest.param("vandels", marks=pytest.mark.slow)],
-                         indirect=True)
+@VANDELS_SLOWLY
 def test_gradients_match_finite_differences(both):
     """Every parameter, redshift among them."""
     theta = jnp.array(TYPICAL[_name(both)])
@@ -299,8 +299,7 @@ def test_wrong_settings_are_named(arguments, message):
         GalaxySimulator(**arguments)
 
 
-@pytest.mark.parametrize("both", ["sdss", pytest.param("vandels", marks=pytest.mark.slow)],
-                         indirect=True)
+@VANDELS_SLOWLY
 def test_nuisances_act_one_by_one(both):
     theta = jnp.array(TYPICAL[_name(both)])
 
