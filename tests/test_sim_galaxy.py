@@ -40,9 +40,8 @@ def both(request):
     return request.getfixturevalue(request.param)
 
 
-VANDELS_SLOWLY = pytest.mark.parametrize(
-    "both", ["sdss", pytest.param("vandels", marks=pytest.mark.slow)], indirect=True
-)
+CASES = "sdss", pytest.param("vandels", marks=pytest.mark.slow)
+VANDELS_SLOWLY = pytest.mark.parametrize("both", CASES, indirect=True)
 # the other two come with the noise
 ACTIVE = tuple(n for n in NUISANCES if n not in ("sky", "blemishes"))
 # One compiled function for every test of one instrument.
