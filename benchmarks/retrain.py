@@ -14,6 +14,7 @@ import numpy as np
 import flowspec as fs
 from benchmarks import real_sdss, real_vandels, scores
 from flowspec.adaptation.settings import Adaptation
+from flowspec.cli.diagnose import simulator_of
 from flowspec.cli.simulate import galaxies
 from flowspec.sim.instrument.varied import Varied
 
@@ -69,7 +70,6 @@ def run(
 def _taught(instrument: str, start: str) -> tuple[fs.Posterior, fs.Spectra, Varied]:
     """The model to begin with, the half that may be looked at, the simulator as it was taught."""
     obs, _ = SPECTRA[instrument]()
-    begun, sim = fs.load(start or instrument), fs.GalaxySimulator(instrument)
-    sim = begun.lesson.taught(sim) if begun.lesson else sim
+    begun = fs.load(start or instrument)
     look = np.flatnonzero(~scores.report_half(obs.names))
-    return begun, obs[look], Varied(sim, SHARES)
+    return begun, obs[look], Varied(simulator_of(begun, start or instrument), SHARES)

@@ -32,7 +32,7 @@ def band(table, low, high):
     return table.flux[..., inside].mean(-1)
 
 
-# --- dust -----------------------------------------------------------------------------------
+# --- intergalactic and interstellar gas ------------------------------------------------------
 
 
 @pytest.mark.parametrize("z", [2.5, 3.0, 3.5, 4.0, 4.5])

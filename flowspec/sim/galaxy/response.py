@@ -15,9 +15,8 @@ from flowspec.sim.galaxy.weights import linear_weights
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.template import Templates, interpolated, resampled
 
-NATIVE = 60.0  # km/s: what the responses to elements are tabulated at
 # km/s, of the galaxy and the instrument together: what features of elements are blurred to, and
-# between which they are interpolated
+# between which they are interpolated; they are tabulated at the first
 BLURS = (60.0, 95.0, 140.0, 200.0, 290.0, 420.0)
 _STEP, _COARSE = 2e-4, 2e-2  # of ln(wavelength)
 _LEVEL = 5500.0  # angstrom, where light is weighed
@@ -50,8 +49,8 @@ class StellarCurves(eqx.Module):
         known = stars.load_responses()
         self.names, self.strength, self.scatter = known.names, known.strength, known.scatter
         rows, start = resampled(known.wave, known.curve * known.scatter[:, None], _STEP)
-        more = np.sqrt(np.square(BLURS) - NATIVE**2) / C_KMS / _STEP
-        rows = np.concatenate([gaussian_filter1d(rows, s, axis=1) if s else rows for s in more])
+        more = np.sqrt(np.square(BLURS[1:]) - BLURS[0] ** 2) / C_KMS / _STEP
+        rows = np.concatenate([rows, *(gaussian_filter1d(rows, s, axis=1) for s in more)])
         none = jnp.zeros((0, pixels))
         self.elements = Templates(jnp.asarray(rows, jnp.float32), none, start, _STEP)
         errors = stars.load_library_errors()
