@@ -1,12 +1,14 @@
 """Train a model on the simulator that unlabelled spectra taught, from an older model or anew.
 
 The half of a survey's spectra that may be looked at lends noise and teaches nuisances; the other
-half judges (`python -m benchmarks sky --model FILE`). No label is read. MOONS has no spectra yet:
-half of its prior are galaxies of `Population`. A checkpoint lies beside the model; a run that was
-stopped goes on from there.
+half judges (`python -m benchmarks sky --model FILE`). No label is read; MOONS has no spectra yet.
+Half of the prior are galaxies of `Population`: quiescent ones have little dust there, where a flat
+prior lets dust take what calibration and stellar models get wrong. A checkpoint lies beside the
+model; a run that was stopped goes on from there.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from benchmarks import real_sdss, real_vandels, scores
 from flowspec.adaptation.settings import Adaptation
 from flowspec.cli.diagnose import simulator_of
 from flowspec.cli.simulate import galaxies
+from flowspec.fitting import continued
+from flowspec.prior.mixture import MixedPrior
 from flowspec.sim.instrument.varied import Varied
 
 SPECTRA: dict[str, Callable[[], tuple]] = {
@@ -29,7 +33,7 @@ def run(
     *, instrument: str = "sdss", start: str = "", model: str = "retrained.safetensors",
     steps: int = 10000, batch: int = 64, rate: float = 1e-3, fits: int = 512, rounds: int = 2,
     seed: int = 11, adapt: str = "nuisances", aligned: int = 0, width: int = 64,
-    template_rate: float = 0.1,
+    template_rate: float = 0.1, population: float = 0.5,
 ) -> dict:  # fmt: skip
     """Train a model.
 
@@ -48,11 +52,12 @@ def run(
             the network of `start`. Only with `adapt` "none".
         width: Of the condition and of the conditioners of a new network.
         template_rate: Factor on the learning rate of templates.
+        population: Its share in the prior; 0 for the prior of the model to begin with.
     """
     if instrument == "moons":
-        begun, obs, sim = None, None, Varied(galaxies("moons-coarse", [], {}, 0.5))
+        begun, obs, sim = None, None, Varied(galaxies("moons-coarse", [], {}, population))
     else:
-        begun, obs, sim = _taught(instrument, start)
+        begun, obs, sim = _taught(instrument, start, population)
     training = fs.Training(
         steps=steps, batch=batch, learning_rate=rate, trial_rate=template_rate,
         rest_rate=template_rate, evaluate=250, patience=40,
@@ -67,9 +72,14 @@ def run(
     return {"file": model, **posterior.provenance}
 
 
-def _taught(instrument: str, start: str) -> tuple[fs.Posterior, fs.Spectra, Varied]:
+def _taught(
+    instrument: str, start: str, population: float
+) -> tuple[fs.Posterior, fs.Spectra, Varied]:
     """The model to begin with, the half that may be looked at, the simulator as it was taught."""
     obs, _ = SPECTRA[instrument]()
     begun = fs.load(start or instrument)
     look = np.flatnonzero(~scores.report_half(obs.names))
+    if population:
+        prior = MixedPrior(begun.model.space.priors[0], population)
+        begun = replace(begun, model=continued(begun, fs.GalaxySimulator(instrument, prior=prior)))
     return begun, obs[look], Varied(simulator_of(begun, start or instrument), SHARES)

@@ -55,7 +55,7 @@ def draw_with(sim, key, active):
     latent = Learned.nothing(layout, 1).draw(key, jnp.zeros(1))
     return nuisances_of(
         latent, layout, groups=sim.groups, offsets=sim.offsets, scatter=sim.scatter,
-        kinds=sim.kinds, curve=sim.curve(layout.parts(latent), theta_of()),
+        kinds=sim.kinds, curve=sim.curve(layout.parts(latent), theta_of()), av=0.0,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from astropy.cosmology import Planck18
 from flowspec.prior import relations
 from flowspec.prior.galaxies import Population, moons_prior
 from flowspec.prior.prior import Prior
+from flowspec.sim.galaxy import dust
 from flowspec.sim.galaxy.simulator import GalaxySimulator
 from flowspec.sim.instrument.photometry import H_BAND, ab_magnitude, h_band, h_magnitudes, top_hat
 from flowspec.sim.instrument.shipped import INSTRUMENTS
@@ -133,6 +134,10 @@ def test_main_sequence(z, mass, galaxies):
 
 def test_other_relations_at_a_point():
     np.testing.assert_allclose(relations.attenuation(10.0), 2.293 / 2.46, rtol=1e-5)
+    av = relations.tilted_attenuation(9.5)  # whose light at 1600 A the simulator dims by A(1600)
+    passed = dust.transmission(jnp.array([1600.0]), av, relations.typical_tilt(av))
+    far = np.polyval([0.209, 0.256, 1.160, 2.293], -0.5)
+    np.testing.assert_allclose(-2.5 * np.log10(passed), far, rtol=5e-3)
     np.testing.assert_allclose(relations.dispersion(10.26), 2.073, rtol=1e-5)
     # at the turnover mass of the fundamental metallicity relation: Z0 - gamma / beta log 2
     oh = relations.oxygen(10.11 + 0.56, 1.0)

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from flowspec.sim.explicit import Fitted
-from flowspec.sim.latent import Learned
+from flowspec.sim.latent import LIMIT, Learned
 
 STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0)  # of the prior, in observations
 ROUNDS = 25
@@ -126,6 +126,7 @@ def population(given: Likelihoods, strength: float, held: np.ndarray | None = No
     for _ in range(ROUNDS):
         means, covariances = posterior_moments(given, prior)
         mean = free * means.sum(0) / (count + 0.1 * strength)
+        mean = np.clip(mean, -LIMIT, LIMIT)  # no simulation would be drawn further off
         off = means - mean
         total = covariances.sum(0) + off.T @ off + 0.1 * strength * np.outer(mean, mean)
         covariance = (strength * np.eye(size) + total) / (strength + count)

@@ -50,7 +50,7 @@ def _log_zstar(p):
 
 def _av(p):
     # approximation: quiescent galaxies have little dust; the scatters too
-    return Spread(relations.attenuation(p["log_mstar"]), 0.4), Spread(jnp.asarray(0.2), 0.25)
+    return Spread(relations.tilted_attenuation(p["log_mstar"]), 0.4), Spread(jnp.asarray(0.2), 0.25)
 
 
 def _log_u(p):
@@ -75,6 +75,10 @@ def _first_log_zstar(p):
     return Spread(p["oh"] - relations.SOLAR_OH - 0.35, 0.2), Spread(jnp.asarray(-0.13), 0.2)
 
 
+def _first_av(p):
+    return Spread(relations.attenuation(p["log_mstar"]), 0.4), Spread(jnp.asarray(0.2), 0.25)
+
+
 def _first_log_u(p):
     return (Spread(relations.ionisation(p["oh"]), 0.25),) * 2
 
@@ -93,7 +97,7 @@ CHAIN: Chain = {
 }  # fmt: skip
 # Of flowspec 0.1: half of the prior of the `moons` model that it shipped.
 FIRST: Chain = CHAIN | {
-    "log_sfr": _first_log_sfr, "oh": _first_oh, "log_zstar": _first_log_zstar,
+    "log_sfr": _first_log_sfr, "oh": _first_oh, "log_zstar": _first_log_zstar, "av": _first_av,
     "log_u": _first_log_u, "dispersion": _first_dispersion,
 }  # fmt: skip
 CHAINS: dict[int, Chain] = {1: FIRST, 2: CHAIN}

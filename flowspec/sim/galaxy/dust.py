@@ -42,21 +42,6 @@ def transmission(wave: Float[Array, " n"], av: ScalarLike, slope: ScalarLike) ->
     return jnp.exp(_LN_MAG * av * calzetti(wave) * tilt)
 
 
-def typical_tilt(av: ScalarLike) -> ScalarLike:
-    """Mean tilt of the attenuation curve: steep where there is little dust, flat where much.
-
-    Radiative transfer through discs of any inclination (Chevallard et al. 2013, MNRAS 432, 2061):
-    the mean optical depth falls as a power 2.8 / (1 + 3 sqrt(tau)) of the wavelength, within a
-    quarter of it, where Calzetti's falls as 0.7. Observed curves are the steeper the less dust
-    there is, too (Salim, Boquien & Lee 2018, ApJ 859, 11).
-
-    Args:
-        av: Attenuation at 5500 angstrom in magnitudes.
-    """
-    tau = jnp.maximum(jnp.asarray(av) / 1.086, 1e-3)
-    return 0.7 - 2.8 / (1 + 3 * jnp.sqrt(tau))
-
-
 def cardelli(wave: np.ndarray, rv: float = RV_NEBULAR) -> np.ndarray:
     """A(wavelength) / A(V) of Cardelli, Clayton & Mathis (1989, ApJ 345, 245), equations 1 to 5.
 

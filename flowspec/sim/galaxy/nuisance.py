@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, ScalarLike
 
+from flowspec.prior.relations import typical_tilt
 from flowspec.sim.curves import CURVES
 from flowspec.sim.galaxy.interstellar import SCATTER
 from flowspec.sim.galaxy.nucleus import NONE, nucleus_of
@@ -99,15 +100,15 @@ def nuisances_of(
     scatter: tuple[float, ...],
     kinds: tuple[int, ...],
     curve: Float[Array, " pixels"],
-    tilt: ScalarLike = 0.0,
+    av: ScalarLike,
 ) -> Draw:
     """Nuisances of standard normal latents; those without latents are neutral.
 
     Widths: bursts as the scatter of Halpha over UV (Weisz+12); attenuation slopes by a quarter of
-    their power about that of their dust (`dust.typical_tilt`); nebular reddening as Calzetti+00 in
-    the mean, its range that of Kreckel+13 and Price+14; outflows and Lyman alpha Steidel+10,
-    Steidel+18 and Shapley+03; columns Reddy+16; calibration a few per cent to ten per cent;
-    line-spread functions as the fibres of the SDSS differ.
+    their power about that of their dust (`relations.typical_tilt`); nebular reddening as
+    Calzetti+00 in the mean, its range that of Kreckel+13 and Price+14; outflows and Lyman alpha
+    Steidel+10, Steidel+18 and Shapley+03; columns Reddy+16; calibration a few per cent to ten per
+    cent; line-spread functions as the fibres of the SDSS differ.
 
     Args:
         latent: Standard normal.
@@ -117,7 +118,7 @@ def nuisances_of(
         scatter: Scatter about it, dex [lines].
         kinds: Kind of each interstellar line, as in `interstellar.LINES` [absorbers].
         curve: `Draw.curve`.
-        tilt: Typical slope of the attenuation curve.
+        av: Attenuation at 5500 angstrom in magnitudes, which attenuation curves depend on.
     """
     part = layout.parts(latent)
     draw = _neutral(len(groups), len(kinds))
@@ -135,7 +136,7 @@ def nuisances_of(
         draw |= {"nucleus": nucleus_of(part["nucleus"])}
     if "dust" in part:
         slope, ratio = part["dust"]
-        slope = jnp.clip(tilt + TILT * slope, -1.2, 0.5)
+        slope = jnp.clip(typical_tilt(av) + TILT * slope, -1.2, 0.5)
         draw |= {"slope": slope, "nebular": uniform(ratio, 0.2, 0.68)}
     if "absorption" in part:
         draw |= _absorbing_gas(part["absorption"], kinds)

@@ -198,7 +198,7 @@ class GalaxySimulator(SpectrumSimulator):
             scatter=self.scatter,
             kinds=self.kinds,
             curve=self.curve(self.layout.parts(latent), theta),
-            tilt=dust.typical_tilt(self.parameters(theta)["av"]),
+            av=self.parameters(theta)["av"],
         )
 
     def parameters(self, theta: Float[Array, " params"]) -> dict[str, ScalarLike]:
