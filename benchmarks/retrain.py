@@ -2,9 +2,9 @@
 
 The half of a survey's spectra that may be looked at lends noise and teaches nuisances; the other
 half judges (`python -m benchmarks sky --model FILE`). No label is read; MOONS has no spectra yet.
-Half of the prior are galaxies of `Population`: quiescent ones have little dust there, where a flat
-prior lets dust take what calibration and stellar models get wrong. A checkpoint lies beside the
-model; a run that was stopped goes on from there.
+Half of the prior are galaxies of `Population`, unless that is switched off: faint ultraviolet
+spectra say little of masses, so that a flat prior decides what they are. A checkpoint lies beside
+the model; a run that was stopped goes on from there.
 """
 
 from collections.abc import Callable
@@ -20,6 +20,7 @@ from flowspec.cli.diagnose import simulator_of
 from flowspec.cli.simulate import galaxies
 from flowspec.fitting import continued
 from flowspec.prior.mixture import MixedPrior
+from flowspec.prior.prior import Prior
 from flowspec.sim.instrument.varied import Varied
 
 SPECTRA: dict[str, Callable[[], tuple]] = {
@@ -33,7 +34,7 @@ def run(
     *, instrument: str = "sdss", start: str = "", model: str = "retrained.safetensors",
     steps: int = 10000, batch: int = 64, rate: float = 1e-3, fits: int = 512, rounds: int = 2,
     seed: int = 11, adapt: str = "nuisances", aligned: int = 0, width: int = 64,
-    template_rate: float = 0.1, population: float = 0.5,
+    template_rate: float = 0.1, population: float = 0.5, learned: int = 4,
 ) -> dict:  # fmt: skip
     """Train a model.
 
@@ -52,7 +53,8 @@ def run(
             the network of `start`. Only with `adapt` "none".
         width: Of the condition and of the conditioners of a new network.
         template_rate: Factor on the learning rate of templates.
-        population: Its share in the prior; 0 for the prior of the model to begin with.
+        population: Its share in the prior; 0 for a flat one.
+        learned: Channels that a new network learns, for its redshifts.
     """
     if instrument == "moons":
         begun, obs, sim = None, None, Varied(galaxies("moons-coarse", [], {}, population))
@@ -62,7 +64,9 @@ def run(
         steps=steps, batch=batch, learning_rate=rate, trial_rate=template_rate,
         rest_rate=template_rate, evaluate=250, patience=40,
     )  # fmt: skip
-    sizes = fs.Architecture(aligned=aligned, condition=width, width=width) if aligned else None
+    sizes = None
+    if aligned:
+        sizes = fs.Architecture(aligned=aligned, condition=width, width=width, learned=learned)
     posterior = fs.fit(
         sim, obs, start=None if aligned else begun, architecture=sizes, seed=seed,
         training=training, checkpoint=Path(model).with_suffix(".ckpt"), adapt=adapt,
@@ -79,7 +83,8 @@ def _taught(
     obs, _ = SPECTRA[instrument]()
     begun = fs.load(start or instrument)
     look = np.flatnonzero(~scores.report_half(obs.names))
-    if population:
-        prior = MixedPrior(begun.model.space.priors[0], population)
-        begun = replace(begun, model=continued(begun, fs.GalaxySimulator(instrument, prior=prior)))
+    old = begun.model.space.priors[0]
+    prior = Prior(old.distributions, old.relative)
+    prior = MixedPrior(prior, population) if population else prior
+    begun = replace(begun, model=continued(begun, fs.GalaxySimulator(instrument, prior=prior)))
     return begun, obs[look], Varied(simulator_of(begun, start or instrument), SHARES)
