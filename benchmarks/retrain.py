@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import equinox as eqx
 import numpy as np
 
 import flowspec as fs
 from benchmarks import real_sdss, real_vandels, scores
 from flowspec.adaptation.settings import Adaptation
-from flowspec.cli.diagnose import simulator_of
 from flowspec.cli.simulate import galaxies
 from flowspec.fitting import continued
 from flowspec.prior.mixture import MixedPrior
@@ -34,7 +34,7 @@ def run(
     *, instrument: str = "sdss", start: str = "", model: str = "retrained.safetensors",
     steps: int = 10000, batch: int = 64, rate: float = 1e-3, fits: int = 512, rounds: int = 2,
     seed: int = 11, adapt: str = "nuisances", aligned: int = 0, width: int = 64,
-    template_rate: float = 0.1, population: float = 0.5, learned: int = 4,
+    template_rate: float = 0.1, population: float = 0.5, learned: int = 4, keep: str = "all",
 ) -> dict:  # fmt: skip
     """Train a model.
 
@@ -55,11 +55,12 @@ def run(
         template_rate: Factor on the learning rate of templates.
         population: Its share in the prior; 0 for a flat one.
         learned: Channels that a new network learns, for its redshifts.
+        keep: Of what `start` was taught: "all", "noise", "nuisances" or "nothing".
     """
     if instrument == "moons":
         begun, obs, sim = None, None, Varied(galaxies("moons-coarse", [], {}, population))
     else:
-        begun, obs, sim = _taught(instrument, start, population)
+        begun, obs, sim = _taught(instrument, start, population, keep)
     training = fs.Training(
         steps=steps, batch=batch, learning_rate=rate, trial_rate=template_rate,
         rest_rate=template_rate, evaluate=250, patience=40,
@@ -77,7 +78,7 @@ def run(
 
 
 def _taught(
-    instrument: str, start: str, population: float
+    instrument: str, start: str, population: float, keep: str
 ) -> tuple[fs.Posterior, fs.Spectra, Varied]:
     """The model to begin with, the half that may be looked at, the simulator as it was taught."""
     obs, _ = SPECTRA[instrument]()
@@ -86,5 +87,14 @@ def _taught(
     old = begun.model.space.priors[0]
     prior = Prior(old.distributions, old.relative)
     prior = MixedPrior(prior, population) if population else prior
-    begun = replace(begun, model=continued(begun, fs.GalaxySimulator(instrument, prior=prior)))
-    return begun, obs[look], Varied(simulator_of(begun, start or instrument), SHARES)
+    plain = fs.GalaxySimulator(instrument, prior=prior)
+    begun = replace(begun, model=continued(begun, plain))
+    taught = plain if begun.lesson is None else begun.lesson.taught(plain)
+    sim = {"all": taught, "noise": _with(plain, taught.residual),
+           "nuisances": _with(taught, None), "nothing": plain}[keep]  # fmt: skip
+    return begun, obs[look], Varied(sim, SHARES)
+
+
+def _with(sim: fs.GalaxySimulator, residual) -> fs.GalaxySimulator:
+    """The simulator with other noise than it has; None: as the errors state it."""
+    return eqx.tree_at(lambda s: s.residual, sim, residual, is_leaf=lambda x: x is None)
