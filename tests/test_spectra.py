@@ -1,12 +1,14 @@
 """Spectra: validation, units, indexing, resampling, specutils."""
 
+from dataclasses import replace
+
 import astropy.units as u
 import jax
 import numpy as np
 import pytest
 
 from flowspec.data.regrid import pixel_edges
-from flowspec.data.spectra import Spectra
+from flowspec.data.spectra import Spectra, on_grid
 from flowspec.data.units import FLUX_UNIT
 
 LOG_GRID = 10 ** np.arange(3.6, 3.9, 1e-3)
@@ -243,3 +245,13 @@ def test_weighted_means_have_the_least_noise():
     # 2,000 x 49 values: their mean is right to 0.001, their variance to half a percent
     np.testing.assert_allclose(best.flux.mean(), 7, atol=0.004)
     np.testing.assert_allclose(best.flux.var() * 12.01, 1, atol=0.02)
+
+
+def test_grids_that_differ_in_the_last_bit_are_one():
+    """Exponentials are rounded differently by processors: files of one grid, made on two of them,
+    join."""
+    wave = np.geomspace(4000, 8000, 64)
+    close = Spectra(np.nextafter(wave, 0), np.ones((1, 64)), np.ones((1, 64)))
+    here = on_grid(close, wave)
+    assert len(Spectra.concatenate([here, replace(close, wave=wave)])) == 2
+    np.testing.assert_array_equal(here.flux, close.flux)
