@@ -10,6 +10,7 @@ import os
 import re
 from pathlib import Path
 
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +22,9 @@ PAGES = {
     "flowspec/sim/tables/README.md": "about/tables.md",
 }
 FILES = {"LICENSE": "about/LICENSE.txt", "CITATION.cff": "about/CITATION.cff"}
+FETCHED = re.compile(
+    r'<(?:script|img|iframe)[^>]* src="?http|<link[^>]* rel="?stylesheet"?[^>]*="?http'
+)
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#|<)([^)\s#]+)(#[^)\s]*)?(?=\))")
 
 
@@ -56,6 +60,13 @@ def on_page_markdown(markdown, page, config, files):
         return os.path.relpath(target, os.path.dirname(here) or ".") + anchor
 
     return LINK.sub(turned, markdown)
+
+
+def on_post_page(output, page, config):
+    """Refuse a page that would fetch something when it is read."""
+    if found := FETCHED.search(output):
+        raise PluginError(f"{page.file.src_uri}: expected nothing from elsewhere; got {found[0]}")
+    return output
 
 
 def read_notebook(path: Path) -> str:

@@ -14,6 +14,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 # Commands there take minutes to hours, or data from outside; results/index.md and models/index.md
 # say so to readers. Blocks of CONTRIBUTING.md are followed by tests/test_how_to.py.
 PARSED_ONLY = ("docs/results/", "docs/models/", "CONTRIBUTING.md")
+_HEADING = re.compile(r"^#+ (.+)$", re.M)
 _BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.M | re.S)
 _EXCUSE = re.compile(r"(?:\A|\n)\*Not run in the tests: ([^*]+)\*\s*\Z")
 _SHORTER = [
@@ -47,6 +48,7 @@ class Block(NamedTuple):
 
     Attributes:
         page: Its page, as a path in the repository.
+        heading: The one above it.
         line: Number of the line that it begins at.
         language: "python" or "sh".
         code: The text.
@@ -54,6 +56,7 @@ class Block(NamedTuple):
     """
 
     page: str
+    heading: str
     line: int
     language: str
     code: str
@@ -68,9 +71,10 @@ def blocks(page: Path) -> list[Block]:
     text, name = page.read_text(), page.relative_to(ROOT).as_posix()
     found = []
     for match in _BLOCK.finditer(text):
-        excuse = _EXCUSE.search(text[: match.start()])
+        before = text[: match.start()]
+        heading, excuse = _HEADING.findall(_BLOCK.sub("", before))[-1], _EXCUSE.search(before)
         line = text[: match.start(2)].count("\n") + 1
-        found.append(Block(name, line, *match.groups(), excuse[1] if excuse else ""))
+        found.append(Block(name, heading, line, *match.groups(), excuse[1] if excuse else ""))
     return found
 
 

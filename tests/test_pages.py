@@ -10,7 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jax
 import pytest
 
 import benchmarks.__main__ as runner
@@ -106,8 +105,6 @@ def short(monkeypatch):
     for function in (fs.fit, fs.fit_lines, fs.adapt):
         defaults = inspect.unwrap(function).__kwdefaults__
         monkeypatch.setitem(defaults, "training", SHORT)
-    yield
-    jax.clear_caches()
 
 
 @pytest.mark.slow
