@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,21 @@ def test_every_page_but_those_of_the_tool_is_reached():
     assert not {p for p in found if f": {p}\n" not in nav and f"- {p}\n" not in nav}
 
 
+def test_the_citation_is_of_this_version():
+    """And names a licence that is the package's."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {project['version']}\n" in citation
+    assert f"\nlicense: {project['license']}\n" in citation
+
+
+def test_the_readme_is_for_a_minute():
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 150 and "](examples/figures/" in text
+    for command in ("install . && flowspec demo", 'install -e ".[dev]" && pytest'):
+        assert f"\npython -m pip {command}\n" in text
+
+
 @pytest.fixture(scope="session")
 def observations(tmp_path_factory) -> Path:
     """A folder with what pages take for granted: `spec-*.fits` and `lines.ecsv`."""
@@ -124,4 +140,5 @@ def test_a_page_can_be_followed(page, observations, short, tmp_path, monkeypatch
         else:
             found = subprocess.run(["bash", "-euo", "pipefail", "-c", code], text=True,
                                    capture_output=True, timeout=900)  # fmt: skip
+            print(found.stdout)
             assert found.returncode == 0, f"{block}\n{found.stderr[-2000:]}"
