@@ -15,6 +15,7 @@ import pytest
 
 import benchmarks.__main__ as runner
 import flowspec as fs
+from flowspec import fitting
 from flowspec.cli.arguments import parser
 from tests import pages
 from tests.pages import PAGES, ROOT, blocks, shortened, to_run
@@ -117,7 +118,8 @@ def observations(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def short(monkeypatch):
-    """Trainings of a few steps."""
+    """Trainings of a few steps, judged by a few simulations."""
+    monkeypatch.setattr(fitting, "_SCREEN", 256)
     for function in (fs.fit, fs.fit_lines, fs.adapt):
         defaults = inspect.unwrap(function).__kwdefaults__
         monkeypatch.setitem(defaults, "training", SHORT)
