@@ -297,5 +297,4 @@ class Posterior(OfModel):
         return share.reshape(len(obs), len(self.sources), -1)
 
 
-LinePosterior = Posterior
-"""`Posterior`, by the name that the one of line catalogues had in version 0.1."""
+LinePosterior = Posterior  # the name that the posterior of line catalogues had in version 0.1
