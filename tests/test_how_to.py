@@ -1,8 +1,5 @@
 """The how-tos of CONTRIBUTING.md, followed to the letter: each adds something from outside."""
 
-import re
-from pathlib import Path
-
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
@@ -15,9 +12,10 @@ from flowspec.model.registry import DENSITIES
 from flowspec.networks.registry import NETWORKS
 from flowspec.prior.parameters import PARAMETERS, label
 from flowspec.sim.instrument.shipped import INSTRUMENTS
+from tests.pages import ROOT, blocks
 from tests.problems import VECTOR_SIGMA, vector_posterior, vector_simulator
 
-PAGE = Path(__file__).resolve().parents[1] / "CONTRIBUTING.md"
+PAGE = ROOT / "CONTRIBUTING.md"
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +32,8 @@ def as_before():
 
 def follow(what: str) -> dict:
     """Run the code of a how-to; returns what it defines."""
-    section = PAGE.read_text().split(f"## How to add {what}\n")[1].split("\n## ")[0]
     found: dict = {}
-    exec(re.search(r"```python\n(.*?)```", section, re.S)[1], found)
+    exec(next(b.code for b in blocks(PAGE) if b.heading == f"How to add {what}"), found)
     return found
 
 

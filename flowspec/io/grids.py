@@ -33,8 +33,9 @@ _IZI_WRONG = {"cii1335", "civ1549", "hei5016"}
 
 
 def read_grid(path, *, balmer: bool = True, source: str | None = None) -> LineGrid:
-    """Read a grid of photoionisation models; the content says of which kind it is. Any file may
-    be gzipped.
+    """Read a grid of photoionisation models; the content says of which kind it is.
+
+    Any file may be gzipped.
 
     - HII-CHI-mistry text (Perez-Montero 2014): `oh`, `no`, `log_u`. Its few failed, repeated and
       misplaced models are put right (`LineGrid.completed`).

@@ -56,7 +56,11 @@ def stream(
         chunk: rows per step; fewer where wavelengths differ between rows.
         theta: whether to give parameters as well, of simulations. Of observations, ends padded
             with a constant are no data, as for `flowspec.read`.
-        columns, flux_unit, wave_unit, air, keep: as for `flowspec.read`.
+        columns: as for `flowspec.read`, like all that follow.
+        flux_unit: such as "1e-18 erg/s/cm2/A".
+        wave_unit: such as "nm".
+        air: whether wavelengths are in air.
+        keep: names of further columns to carry along.
 
     Yields:
         Spectra; or with `theta` pairs of Spectra and theta [rows, params].

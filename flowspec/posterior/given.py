@@ -23,8 +23,8 @@ class Known(eqx.Module):
         density: In them [rows or 1, pieces].
     """
 
-    edges: Float[np.ndarray, "rows edges"]
-    density: Float[np.ndarray, "rows pieces"]
+    edges: Float[np.ndarray, "#rows edges"]
+    density: Float[np.ndarray, "#rows pieces"]
 
     def of(self, rows: np.ndarray) -> "Known":
         """What is known of some rows."""

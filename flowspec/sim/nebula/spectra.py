@@ -53,7 +53,7 @@ class NebulaSpectra(SpectrumSimulator):
     Args:
         nebula: Lines, their dust and their errors, of one grid (or one and its `mixed`).
         instrument: "muse", "sdss", ... (`flowspec.sim.instrument.shipped.INSTRUMENTS`) or an
-        `Instrument`.
+            `Instrument`.
         z: Limits of the redshift; nearby nebulae may approach.
         dispersion: Limits, log-uniform.
         log_hbeta: Limits, as all that follow.
