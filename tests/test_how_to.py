@@ -12,7 +12,7 @@ from flowspec.model.registry import DENSITIES
 from flowspec.networks.registry import NETWORKS
 from flowspec.prior.parameters import PARAMETERS, label
 from flowspec.sim.instrument.shipped import INSTRUMENTS
-from tests.pages import ROOT, blocks
+from tests.documentation import ROOT, blocks
 from tests.problems import VECTOR_SIGMA, vector_posterior, vector_simulator
 
 PAGE = ROOT / "CONTRIBUTING.md"

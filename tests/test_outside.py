@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.pages import ROOT
+from tests.documentation import ROOT
 
 
 @pytest.fixture(scope="module")

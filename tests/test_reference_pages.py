@@ -6,7 +6,7 @@ import re
 import pytest
 
 import flowspec as fs
-from tests.pages import ROOT
+from tests.documentation import ROOT
 
 PAGES = sorted((ROOT / "docs/reference").glob("*.md"))
 TEXT = "".join(page.read_text() for page in PAGES)

@@ -1,8 +1,8 @@
 """Code blocks of the documentation: found, and shortened so that tests can follow them.
 
-A block of Python or shell on a page is run by the tests (`tests/test_pages.py`), in order, in one
-folder and one session, as a reader would follow the page. A block that cannot be has a line above
-it, to be seen by readers too: ``*Not run in the tests: REASON.*``
+A block of Python or shell on a page is run by the tests (`tests/test_documentation.py`), in order,
+in one folder and one session, as a reader would follow the page. A block that cannot be has a line
+above it, to be seen by readers too: ``*Not run in the tests: REASON.*``
 """
 
 import re

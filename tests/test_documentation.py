@@ -17,8 +17,7 @@ import benchmarks.__main__ as runner
 import flowspec as fs
 from flowspec import fitting
 from flowspec.cli.arguments import parser
-from tests import pages
-from tests.pages import PAGES, ROOT, blocks, shortened, to_run
+from tests.documentation import LINES, PAGES, ROOT, blocks, shortened, to_run
 
 ALL = [block for page in PAGES for block in blocks(page)]
 FOLLOWED = [page for page in PAGES if to_run(page)]
@@ -112,7 +111,7 @@ def observations(tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("observations")
     write_sdss(folder, mock_galaxies(fs.GalaxySimulator("sdss"), 6).obs)
-    (folder / "lines.ecsv").write_text(pages.LINES)
+    (folder / "lines.ecsv").write_text(LINES)
     return folder
 
 
