@@ -23,7 +23,7 @@ LAYERS = [
     {"fitting"},
     {"__init__"},
     {"check"},
-    {"plots"},
+    {"plots", "pages"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,0 +1,39 @@
+// The start: state, and going from object to object.
+
+const state = { current: 0, row: null, arrays: null, z: NaN };
+
+function show(index) {
+  if (index === undefined || index < 0) return;
+  state.current = index;
+  state.row = rowOf(index);
+  verdicts.show(index);
+  flagList(state.row);
+  allNumbers(index);
+  table.reveal(index);
+  kind.show(index);
+  const place = table.order.indexOf(index);
+  byId("previous").disabled = place === 0;
+  byId("next").disabled = place === table.order.length - 1;
+}
+
+function step(by) {
+  show(table.further(by));
+}
+
+function redraw() {
+  kind.draw();
+}
+
+theme.start();
+verdicts.start();
+table.start();
+corner.start();
+kind.start();
+listenToKeys();
+byId("next").addEventListener("click", () => step(1));
+byId("previous").addEventListener("click", () => step(-1));
+byId("about-toggle").addEventListener("click", () => help());
+byId("made").textContent = `${page.made}.`;
+byId("notes").replaceChildren(...page.notes.map((note) => element("li", note)));
+show(table.order[0]);
+document.documentElement.dataset.ready = "true";
