@@ -3,6 +3,8 @@
 import numpy as np
 from astropy.table import Table
 
+from flowspec.data.flags import Flag
+
 DIGITS = 7  # float32 holds no more
 
 
@@ -25,6 +27,10 @@ def cells(table: Table) -> tuple[list[dict], list[list]]:
         for name in names
     ]
     values = [[cell(value) for value in table[name]] for name in names]
+    if {"snr", "flags"} <= set(names):  # the table has 0, where there is none
+        none = (np.asarray(table["flags"]) & int(Flag.NO_DATA)) > 0
+        snr = values[names.index("snr")]
+        values[names.index("snr")] = [None if no else x for x, no in zip(snr, none, strict=True)]
     return columns, [list(row) for row in zip(*values, strict=True)]
 
 

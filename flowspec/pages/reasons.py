@@ -55,7 +55,8 @@ _WORDS: dict[Flag, tuple[_Why, str]] = {
         lambda row: f"Only {row.share('coverage')} of the model's wavelengths have good pixels.",
         "See whether the mask means the opposite of what was read."),
     Flag.AT_PRIOR_EDGE: (
-        lambda row: f"The posterior leans on a limit of the prior in {row['prior_edge']}.",
+        lambda row: "The posterior leans on a limit of the prior in "
+                    f"{row['prior_edge'].replace(',', ', ')}.",
         "Read these as limits: the truth may lie outside what the model knows."),
     Flag.MULTIMODAL_REDSHIFT: (
         lambda row: f"Over 10 % of the posterior is {row.second()}.",

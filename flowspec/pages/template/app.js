@@ -24,6 +24,16 @@ function redraw() {
   kind.draw();
 }
 
+// Plots follow their boxes.
+const boxes = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) {
+    const { width, height } = target.layout || {};
+    if (target.layout && contentRect.height > 40 && (Math.abs(width - contentRect.width) > 1 || Math.abs(height - contentRect.height) > 1)) {
+      requestAnimationFrame(() => Plotly.Plots.resize(target));
+    }
+  }
+});
+
 theme.start();
 verdicts.start();
 table.start();
@@ -35,5 +45,6 @@ byId("previous").addEventListener("click", () => step(-1));
 byId("about-toggle").addEventListener("click", () => help());
 byId("made").textContent = `${page.made}.`;
 byId("notes").replaceChildren(...page.notes.map((note) => element("li", note)));
+for (const plot of document.querySelectorAll(".plot")) boxes.observe(plot);
 show(table.order[0]);
 document.documentElement.dataset.ready = "true";

@@ -73,5 +73,5 @@ function interval(values, name) {
   const [low, middle, high] = [0.16, 0.5, 0.84].map((share) => quantile(values, share));
   if (!Number.isFinite(middle)) return `${name} –`;
   const width = Math.max((high - low) / 2, 1e-9), digits = Math.min(Math.max(1 - Math.floor(Math.log10(width)), 0), 7);
-  return `${name} = ${middle.toFixed(digits)}<sup>+${(high - middle).toFixed(digits)}</sup><sub>−${(middle - low).toFixed(digits)}</sub>`;
+  return `${name} = ${middle.toFixed(digits)}<sup>+${(high - middle).toFixed(digits)}</sup><sub>−${(middle - low).toFixed(digits)}</sub>`.replace("= -", "= −");
 }

@@ -90,8 +90,6 @@ const spectrum = {
       const [low, high] = state.row.window, least = 2 * (range[1] - range[0]) / width;
       shapes.push({ type: "rect", xref: "x", x0: low - least, x1: high + least, yref: "paper", y0: 0, y1: 1, fillcolor: colours.odd,
         line: { width: 1, color: colours.chosen, dash: "dot" }, layer: "below" });
-      if (high > range[0] && low < range[1]) annotations.push({ x: Math.max(low, range[0]), xanchor: "left", yref: "paper", y: left ? 0.29 : 0.0, yanchor: "bottom",
-        text: "least like simulations", showarrow: false, font: { size: 10, color: colours.chosen } });
     }
     if (byId("show-lines").checked && Number.isFinite(state.z)) {
       const ends = [-9, -9, -9];
@@ -133,7 +131,7 @@ const spectrum = {
   },
   words(model, away) {
     byId("model-words").textContent = !model ? (state.row.models.length ? "No model shown." : "There is no model of this spectrum.")
-      : model.words + (away ? ` Dotted: the slider is at another redshift, z = ${state.z.toFixed(5)}.` : "");
+      : away ? `Dotted: the model at its own redshift, z = ${model.z.toFixed(5)}; the slider is at z = ${state.z.toFixed(5)}.` : model.words;
   },
   legend(sigma, flux, band, away) {
     const colours = theme.colours;
@@ -141,7 +139,7 @@ const spectrum = {
     if (sigma) entries.push(["smoothed", colours.smooth, 1.6]);
     if (flux) entries.push([away ? "model, at its own z" : "model", colours.model, 2, band && colours.modelBand, away ? "2 2" : ""]);
     if (state.row.window) entries.push(["least like simulations", null, 0, colours.odd]);
-    entries.push(["emission", colours.emitted, 1.2, null, "4 2"], ["absorption", colours.absorbed, 1.2, null, "1 2"]);
+    if (byId("show-lines").checked) entries.push(["emission", colours.emitted, 1.2, null, "4 2"], ["absorption", colours.absorbed, 1.2, null, "1 2"]);
     byId("legend").replaceChildren(...entries.map((entry) => swatch(...entry)));
   },
 };

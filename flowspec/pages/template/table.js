@@ -31,6 +31,9 @@ const table = {
   place(name) {
     return page.columns.findIndex((column) => column.name === name);
   },
+  numeric(name) {
+    return this.place(name) >= 0 && !page.columns[this.place(name)].text;
+  },
   // A column's value, of verdicts too; null where there is none.
   value(index, name) {
     if (name === "quality") return verdicts.of(index).quality || 0;
@@ -63,7 +66,7 @@ const table = {
     for (const name of this.columns) {
       const about = page.columns[this.place(name)] || { about: name, text: name === "comment", unit: "" };
       const arrow = this.sorted.name === name ? (this.sorted.down ? " ▾" : " ▴") : "";
-      const cell = element("th", "", { scope: "col", class: about.text ? "" : "number" });
+      const cell = element("th", "", { scope: "col", class: this.numeric(name) ? "number" : "" });
       if (arrow) cell.setAttribute("aria-sort", this.sorted.down ? "descending" : "ascending");
       const button = element("button", ({ quality: "Q", flag_names: "flags" }[name] || name) + arrow,
         { type: "button", title: [about.about, about.unit && `[${about.unit}]`].filter(Boolean).join(" ") });
@@ -81,7 +84,7 @@ const table = {
     for (const name of this.columns) {
       const value = this.value(index, name);
       const text = name === "quality" ? (value || "·") : name === "flag_names" ? flagged(value) : written(value, name);
-      const cell = element("td", text, { class: typeof value === "number" ? "number" : value === null ? "absent" : "" });
+      const cell = element("td", text, { class: `${this.numeric(name) ? "number" : ""}${value === null ? " absent" : ""}` });
       if (typeof value === "string") cell.title = value;
       line.append(cell);
     }

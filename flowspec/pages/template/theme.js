@@ -8,7 +8,7 @@ const THEMES = {
     smooth: "#ffffff", model: "#56b4e9", modelBand: "rgba(86,180,233,0.30)", emitted: "#f0a35e", absorbed: "#dd9cc0",
     mask: "rgba(150,150,150,0.55)", odd: "rgba(230,159,0,0.32)", chosen: "#e69f00", fill: "rgba(86,180,233,0.35)", fillGrid: "#4d555e" },
 };
-const PLOT = { displaylogo: false, responsive: true, displayModeBar: false, doubleClick: "reset" };
+const PLOT = { displaylogo: false, displayModeBar: false, doubleClick: "reset" };
 const COARSE = matchMedia("(pointer: coarse)").matches || innerWidth <= 800;
 
 const theme = {
