@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 VARIABLE = "FLOWSPEC_TEST_BROWSER"  # path of a Chrome or Chromium
-_OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-            "--remote-debugging-pipe", "--hide-scrollbars", "--no-first-run", "--disable-extensions",
-            "--disable-background-networking", "--disable-component-update")  # fmt: skip
+_OPTIONS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+    "--remote-debugging-pipe", "--hide-scrollbars", "--disable-extensions",
+    "--disable-background-networking", "--disable-component-update",
+)  # fmt: skip
 _CODES = {"Escape": 27, "Enter": 13, "ArrowLeft": 37, "ArrowRight": 39, "Tab": 9}
 
 

@@ -123,16 +123,17 @@ def parameter(name: str) -> dict:
 def page(title: str, contents: dict, rows: list[dict], library: str) -> str:
     """The HTML: whatever comes from files is JSON without "<", or escaped text."""
     scripts = (*_COMMON, *_SCRIPTS[contents["kind"]], "keys.js", "app.js")
-    own = "\n".join(_template(name) for name in scripts)
+    kept = [f'<script type="application/json" id="row-{i}">{as_json(row)}</script>'
+            for i, row in enumerate(rows)]
     parts = {
         "title": html.escape(title),
         "style": "\n".join(map(_template, _STYLES)),
         "panels": _template(f"{contents['kind']}.html"),
         "library": library.replace("</script", r"<\/script"),
         "contents": as_json(contents),
-        "rows": "\n".join(f'<script type="application/json" id="row-{i}">{as_json(row)}</script>'
-                          for i, row in enumerate(rows)),
-        "script": own,
+        "first": kept[0],
+        "rows": "\n".join(kept[1:]),
+        "script": "\n".join(map(_template, scripts)),
     }  # fmt: skip
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _template("page.html"))
 

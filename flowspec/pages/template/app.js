@@ -4,6 +4,10 @@ const state = { current: 0, row: null, arrays: null, z: NaN };
 
 function show(index) {
   if (index === undefined || index < 0) return;
+  if (!byId(`row-${index}`)) {  // it is still being read
+    document.addEventListener("DOMContentLoaded", () => show(index), { once: true });
+    return;
+  }
   state.current = index;
   state.row = rowOf(index);
   verdicts.show(index);
@@ -22,6 +26,12 @@ function step(by) {
 
 function redraw() {
   kind.draw();
+}
+
+// What may come after the next frame, unless it is overtaken by the next object.
+function later(draw) {
+  clearTimeout(later.waiting);
+  later.waiting = setTimeout(draw, 20);
 }
 
 // Plots follow their boxes.

@@ -23,10 +23,9 @@ const kind = {
   draw() {
     if (byId("object").classList.contains("empty")) return;
     diagrams.draw();
-    if (!byId("residuals").hidden) this.residuals();
     this.numbers();
     this.sources();
-    corner.draw();
+    later(() => { if (!byId("residuals").hidden) this.residuals(); corner.draw(); });
   },
   order() {
     return page.lines.map((_, i) => i).filter((i) => state.row.flux[i] !== null).sort((a, b) => page.waves[a] - page.waves[b]);

@@ -29,8 +29,7 @@ const kind = {
     if (byId("object").classList.contains("empty")) return;
     spectrum.draw();
     redshift.away = redshift.isAway();
-    redshift.draw();
-    corner.draw();
+    later(() => { redshift.draw(); corner.draw(); });
   },
 };
 
