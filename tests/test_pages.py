@@ -143,14 +143,18 @@ def test_lines_are_named_at_their_wavelengths_in_vacuum():
 
 
 def test_ratios_of_lines_have_errors_limits_and_gaps():
-    flux = [[10, 100], [10, 100], [np.nan, 100], [-1, 100]]
-    err = [[1, 10], [np.nan, 10], [np.nan, 10], [1, 10]]
+    flux = [[10, 100], [np.nan, 100], [np.nan, 100], [-1, 100]]
+    err = [[1, 10], [np.nan, 10], [np.nan, 10], [5, 10]]
     limit = [[np.nan, np.nan], [10, np.nan], [np.nan, np.nan], [np.nan, np.nan]]
     found = ratios(Lines(["[NII]6584", "Halpha"], flux, err, limit), "[NII]6584", "Halpha")
-    np.testing.assert_allclose(found.value, [-1, -1, np.nan, np.nan], atol=1e-12)
+    np.testing.assert_allclose(found.value, [-1, -1, np.nan, -1], atol=1e-12)
     assert found.error[0] == pytest.approx(np.hypot(0.1, 0.1) / np.log(10))
-    assert found.limit.tolist() == [0, -1, 0, 0] and found.error[1] == 0
-    assert np.isnan(ratios(Lines(["Halpha"], [[1]], [[1]]), "[NII]6584", "Halpha").value).all()
+    assert found.limit.tolist() == [0, -1, 0, -1] and found.error[1] == 0
+    apart = Lines(["[SII]6717,6731", "[SII]6717", "[SII]6731", "Halpha"],
+                  [[np.nan, 4, 6, 100]], [[np.nan, 0.3, 0.4, 10]])  # fmt: skip
+    summed = ratios(apart, "[SII]6717,6731", "Halpha")
+    assert summed.value[0] == pytest.approx(-1)
+    assert summed.error[0] == pytest.approx(np.hypot(0.05, 0.1) / np.log(10))
 
 
 def test_a_reconstruction_leaves_noise_where_the_redshift_is_right(tiny_model):

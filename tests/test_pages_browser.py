@@ -102,7 +102,7 @@ def test_verdicts_stay_in_the_browser_and_leave_as_csv(at, spectra_page, tmp_pat
         if files:
             break
         time.sleep(0.1)
-    rows = list(csv.DictReader(files[0].open()))
+    rows = list(csv.DictReader(files[0].read_text().splitlines()))
     assert [row["quality"] for row in rows] == ["3", "1", "", "", "", ""]
     assert rows[0]["name"] == NASTY and rows[0]["comment"] == 'a, "b"'
     assert rows[1]["quality_words"] == "wrong or unknown" and float(rows[1]["z_kept"]) == 0.25
@@ -122,9 +122,9 @@ def test_sliders_move_lines_smooth_and_leave_the_data_alone(at, spectra_page):
     b.slide("#z-number", "0.3")
     assert b.run("state.z") == 0.3 and b.run("Number(document.querySelector('#z').value)") == 0.3
     raw = b.run("Array.from(document.querySelector('#spectrum').data[2].y)")
-    scatter = "quantile(document.querySelector('#spectrum').data[3].y.slice(60), 0.84)"
+    scatter = "quantile(document.querySelector('#spectrum').data[3].y.slice(0, 70), 0.84)"
     b.press("]", "]", "]", "]")
-    assert b.run("document.querySelector('#smooth').value") == "2" and b.run(scatter) < 1.4
+    assert b.run("document.querySelector('#smooth').value") == "2" and b.run(scatter) < 1.35
     assert b.run("Array.from(document.querySelector('#spectrum').data[2].y)") == raw
     b.press("[", "[", "[", "[")
     assert text(b, "#smooth-value") == "off"

@@ -5,9 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from flowspec.data.lines import Lines, State
+from flowspec.data.line_names import parts
+from flowspec.data.lines import Lines, State, of_states
 
 Y = ("[OIII]5007", "Hbeta")
+FAINT = 2.0  # standard deviations below which a line is drawn as a limit
 _UPPER, _LOWER = -1, 1
 
 
@@ -47,15 +49,14 @@ class Ratios(NamedTuple):
 
 
 def ratios(obs: Lines, above: str, below: str) -> Ratios:
-    """The ratio of two lines; with a limit above or below it is one, with both it is not known."""
-    known = np.zeros(len(obs), bool)
-    if above not in obs.lines or below not in obs.lines:
-        none = np.full(len(obs), np.nan)
-        return Ratios(none, none, known.astype(int))
-    i, j = obs.lines.index(above), obs.lines.index(below)
-    flux, err, state = (x[:, [i, j]] for x in (obs.flux, obs.err, obs.state))
-    limits = state == State.LIMIT
-    known = (state != State.ABSENT).all(1) & (flux > 0).all(1) & ~limits.all(1)
+    """The ratio of two lines; with a limit above or below it is one, with both it is not known.
+
+    A line measured at less than `FAINT` standard deviations is an upper limit, of its flux (or 0)
+    and as many more.
+    """
+    (flux, err, limits, known) = (np.stack(x, 1) for x in
+                                  zip(_line(obs, above), _line(obs, below), strict=True))
+    known = known.all(1) & ~limits.all(1)
     safe = np.where(known[:, None], flux, 1)
     error = np.hypot(*(np.where(limits, 0, err / safe) / np.log(10)).T)
     return Ratios(
@@ -63,3 +64,25 @@ def ratios(obs: Lines, above: str, below: str) -> Ratios:
         np.where(known, np.where(limits.any(1), 0, error), np.nan),
         np.where(known, np.where(limits[:, 0], _UPPER, np.where(limits[:, 1], _LOWER, 0)), 0),
     )
+
+
+def _line(obs: Lines, name: str) -> tuple[np.ndarray, ...]:
+    """Flux or limit, error, whether it is a limit, and whether it is known [batch] of a line; of a
+    sum that was not measured as one, of the lines that it sums."""
+    flux, err = np.zeros((2, len(obs)))
+    state = np.full(len(obs), State.ABSENT)
+    for pieces in ((name,), parts(name)):
+        if set(pieces) <= set(obs.lines):
+            found = _only(obs, pieces).select((name,))
+            none = state == State.ABSENT
+            flux, err, state = (
+                np.where(none, new[:, 0], old)
+                for new, old in ((found.flux, flux), (found.err, err), (found.state, state)))
+    faint = (state == State.MEASURED) & (flux < FAINT * err)
+    flux = np.where(faint, np.maximum(flux, 0) + FAINT * err, flux)
+    return flux, err, faint | (state == State.LIMIT), state != State.ABSENT
+
+
+def _only(obs: Lines, names: tuple[str, ...]) -> Lines:
+    columns = [obs.lines.index(name) for name in names]
+    return of_states(names, *(x[:, columns] for x in (obs.flux, obs.err, obs.state)))

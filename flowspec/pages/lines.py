@@ -10,7 +10,7 @@ from jaxtyping import Float
 from flowspec.data.line_names import wave_of
 from flowspec.data.lines import Lines, State
 from flowspec.pages.cells import cell, cells
-from flowspec.pages.diagrams import DIAGRAMS, Y, ratios
+from flowspec.pages.diagrams import DIAGRAMS, FAINT, Y, ratios
 from flowspec.pages.packed import packed, packed_columns
 from flowspec.pages.reasons import reasons
 from flowspec.pages.spectra import DRAWS
@@ -119,6 +119,7 @@ def _notes(sim) -> list[str]:
             "dust or noise, as its prior has them; the cloud about the object is what its "
             "posterior predicts." if sim is not None else
             "The model's grid is not at hand (--grid): diagrams do not show what it covers.")
-    return [grid, f"Corner plots show the first {DRAWS} draws or fewer.",
+    return [grid, f"In diagrams lines below {FAINT:g}σ are limits, of their flux (or 0) and "
+            f"{FAINT:g}σ more.", f"Corner plots show the first {DRAWS} draws or fewer.",
             "The residual of a line is that of its logarithm, predicted from all other lines by "
             "what simulations look like; of lines measured at over 2σ."]  # fmt: skip

@@ -76,7 +76,7 @@ def view(
     seen = frame.seen(obs, dereddened)
     make = _CONTENTS[frame.kind]
     contents, rows = make(posterior, seen, table, answers, sim=sim, count=fits)
-    title = title or f"{len(obs)} {contents['kind']}"
+    title = title or f"{len(obs)} {'spectra' if contents['kind'] == 'spectra' else 'objects'}"
     contents |= {
         "title": title,
         "id": identity(obs.names, frame.arrays(seen)),

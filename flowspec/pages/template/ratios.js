@@ -10,7 +10,7 @@ const diagrams = {
   draw() {
     const predicted = unpacked(state.row.predicted);
     page.diagrams.forEach((diagram, i) => this.one(diagram, i, predicted));
-    const { colours } = theme, entries = [["this object", colours.chosen, "●"], ["all others", colours.soft, "·"], ["boundaries", colours.absorbed, "–"]];
+    const { colours } = theme, entries = [["this object", colours.chosen, "●"], ["others, where measured", colours.soft, "●"], ["boundaries", colours.absorbed, "–"]];
     if (this.coverage) entries.unshift(["grid of the model", colours.fillGrid, "▒"]);
     if (predicted) entries.push(["its posterior", colours.model, "∘"]);
     byId("legend").replaceChildren(...entries.map(([text, color, sign]) => {
@@ -25,8 +25,12 @@ const diagrams = {
     const pairs = (flat) => [0, 1].map((axis) => flat.filter((_, k) => Math.floor(k / 2) % many === i && k % 2 === axis));
     const dots = (x, y, color, size, opacity, more = {}) => ({ type: "scatter", mode: "markers", x, y, hoverinfo: "skip", marker: { color, size, opacity }, ...more });
     const traces = [];
-    if (this.coverage) traces.push(dots(...pairs(this.coverage), colours.fillGrid, 4, 0.35));
-    traces.push(dots(diagram.x.value, diagram.y.value, colours.soft, 3.5, 0.8, { hoverinfo: "text", text: page.table.map((row) => row[table.place("name")]).map(plain) }));
+    const ranges = { x: reach(diagram.x.value, pairs(this.coverage || [])[0], diagram.x.value[index]),
+      y: reach(diagram.y.value, pairs(this.coverage || [])[1], diagram.y.value[index]) };
+    if (this.coverage) traces.push(shaded(pairs(this.coverage), ranges));
+    const others = page.table.map((_, k) => k).filter((k) => diagram.x.value[k] !== null && diagram.y.value[k] !== null && !diagram.x.limit[k] && !diagram.y.limit[k]);
+    traces.push(dots(others.map((k) => diagram.x.value[k]), others.map((k) => diagram.y.value[k]), colours.soft, 3.5, 0.8,
+      { hoverinfo: "text", text: others.map((k) => plain(table.value(k, "name"))) }));
     for (const { name, a, b, c } of diagram.curves) {
       const x = Array.from({ length: 80 }, (_, k) => -3 + k * (b - 0.03 + 3) / 79);
       traces.push({ type: "scatter", mode: "lines", x, y: x.map((v) => a / (v - b) + c), name, hoverinfo: "name",
@@ -48,11 +52,18 @@ const diagrams = {
     byId(`diagram-${i}`).setAttribute("aria-label", `${title(diagram.lines.y)} against ${title(diagram.lines.x)}${known ? `: ${x.value}, ${y.value}` : ": no point"}`);
     Plotly.react(`diagram-${i}`, traces, layout({
       margin: { l: 48, r: 6, t: 6, b: 38 }, annotations,
-      xaxis: axis({ range: reach(diagram.x.value, pairs(this.coverage || [])[0], x.value), title: { text: title(diagram.lines.x), font: { size: 11 }, standoff: 4 } }),
-      yaxis: axis({ range: reach(diagram.y.value, pairs(this.coverage || [])[1], y.value), title: { text: title(diagram.lines.y), font: { size: 11 }, standoff: 4 } }),
+      xaxis: axis({ range: ranges.x, title: { text: title(diagram.lines.x), font: { size: 11 }, standoff: 4 } }),
+      yaxis: axis({ range: ranges.y, title: { text: title(diagram.lines.y), font: { size: 11 }, standoff: 4 } }),
     }), PLOT);
   },
 };
+
+// Where a grid has points, the darker the more: a picture, which is fast to draw.
+function shaded([x, y], ranges) {
+  const { paper, fillGrid } = theme.colours, bins = ([start, end]) => ({ start, end, size: (end - start) / 50 });
+  return { type: "histogram2d", x, y, autobinx: false, autobiny: false, xbins: bins(ranges.x), ybins: bins(ranges.y), showscale: false, hoverinfo: "skip",
+    zmin: 0, zmax: 6, colorscale: [[0, paper], [0.001, `${fillGrid}70`], [1, fillGrid]] };
+}
 
 function bar({ error, limit }) {
   return { type: "data", array: [limit ? 0 : error], visible: true, color: theme.colours.chosen, thickness: 1.5 };
