@@ -35,12 +35,12 @@ function later(draw) {
 }
 
 // Plots follow their boxes.
+const sizes = new WeakMap();
 const boxes = new ResizeObserver((entries) => {
-  for (const { target, contentRect } of entries) {
-    const { width, height } = target.layout || {};
-    if (target.layout && contentRect.height > 40 && (Math.abs(width - contentRect.width) > 1 || Math.abs(height - contentRect.height) > 1)) {
-      requestAnimationFrame(() => Plotly.Plots.resize(target));
-    }
+  for (const { target, contentRect: { width, height } } of entries) {
+    const size = `${width} ${height}`, changed = sizes.has(target) && sizes.get(target) !== size;
+    sizes.set(target, size);
+    if (changed && target.layout && height > 40) requestAnimationFrame(() => Plotly.Plots.resize(target));
   }
 });
 

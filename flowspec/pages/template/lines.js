@@ -37,8 +37,8 @@ const kind = {
     Plotly.react("residuals", [
       { type: "bar", orientation: "h", y: names, x: cut, hovertemplate: "%{y}: %{customdata:.2f} σ<extra></extra>", customdata: values,
         marker: { color: values.map((v) => Math.abs(v) > 3 ? chosen : model) } },
-      { type: "scatter", mode: "text", y: names, x: places.map(() => 0), text: places.map(text), textposition: "middle right", textfont: { size: 10 }, hoverinfo: "skip" },
     ], layout({
+      annotations: places.map((i, k) => ({ x: 0.1, y: names[k], xanchor: "left", showarrow: false, font: { size: 10 }, text: text(i) })).filter((a) => a.text),
       margin: { l: 112, r: 8, t: 4, b: 34 }, dragmode: false, bargap: 0.35,
       xaxis: axis({ range: [-6.2, 6.2], fixedrange: true, title: { text: "residual / σ, from all other lines", font: { size: 11 }, standoff: 2 } }),
       yaxis: axis({ fixedrange: true, tickfont: { size: places.length > 14 ? 8.5 : 10 }, dtick: 1, gridcolor: "rgba(0,0,0,0)" }),
