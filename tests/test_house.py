@@ -37,6 +37,7 @@ HOMES = {
     "matplotlib": "plots",
     "corner": "plots",
     "umap": "check.embedding",
+    "plotly": "pages",
 }
 FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "scipy.stats"}
 

@@ -73,7 +73,7 @@ const spectrum = {
     const x = this.view?.x || this.all, y = this.view?.y || this.range;
     return layout({
       margin: { l: 58, r: 8, t: 40, b: 34 },
-      xaxis: axis({ range: x, anchor: left ? "y2" : "y", title: { text: "observed wavelength in vacuum [Å]", standoff: 4, font: { size: 12 } } }),
+      xaxis: axis({ range: x, anchor: left ? "y2" : "y", exponentformat: "none", separatethousands: false, title: { text: "observed wavelength in vacuum [Å]", standoff: 4, font: { size: 12 } } }),
       yaxis3: { domain: left ? [0.3, 1] : [0, 1], range: [0, 1], visible: false, fixedrange: true },
       yaxis: axis({ domain: left ? [0.3, 1] : [0, 1], range: y, overlaying: "y3", side: "left", tickmode: "auto",
         title: { text: "F<sub>λ</sub> [10<sup>−17</sup> erg s<sup>−1</sup> cm<sup>−2</sup> Å<sup>−1</sup>]", font: { size: 11 }, standoff: 4 } }),
