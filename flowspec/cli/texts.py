@@ -6,6 +6,7 @@ start here:
   flowspec models                                  the models that come with flowspec
   flowspec predict spec-*.fits --model sdss -o results.ecsv
                                                    posteriors of your spectra, no training
+  flowspec view spec-*.fits --model sdss -o page   a page to look at them with, in a browser
 
 with simulations or a training of your own:
   flowspec simulate sdss --n 10000 -o sims.h5      parameters and spectra to look at or train on
