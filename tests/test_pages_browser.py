@@ -226,7 +226,7 @@ def test_everything_that_can_be_used_has_a_name(at, spectra_page, lines_page):
         b = at(path)
         nameless = b.run("[...document.querySelectorAll('button, input, select, textarea, .plot')]"
                          ".filter((e) => !e.innerText.trim() && !e.getAttribute('aria-label') && "
-                         "!e.closest('.modebar')).map((e) => e.outerHTML.slice(0, 80))")
+                         "!e.labels?.length).map((e) => e.outerHTML.slice(0, 80))")
         assert nameless == []
 
 
