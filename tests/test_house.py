@@ -23,7 +23,7 @@ LAYERS = [
     {"fitting"},
     {"__init__"},
     {"check"},
-    {"plots"},
+    {"plots", "pages"},
     {"cli"},
     {"__main__"},
 ]
@@ -37,6 +37,7 @@ HOMES = {
     "matplotlib": "plots",
     "corner": "plots",
     "umap": "check.embedding",
+    "plotly": "pages",
 }
 FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "scipy.stats"}
 

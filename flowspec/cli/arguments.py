@@ -20,7 +20,8 @@ def parser() -> argparse.ArgumentParser:
     top = _parser(_Parser, "flowspec", "Calibrated posteriors from galaxy spectra.", texts.START)
     top.add_argument("--version", action="version", version=f"flowspec {version('flowspec')}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_predict, _inspect, _models, _demo, _simulate, _fit, _diagnose):
+    for add in (_predict, _view, _inspect, _models, _demo, _simulate, _fit,
+                _diagnose):
         add(commands)
     return top
 
@@ -61,13 +62,31 @@ def _predict(commands):
     c.add_argument("--total", type=total, metavar="COLUMN[:ERROR]:BAND",
                    help="AB magnitudes of whole galaxies, a column of SPECTRA, and their band, as "
                         "in PETRO_I:sdss_i, for total mass and rate beside those in the aperture")
-    group = c.add_argument_group("emission lines")
-    group.add_argument("--dereddened", action="store_true", help="fluxes are corrected for dust")
-    group.add_argument("--suffix", metavar="TEXT", help="columns are lines with this after them, "
-                       "such as _FLUX_CORR, and this with _ERR their errors")
+    _add_lines(c)
     _add_seed(c)
     c.add_argument("--by-name", action="store_true", help="key what is random by the name of each "
                    "row, not by its number: the same draws in any order and company")
+    _add_reading(c)
+
+
+def _view(commands):
+    about = "a page to look at spectra or lines with their posteriors, offline, in a browser"
+    c = _command(commands, "view", about, texts.VIEW)
+    c.add_argument("files", nargs="+", metavar="FILES", help="spectra, as for predict, or lines")
+    _add_model(c)
+    c.add_argument("-o", "--output", required=True, metavar="FOLDER",
+                   help="where index.html is written")
+    c.add_argument("--rows", metavar="TABLE",
+                   help="show only the rows that this table of predict names, in its order")
+    c.add_argument("--fits", type=whole(0), default=20, metavar="N",
+                   help="fit the forward model to the first N spectra (%(default)s)")
+    c.add_argument("--title", default="", metavar="TEXT", help="heading of the page")
+    c.add_argument("--num-samples", type=whole(100), default=500, metavar="N",
+                   help="posterior samples per row (%(default)s)")
+    c.add_argument("--grid", nargs="+", default=[], metavar="[SOURCE=]GRID",
+                   help="lines: the grids of the model, to show what they cover")
+    _add_lines(c)
+    _add_seed(c)
     _add_reading(c)
 
 
@@ -188,6 +207,13 @@ def _diagnose(commands):
 def _add_model(command):
     text = "name of a shipped model (see 'flowspec models') or a model file"
     command.add_argument("--model", required=True, metavar="MODEL", help=text)
+
+
+def _add_lines(command):
+    group = command.add_argument_group("emission lines")
+    group.add_argument("--dereddened", action="store_true", help="fluxes are corrected for dust")
+    group.add_argument("--suffix", metavar="TEXT", help="columns are lines with this after them, "
+                       "such as _FLUX_CORR, and this with _ERR their errors")
 
 
 def _add_seed(command):

@@ -6,6 +6,7 @@ start here:
   flowspec models                                  the models that come with flowspec
   flowspec predict spec-*.fits --model sdss -o results.ecsv
                                                    posteriors of your spectra, no training
+  flowspec view spec-*.fits --model sdss -o page   a page to look at them with, in a browser
 
 with simulations or a training of your own:
   flowspec simulate sdss --n 10000 -o sims.h5      parameters and spectra to look at or train on
@@ -46,6 +47,24 @@ table has the probability of every ionising source, and percentiles of the param
   flowspec predict lines.ecsv --model cloudy -o out.ecsv
   flowspec predict lines.csv --column '[OIII]5007=o3' --column '[OIII]5007_err=o3_sig' \\
            --model nebula --dereddened -o out.fits
+"""
+VIEW = """\
+FOLDER/index.html is one file that needs no server and no network: per spectrum the data with errors
+and masks, the best model, residuals, lines named at any redshift, the redshift's density and peaks,
+a corner plot, flags in words; a table to sort and filter; verdicts by keyboard, kept in the browser
+and exported as CSV ('?' on the page tells the keys). At most 2000 rows. Of line catalogues: BPT
+diagrams with the model's grid, residuals of lines, a corner plot, sources.
+
+Spectra are read again and their posteriors worked out again (milliseconds each), so that no samples
+need to be kept. A table of predict says which rows to show: the whole of it, or what is left of it
+after a selection elsewhere. The forward model is fitted to the first N spectra, half a second each;
+others are shown with a reconstruction from components of simulations. Needs plotly: pip install
+'flowspec[view]'.
+
+examples:
+  flowspec view night-3/ --model sdss -o page
+  flowspec view survey.h5 --rows odd-ones.ecsv --model sdss --fits 100 -o page
+  flowspec view lines.ecsv --model nebula -o page
 """
 INSPECT = """\
 Per file: its format, its objects, the range of wavelengths, whether they were converted from air,

@@ -107,14 +107,31 @@ class Misfit(eqx.Module):
         self, frame: Frame, redshift: RedshiftBins | None, data: tuple, best_z
     ) -> Compared:
         """Rows as arrays of the frame, at the posterior's redshifts (None without redshift)."""
-        values, weight = _scaled(*frame.linear(*data), self.scale)
-        at = _first(frame, redshift, best_z, len(values))
-        residual, distance = self.reconstruction.fitted(values, weight, at)
+        values, weight, residual, distance = self._left(frame, redshift, data, best_z)
         raw = statistics_of(values, weight, residual, distance)
         found = self.ranks.ranked(raw, snr_of(values, weight), kinds_of(values.shape[1]))
         where = [self._place(frame, int(kind), found.tails[row], residual[row])
                  for row, kind in enumerate(found.kind)]
         return Compared(np.where((weight > 0).any(1), found.p_value, np.nan), where)
+
+    def residuals(
+        self, frame: Frame, redshift: RedshiftBins | None, data: tuple, z
+    ) -> Float[np.ndarray, "rows size"]:
+        """What the reconstruction of each row leaves, in standard deviations; 0 without data.
+
+        Args:
+            frame: Of the data.
+            redshift: Bins of the model, or None.
+            data: Arrays of the frame.
+            z: Redshift of each row to reconstruct it at, or None.
+        """
+        return self._left(frame, redshift, data, z)[2]
+
+    def _left(self, frame, redshift, data, z) -> tuple[np.ndarray, ...]:
+        """Scaled values and weights, residuals, and the distance of the coefficients."""
+        values, weight = _scaled(*frame.linear(*data), self.scale)
+        at = _first(frame, redshift, z, len(values))
+        return values, weight, *self.reconstruction.fitted(values, weight, at)
 
     def _place(self, frame: Frame, kind: int, tails, residual) -> str:
         """Where a row is oddest, in words."""

@@ -1,0 +1,53 @@
+"""Rows that a table of results names: some of many, in an order of their own."""
+
+from collections.abc import Sequence
+
+from astropy.table import Table
+
+from flowspec.io.source import blaming
+
+
+class Named:
+    """Names of rows.
+
+    Args:
+        path: Of the table, for messages.
+        names: In order; later repeats do not count.
+    """
+
+    def __init__(self, path: str, names: Sequence[str]):
+        self._path = path
+        self._place = {name: i for i, name in reversed(list(enumerate(names)))}
+
+    def places(self, names: Sequence[str]) -> list[int]:
+        """Which of `names` are among them."""
+        return [i for i, name in enumerate(names) if name in self._place]
+
+    def ordered(self, names: Sequence[str]) -> list[int]:
+        """Places of all `names` in the order of the table.
+
+        Raises:
+            ValueError: If one of the table is not among them.
+        """
+        missing = set(self._place) - set(names)
+        if missing:
+            first = min(missing, key=self._place.__getitem__)
+            raise ValueError(f"{self._path}: expected rows of the files that are given; got "
+                             f"{first!r}, which is in none ({len(missing)} such rows)")
+        return sorted(range(len(names)), key=lambda i: self._place[names[i]])
+
+
+def named_in(path: str) -> Named:
+    """The rows of a table with a column ``name``, as `flowspec predict` writes it.
+
+    Raises:
+        ValueError: In one line naming the file.
+    """
+    with blaming(path):
+        kind = {"vot": "votable", "xml": "votable"}.get(path.rpartition(".")[2])
+        table = Table.read(path, format=kind)
+        if "name" not in table.colnames or not len(table):
+            raise ValueError("expected a table of results with a column 'name' and rows; got "
+                             f"{len(table)} rows of {', '.join(table.colnames[:6])}")
+        names = [name.decode() if isinstance(name, bytes) else str(name) for name in table["name"]]
+        return Named(path, [name.strip() for name in names])

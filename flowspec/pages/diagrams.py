@@ -1,0 +1,88 @@
+"""Diagrams of line ratios that tell what ionises a nebula, and where objects lie in them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from flowspec.data.line_names import parts
+from flowspec.data.lines import Lines, State, of_states
+
+Y = ("[OIII]5007", "Hbeta")
+FAINT = 2.0  # standard deviations below which a line is drawn as a limit
+_UPPER, _LOWER = -1, 1
+
+
+class Diagram(NamedTuple):
+    """Baldwin, Phillips & Terlevich (1981) and Veilleux & Osterbrock (1987): [O III]/Hβ over x.
+
+    Attributes:
+        x: Lines whose ratio is the abscissa.
+        curves: Name of a boundary, and the numbers of ``y = a / (x - b) + c`` for x below b.
+    """
+
+    x: tuple[str, str]
+    curves: dict[str, tuple[float, float, float]]
+
+
+_K01 = "Kewley+01"  # ApJ 556, 121, equations 5 to 7: the most that starbursts reach
+DIAGRAMS = (
+    # Kauffmann et al. (2003, MNRAS 346, 1055), equation 1
+    Diagram(("[NII]6584", "Halpha"), {_K01: (0.61, 0.47, 1.19), "Kauffmann+03": (0.61, 0.05, 1.3)}),
+    Diagram(("[SII]6717,6731", "Halpha"), {_K01: (0.72, 0.32, 1.30)}),
+    Diagram(("[OI]6300", "Halpha"), {_K01: (0.73, -0.59, 1.33)}),
+)
+
+
+class Ratios(NamedTuple):
+    """Logarithms of a ratio of lines.
+
+    Attributes:
+        value: log10, NaN where it is not known [batch].
+        error: Standard error in dex, 0 of a limit [batch].
+        limit: -1 of an upper limit, 1 of a lower one, else 0 [batch].
+    """
+
+    value: Float[np.ndarray, " batch"]
+    error: Float[np.ndarray, " batch"]
+    limit: Int[np.ndarray, " batch"]
+
+
+def ratios(obs: Lines, above: str, below: str) -> Ratios:
+    """The ratio of two lines; with a limit above or below it is one, with both it is not known.
+
+    A line measured at less than `FAINT` standard deviations is an upper limit, of its flux (or 0)
+    and as many more.
+    """
+    (flux, err, limits, known) = (np.stack(x, 1) for x in
+                                  zip(_line(obs, above), _line(obs, below), strict=True))
+    known = known.all(1) & ~limits.all(1)
+    safe = np.where(known[:, None], flux, 1)
+    error = np.hypot(*(np.where(limits, 0, err / safe) / np.log(10)).T)
+    return Ratios(
+        np.where(known, np.log10(safe[:, 0] / safe[:, 1]), np.nan),
+        np.where(known, np.where(limits.any(1), 0, error), np.nan),
+        np.where(known, np.where(limits[:, 0], _UPPER, np.where(limits[:, 1], _LOWER, 0)), 0),
+    )
+
+
+def _line(obs: Lines, name: str) -> tuple[np.ndarray, ...]:
+    """Flux or limit, error, whether it is a limit, and whether it is known [batch] of a line; of a
+    sum that was not measured as one, of the lines that it sums."""
+    flux, err = np.zeros((2, len(obs)))
+    state = np.full(len(obs), State.ABSENT)
+    for pieces in ((name,), parts(name)):
+        if set(pieces) <= set(obs.lines):
+            found = _only(obs, pieces).select((name,))
+            none = state == State.ABSENT
+            flux, err, state = (
+                np.where(none, new[:, 0], old)
+                for new, old in ((found.flux, flux), (found.err, err), (found.state, state)))
+    faint = (state == State.MEASURED) & (flux < FAINT * err)
+    flux = np.where(faint, np.maximum(flux, 0) + FAINT * err, flux)
+    return flux, err, faint | (state == State.LIMIT), state != State.ABSENT
+
+
+def _only(obs: Lines, names: tuple[str, ...]) -> Lines:
+    columns = [obs.lines.index(name) for name in names]
+    return of_states(names, *(x[:, columns] for x in (obs.flux, obs.err, obs.state)))

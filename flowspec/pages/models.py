@@ -1,0 +1,92 @@
+"""The model that a page shows of each spectrum: a fit of the forward model, or a reconstruction."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from flowspec.data.spectra import Spectra
+from flowspec.posterior.answers import Answers
+from flowspec.sim.spectrum import SpectrumSimulator
+
+STARTS = 4  # posterior draws that a fit may start from: the best is taken
+LEAST = 0.01  # probability of a further redshift at which a spectrum is reconstructed too
+
+
+class Shown(NamedTuple):
+    """A model of one spectrum at one redshift.
+
+    Attributes:
+        flux: [pixels] 1e-17 erg/s/cm²/Å, NaN where it is not known.
+        z: Its redshift.
+        kind: "fit" or "reconstruction".
+        words: What it is.
+        band: Standard deviation of the model given the data [pixels], or None.
+    """
+
+    flux: Float[np.ndarray, " pixels"]
+    z: float
+    kind: str
+    words: str
+    band: Float[np.ndarray, " pixels"] | None = None
+
+
+def fits(
+    sim: SpectrumSimulator, obs: Spectra, answers: Answers, rows: Int[np.ndarray, " rows"]
+) -> dict[int, Shown]:
+    """The forward model fitted to some rows, by number; those whose fit fails are left out.
+
+    Args:
+        sim: The simulator that the model was trained on.
+        obs: All spectra, on its pixels.
+        answers: The posterior's, whose draws the fits start from.
+        rows: To fit.
+    """
+    if not len(rows):
+        return {}
+    fitted = sim.fit(obs[rows], answers.samples[:STARTS, rows])
+    bands, shown = sim.band(fitted), {}
+    for i, row in enumerate(rows.tolist()):
+        if np.isfinite(fitted.model[i]).all() and np.isfinite(fitted.chi2[i]):
+            z = float(fitted.theta[i, sim.prior.names.index("z")])
+            words = (f"Forward model fitted to this spectrum, at z = {z:.5f}; χ²/N = "
+                     f"{fitted.chi2[i]:.2f} with residuals cut at 8σ. The band is 1σ of the model "
+                     "given the data.")
+            shown[row] = Shown(fitted.model[i], z, "fit", words, bands[i])
+    return shown
+
+
+def reconstructions(posterior, obs: Spectra, peaks: Float[np.ndarray, "rows most"],
+                    probs: Float[np.ndarray, "rows most"]) -> list[list[Shown]]:
+    """What simulations look like, fitted to each row at each of its redshifts in closed form.
+
+    Args:
+        posterior: `flowspec.Posterior`, with its misfit.
+        obs: Spectra on the model's pixels.
+        peaks: Redshifts, NaN beyond those there are.
+        probs: Of each; further ones below `LEAST` are passed over.
+
+    Returns:
+        Of each row, one for each redshift in order.
+    """
+    shown: list[list[Shown]] = [[] for _ in range(len(obs))]
+    if posterior.misfit is None:
+        return shown
+    frame, redshift = posterior.model.frame, posterior.model.space.redshift
+    flux, ivar = frame.arrays(obs)
+    count = len(posterior.misfit.reconstruction.mean)
+    for i in range(peaks.shape[1]):
+        wanted = np.isfinite(peaks[:, i]) & (ivar > 0).any(1)
+        wanted &= (i == 0) | (np.nan_to_num(probs[:, i]) >= LEAST)
+        rows = np.flatnonzero(wanted)
+        if not len(rows):
+            continue
+        residual = posterior.misfit.residuals(frame, redshift, (flux[rows], ivar[rows]),
+                                              peaks[rows, i])
+        error = np.where(ivar[rows] > 0, np.maximum(ivar[rows], 1e-30) ** -0.5, np.nan)
+        for row, model in zip(rows.tolist(), flux[rows] - residual * error, strict=True):
+            z = float(peaks[row, i])
+            words = (f"Reconstruction at z = {z:.5f} from {count} components of what simulations "
+                     "look like, fitted to this spectrum; no fit of the forward model.")
+            shown[row].append(Shown(model, z, "reconstruction", words))
+    return shown
