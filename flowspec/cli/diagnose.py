@@ -163,10 +163,10 @@ def draw_calibration(path, samples, theta, names, box) -> None:
         ax.set_ylabel("share of truths − expected", fontsize=8)
     for ax in axes[-1]:
         ax.set_xlabel("quantile, or content of the interval", fontsize=8)
-    plots.tarp(panels[len(names)], calibration.tarp(samples, theta, *box))
-    panels[len(names)].set_title("all parameters at once", fontsize=9)
+    plots.joint_departure(panels[len(names)], calibration.tarp(samples, theta, *box))
     for ax in panels[len(names) + 1 :]:
         ax.set_axis_off()
+    # the number above a panel is the largest departure in it
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     save(figure, path)

@@ -4,6 +4,7 @@ from flowspec.plots.calibration import coverage as coverage
 from flowspec.plots.calibration import curves as curves
 from flowspec.plots.calibration import departures as departures
 from flowspec.plots.calibration import diagonal as diagonal
+from flowspec.plots.calibration import joint_departure as joint_departure
 from flowspec.plots.calibration import pit_ecdf as pit_ecdf
 from flowspec.plots.calibration import purity_completeness as purity_completeness
 from flowspec.plots.calibration import recovered as recovered
