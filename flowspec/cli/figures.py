@@ -152,13 +152,13 @@ def chosen(names: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
 
 def file_names(names: Sequence[str]) -> list[str]:
     """A PNG file for each name, told apart by numbers where names are the same."""
-    plain = [re.sub(r"[^\w.+-]+", "-", re.sub(r"(\.gz|\.fits?|\.h5|\.hdf5)", "", n)).strip("-.")
-             for n in names]
-    seen: dict[str, int] = {}
-    found = []
-    for name in (name or "row" for name in plain):
-        count = seen[name.lower()] = seen.get(name.lower(), 0) + 1
-        found.append(f"{name}.png" if count == 1 else f"{name}-{count}.png")
+    found: list[str] = []
+    for name in names:
+        plain = re.sub(r"(?i)\.(gz|fits?|h5|hdf5)", "", name)
+        plain = re.sub(r"[^\w.+-]+", "-", plain).strip("-.") or "row"
+        taken = {other.lower() for other in found}  # some disks take a and A for the same
+        tries = (f"{plain}{end}.png" for end in ("", *(f"-{i}" for i in range(2, len(names) + 2))))
+        found.append(next(one for one in tries if one.lower() not in taken))
     return found
 
 

@@ -11,7 +11,7 @@ from flowspec.plots.calibration import recovered as recovered
 from flowspec.plots.calibration import reliability as reliability
 from flowspec.plots.calibration import tarp as tarp
 from flowspec.plots.calibration import training as training
-from flowspec.plots.excitation import excitation as excitation
+from flowspec.plots.diagrams import excitation as excitation
 from flowspec.plots.fitted import fit as fit
 from flowspec.plots.pages import lines_page as lines_page
 from flowspec.plots.pages import spectrum_page as spectrum_page

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from flowspec.data.lines import Lines
 from flowspec.data.spectra import Spectra
-from flowspec.plots.excitation import DIAGRAMS, excitation, fluxes
+from flowspec.plots.diagrams import DIAGRAMS, excitation, fluxes
 from flowspec.plots.fitted import fit
 from flowspec.plots.redshift import redshift_peaks
 from flowspec.plots.spectra import corner, spectrum
@@ -17,7 +17,7 @@ from flowspec.plots.windows import windows, windows_in_view
 from flowspec.sim.explicit import Fitted
 
 WIDTH, MARGIN = 12.0, 0.75  # inches
-SPECTRUM, RESIDUALS, CLOSE, LOWER = 2.9, 1.0, 1.5, 4.9  # heights of the rows
+SPECTRUM, RESIDUALS, CLOSE, LOWER = 2.9, 1.0, 1.5, 5.0  # heights of the rows
 TITLE, NAMES, TICKS, GAP = 0.55, 0.55, 0.45, 0.15  # and of what stands between them
 
 
@@ -72,7 +72,7 @@ def spectrum_page(
     """
     close = windows_in_view(obs.wave, obs.ivar[0], answer.best) if answer.best is not None else []
     rows = [SPECTRUM, *([RESIDUALS] if model else []), *([CLOSE] if close else []), LOWER]
-    page = _Page(TITLE + NAMES + sum(rows) + len(rows) * TICKS + GAP)
+    page = _Page(TITLE + NAMES + sum(rows) + (1 + bool(close)) * TICKS + GAP)
     page.title(answer.title)
     left, wide = MARGIN, WIDTH - MARGIN - 0.15
     top = page.axes(TITLE + NAMES, left, SPECTRUM, wide)
@@ -94,12 +94,13 @@ def spectrum_page(
                 for i in range(len(close))]
         windows(axes, close, obs.wave, obs.flux[0], obs.ivar[0], answer.best, curves=curves,
                 band=model.band if model else None)
-        down += CLOSE + TICKS + GAP
+        axes[0].set_ylabel(r"$F_\lambda$, as above", fontsize=8)
+        down += CLOSE + TICKS
     if answer.density is not None:
-        ax = page.axes(down + 0.45, left, LOWER - 0.8, WIDTH - LOWER - MARGIN - 0.9)
+        ax = page.axes(down + 0.5, left, LOWER - 1.15, WIDTH - LOWER - MARGIN - 0.7)
         redshift_peaks(ax, answer.edges, answer.density, _of(answer, "z"), answer.best,
                        truth=None if answer.truth is None else _of(answer, "z", "truth"))
-    _corner(page, answer, shown, down)
+    _corner(page, answer, shown, down + GAP)
     return page.figure
 
 

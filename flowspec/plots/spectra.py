@@ -12,6 +12,8 @@ from flowspec.plots.limits import flux_limits, tell_beyond
 from flowspec.plots.style import BLUE, FLUX, RED, SKY, mark_lines
 from flowspec.prior.parameters import label
 
+SMALL = 1.6  # inches per parameter of a corner plot, below which text shrinks
+
 
 def spectrum(
     ax: Axes, wave: Float[np.ndarray, " pixels"], flux: Float[np.ndarray, " pixels"],
@@ -77,6 +79,12 @@ def corner(
     figure.subplots_adjust(1 / size, 1 / size, 1 - 0.15 / size, 1 - 0.3 / size)
     for ax, column in zip(figure.axes[:: len(names) + 1], np.transpose(samples), strict=True):
         ax.set_title(interval(*np.percentile(column, [16, 50, 84])), fontsize=9)
+    if size / len(names) < SMALL:
+        for ax in figure.axes:
+            ax.tick_params(labelsize=7, pad=1)
+            for axis, place in ((ax.xaxis, (0.5, -0.52)), (ax.yaxis, (-0.52, 0.5))):
+                axis.label.set_fontsize(8)
+                axis.set_label_coords(*place)
     return figure
 
 

@@ -78,8 +78,7 @@ def chunks(
     """
     data = model.frame.arrays(obs)
     most = min(_ROWS[is_few(model)], max(64, _NUMBERS // model.frame.size))
-    hidden = None if progress else True  # None: hidden unless a terminal shows it
-    for rows in tqdm(list(blocks(len(obs), most)), disable=hidden, unit="chunk"):
+    for rows in tqdm(list(blocks(len(obs), most)), disable=not progress or None, unit="chunk"):
         part = tuple(a[rows] for a in data)
         embedding = _embed(model, *part)
         if tilt is not None:

@@ -92,8 +92,7 @@ def train(
     state, validation = jax.device_put((state, validation), devices.replicated(mesh))
     step = make_step(simulator, static, optimiser, config, mesh, key, loss)
     evaluate = make_evaluate(static, config, mesh, key)
-    hidden = None if progress else True  # None: hidden unless a terminal shows it
-    bar = tqdm(total=config.steps, disable=hidden, unit="step", initial=int(state.step))
+    bar = tqdm(total=config.steps, disable=not progress or None, unit="step", initial=int(state.step))
     with bar, Ending(saves) as ending:
         while int(state.step) < config.steps and int(state.waited) < config.patience:
             count = min(config.evaluate - len(losses), config.steps - int(state.step))
