@@ -34,7 +34,7 @@ DIAGRAMS = {
     "NII": Diagram(
         ("[NII]6584", "Halpha"), (-2.0, 0.9),
         {"Kauffmann+03": (0.61, 0.05, 1.30), "Kewley+01": (0.61, 0.47, 1.19)},
-        {"star formation": (-1.4, -0.5), "composite": (0.05, -1.05), "AGN": (0.25, 1.05)},
+        {"star formation": (-1.4, -0.5), "composite": (0.0, -0.85), "AGN": (0.25, 1.05)},
     ),
     "SII": Diagram(
         ("[SII]6717,6731", "Halpha"), (-1.6, 0.7),
@@ -81,7 +81,8 @@ def excitation(ax: Axes, obs: Lines, row: int, diagram: str = "NII") -> Axes:
         x = np.array([-0.3, limits[1]])
         ax.plot(x, DIVISION[0] * x + DIVISION[1], color=GREY, lw=1, ls=":", label="Kewley+06")
     for name, place in regions.items():
-        ax.text(*place, name, fontsize=8, color="0.5", ha="center")
+        turn = 90 if name == "composite" else 0  # it is narrow
+        ax.text(*place, name, fontsize=8, color="0.5", ha="center", va="center", rotation=turn)
     (x, x_err, x_kind), (y, y_err, y_kind) = (ratio(obs, row, pair) for pair in (over, UPPER))
     if np.isfinite([x, y]).all():
         inside = np.clip([x, y], [limits[0] + 0.05, -1.25], [limits[1] - 0.05, 1.45])
