@@ -144,7 +144,7 @@ def draw_recovered(path: Path, truth: np.ndarray, samples: np.ndarray, names) ->
 def draw_pages(folder: Path, posterior, obs, table, answers, mocks: Mocks) -> None:
     """A figure of the first galaxy of a few kinds, as `flowspec plot` draws them."""
     rows = list(range(PAGES))
-    gallery = Gallery(posterior, MODEL, PAGES)
+    gallery = Gallery(posterior, MODEL, PAGES, quick=True)
     gallery.offer(obs[rows], table[rows], answers._replace(
         samples=answers.samples[:, rows], source=answers.source[:, rows],
         share=answers.share[rows]))

@@ -22,7 +22,7 @@ from flowspec.posterior.posterior import Posterior
 log = logging.getLogger("flowspec")
 FIRST = "log_mstar", "log_sfr", "av", "oh"  # of the corner, where a model has them
 COUNT = 4  # parameters of a corner that is legible beside other panels
-STARTS = 4  # draws that the fit of the forward model starts from
+STARTS, QUICK_STARTS = 4, 16  # draws that the fit of the forward model starts from
 
 
 class Kept(NamedTuple):
@@ -43,13 +43,19 @@ class Gallery:
         name: Of it, as on the command line.
         top: How many rows.
         parameters: Of the corner plot; by default up to four that the model has.
+        quick: The best model is the best of 16 draws with its smooth factors fitted, without a
+            band, instead of a fit of everything: a third of the programs to compile.
 
     Raises:
         ValueError: If the model lacks one of the parameters.
     """
 
-    def __init__(self, posterior: Posterior, name: str, top: int, parameters: Sequence[str] = ()):
+    def __init__(
+        self, posterior: Posterior, name: str, top: int, parameters: Sequence[str] = (), *,
+        quick: bool = False,
+    ):  # fmt: skip
         self._posterior, self._name, self._top = posterior, name, top
+        self._quick = quick
         self._shown = chosen(posterior.names, parameters)
         self._kept: list[Kept] = []
 
@@ -107,7 +113,12 @@ class Gallery:
             log.info("no best model in the figures: %s", str(error).partition(":")[2].strip())
             yield from [None] * len(obs)
             return
-        start = np.stack([kept.samples[:STARTS] for kept in self._kept], axis=1)
+        count = QUICK_STARTS if self._quick else STARTS
+        start = np.stack([kept.samples[:count] for kept in self._kept], axis=1)
+        if self._quick:
+            fitted = sim.fit(obs, start, iterations=0)
+            yield from (Model(fitted, row) for row in range(len(obs)))
+            return
         fitted = sim.fit(obs, start)
         band = sim.band(fitted)
         for row in range(len(obs)):

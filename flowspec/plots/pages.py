@@ -49,14 +49,14 @@ class Model(NamedTuple):
     Attributes:
         fitted: Fits of one or more spectra.
         row: Which of them.
-        band: Standard deviation of the model given the data [pixels].
-        parts: What it is made of, by name [pixels].
+        band: Standard deviation of the model given the data [pixels], or None.
+        parts: What it is made of, by name [pixels], or None.
     """
 
     fitted: Fitted
     row: int
-    band: Float[np.ndarray, " pixels"]
-    parts: Mapping[str, Float[np.ndarray, " pixels"]]
+    band: Float[np.ndarray, " pixels"] | None = None
+    parts: Mapping[str, Float[np.ndarray, " pixels"]] | None = None
 
 
 def spectrum_page(
