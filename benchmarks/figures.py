@@ -84,13 +84,16 @@ def draw_galaxies(folder: Path, seed: int) -> None:
     gallery.write(folder / "galaxy.png", {mocks.obs.names[1]: mocks.theta[1]})
     fitted = sim.fit(mocks.obs[rows], answers.samples[:4, rows])
     bands = sim.band(fitted)
-    figure, axes = plots.canvas(6, 1, size=(11.0, 1.6), heights=(3, 1) * 3)
+    figure, axes = plots.canvas(6, 1, size=(11.0, 2.0), heights=(3, 1) * 3)
     for row in rows:
         pair = axes[2 * row : 2 * row + 2, 0]
         plots.fit(pair, mocks.obs.wave, fitted, row, band=bands[row], z=float(table["z_best"][row]))
         pair[1].set_xlabel("observed wavelength [Å]" if row == 2 else "")
-        pair[0].set_title(f"{mocks.kind[row]}, z = {table['z_best'][row]:.4f}", fontsize=10,
-                          loc="left", pad=28)
+        for ax in pair:
+            ax.yaxis.label.set_fontsize(8)
+        pair[0].text(0.995, 0.97, f"{mocks.kind[row]}, z = {table['z_best'][row]:.4f}", va="top",
+                     ha="right", transform=pair[0].transAxes,
+                     bbox={"fc": "white", "ec": "none", "pad": 1})
     save(figure, folder / "spectra.png")
     chosen = [post.names.index(name) for name in CORNER]
     corner = plots.corner(answers.samples[:, 1, chosen], CORNER, truth=mocks.theta[1, chosen])

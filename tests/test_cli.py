@@ -192,7 +192,7 @@ def test_words_that_make_no_command_are_one_line_too(words, capsys):
 
 def test_every_command_has_help_with_an_example(capsys):
     (commands,) = [a.choices for a in parser()._actions if isinstance(a.choices, dict)]
-    names = {"simulate", "fit", "predict", "inspect", "diagnose", "models", "demo"}
+    names = {"simulate", "fit", "predict", "plot", "inspect", "diagnose", "models", "demo"}
     assert names == set(commands)
     for name in commands:
         with pytest.raises(SystemExit) as caught:

@@ -110,7 +110,8 @@ class Gallery:
         try:
             sim = simulator_of(self._posterior, self._name)
         except ValueError as error:
-            log.info("no best model in the figures: %s", str(error).partition(":")[2].strip())
+            why = str(error).partition(":")[2].partition(": give simulations")[0].strip()
+            log.info("no best model in the figures: %s", why)
             yield from [None] * len(obs)
             return
         count = QUICK_STARTS if self._quick else STARTS

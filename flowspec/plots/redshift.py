@@ -89,7 +89,7 @@ def redshift_pdf(
     ax.tick_params(axis="y", length=0)
     limits = np.clip([shown.min() - margin, shown.max() + margin], edges[0], edges[-1])
     ax.set(xlim=limits, ylim=(-0.05, rows), xlabel=label("z"),
-           ylabel="probability density of the redshift, each row to its own maximum")
+           ylabel="probability density, scaled to each row's maximum")
     if truth is not None:
         ax.legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1, 1))
     return ax
