@@ -33,6 +33,7 @@ BENCHMARKS = {
     "moons": 0,
     "moons_reference": 1,
     "learned": 0,
+    "figures": 0,
     "cloudy_inverse": 0,
     "real_nebulae": 0,
     "shift_toy": 1,

@@ -192,7 +192,7 @@ def test_words_that_make_no_command_are_one_line_too(words, capsys):
 
 def test_every_command_has_help_with_an_example(capsys):
     (commands,) = [a.choices for a in parser()._actions if isinstance(a.choices, dict)]
-    names = {"simulate", "fit", "predict", "view", "inspect", "diagnose", "models", "demo"}
+    names = {"simulate", "fit", "predict", "plot", "view", "inspect", "diagnose", "models", "demo"}
     assert names == set(commands)
     for name in commands:
         with pytest.raises(SystemExit) as caught:
@@ -308,8 +308,17 @@ def test_simulations_can_be_read_back(tmp_path):
 def test_demo(tmp_path, capsys):
     if "sdss" not in fs.shipped():
         pytest.skip("there is no shipped model 'sdss' yet")
-    assert main(["demo", "-o", str(tmp_path / "demo"), "--steps", "2"]) == 0
-    assert "recovered" in capsys.readouterr().out
-    written = {path.name for path in (tmp_path / "demo").iterdir()}
-    figures = {"spectra", "redshifts", "corner", "calibration", "recovered"}
-    assert written == {f"{name}.png" for name in figures}
+    folder = tmp_path / "demo"
+    assert main(["demo", "-o", str(folder)]) == 0
+    said = capsys.readouterr().out
+    written = {str(path.relative_to(folder)) for path in folder.glob("*")}
+    pages = {f"galaxy-{kind}.png" for kind in ("passive-0000", "star-forming-0001",
+                                               "starburst-0002")}
+    assert written == {"spectra", "results.ecsv", "recovered.png", *pages}
+    assert f"flowspec predict {folder}/spectra" in said  # which works, as its files are read
+    table, spectra = Table.read(folder / "results.ecsv"), fs.read(folder / "spectra")
+    assert list(table["name"]) == list(spectra.names) and len(table) == 60
+    assert 0.5 < np.median(spectra.flux[:, 1500:2500]) < 500  # as bright as galaxies of the SDSS
+    broad = np.char.find(np.array(table["name"], str), "Seyfert1") > 0
+    unlike = np.char.find(np.array(table["flag_names"].filled(""), str), "unlike_data") >= 0
+    assert unlike[broad].mean() > 0.8 and unlike[~broad].mean() < 0.2

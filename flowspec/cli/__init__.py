@@ -1,7 +1,9 @@
 """The command line, `flowspec COMMAND`: each command is a few calls of the public functions."""
 
 import logging
+import os
 import sys
+import time
 import traceback
 import warnings
 from collections import Counter
@@ -30,9 +32,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: After `--help`, or with code 2 where the words make no command.
     """
     with heedless_streams():
-        arguments = parser().parse_args(argv)
+        words = parser()
+        if "_ARGCOMPLETE" in os.environ:  # the shell asks what may follow
+            import_module("argcomplete").autocomplete(words)
+        arguments = words.parse_args(argv)
         try:
-            with signals_as_exceptions(), _quiet_warnings(), _notes():
+            with (
+                signals_as_exceptions(),
+                _quiet_warnings(arguments.verbose),
+                _notes(arguments.verbose, arguments.quiet),
+            ):
                 # By name: a command loads what it needs, and only those that draw load matplotlib.
                 run = import_module(arguments.module).run
                 keep_programs()
@@ -47,21 +56,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _quiet_warnings() -> Iterator[None]:
-    """No warnings of the libraries below, unless asked for with `python -W` or PYTHONWARNINGS."""
+def _quiet_warnings(wanted: bool) -> Iterator[None]:
+    """No warnings of the libraries below, unless `wanted`, by `python -W` or PYTHONWARNINGS too."""
     with warnings.catch_warnings():
-        if not sys.warnoptions:
+        if not sys.warnoptions and not wanted:
             warnings.simplefilter("ignore")
         yield
 
 
 @contextmanager
-def _notes() -> Iterator[None]:
-    """What flowspec logs goes to stderr, in between progress bars."""
-    logger, handler = logging.getLogger("flowspec"), _Notes(logging.INFO)
+def _notes(verbose: bool, quiet: bool) -> Iterator[None]:
+    """What flowspec logs goes to stderr, in between progress bars: warnings only where `quiet`,
+    each of its kind once unless `verbose`."""
+    wanted = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    logger, handler = logging.getLogger("flowspec"), _Notes(wanted, every=verbose)
     level = logger.level
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(wanted)
     try:
         yield
         handler.count_repeated()
@@ -71,13 +82,19 @@ def _notes() -> Iterator[None]:
 
 
 class _Notes(logging.Handler):
-    """Shows a note once, and at the end how many more of its kind there were."""
+    """Shows a note once, and at the end how many more of its kind there were; or `every` one,
+    with the seconds since the start and where it comes from."""
 
-    def __init__(self, level: int):
+    def __init__(self, level: int, *, every: bool = False):
         super().__init__(level)
         self._seen: Counter[str] = Counter()
+        self._every, self._start = every, time.time()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if self._every:
+            where = f"[{record.created - self._start:7.1f} s] {record.module}: "
+            tqdm.write(f"{where}{record.getMessage()}", file=sys.stderr)
+            return
         self._seen[str(record.msg)] += 1
         if self._seen[str(record.msg)] == 1:
             tqdm.write(f"note: {record.getMessage()}", file=sys.stderr)

@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 from flowspec.adaptation.settings import METHODS, Adaptation
 from flowspec.cli import texts
+from flowspec.cli.values import column, positive, total, whole
 from flowspec.train.settings import OPTIMISERS, Training
 
 
@@ -20,8 +21,7 @@ def parser() -> argparse.ArgumentParser:
     top = _parser(_Parser, "flowspec", "Calibrated posteriors from galaxy spectra.", texts.START)
     top.add_argument("--version", action="version", version=f"flowspec {version('flowspec')}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_predict, _view, _inspect, _models, _demo, _simulate, _fit,
-                _diagnose):
+    for add in (_predict, _plot, _view, _inspect, _models, _demo, _simulate, _fit, _diagnose):
         add(commands)
     return top
 
@@ -41,6 +41,11 @@ def _command(commands, name: str, about: str, epilog: str, module: str = ""):
     command = _parser(commands.add_parser, name, about, epilog, help=about)
     command.add_argument("--traceback", action="store_true",
                          help="after an error, show where in the program it arose")
+    words = command.add_mutually_exclusive_group()
+    words.add_argument("-v", "--verbose", action="store_true",
+                       help="show every note with its time, and warnings of libraries")
+    words.add_argument("-q", "--quiet", action="store_true",
+                       help="show only warnings and errors, no notes and no progress")
     command.set_defaults(module=module or f"flowspec.cli.{name}")
     return command
 
@@ -55,8 +60,9 @@ def _predict(commands):
     c.add_argument("--samples", metavar="FILE", help="write the samples too, to this HDF5 file")
     c.add_argument("--redshift-pdf", metavar="FILE",
                    help="write the density of the redshift in bins too, to this HDF5 file")
-    text = "posterior samples per spectrum (%(default)s)"
-    c.add_argument("--num-samples", type=whole(100), default=500, metavar="N", help=text)
+    c.add_argument("--plots", metavar="FOLDER", help="draw figures as 'flowspec plot' does")
+    _add_figures(c, "with --plots: ")
+    _add_draws(c, 500)
     text = "weight the posteriors to the galaxies of a survey instead of the model's flat prior"
     c.add_argument("--population", action="store_true", help=text)
     c.add_argument("--total", type=total, metavar="COLUMN[:ERROR]:BAND",
@@ -81,13 +87,27 @@ def _view(commands):
     c.add_argument("--fits", type=whole(0), default=20, metavar="N",
                    help="fit the forward model to the first N spectra (%(default)s)")
     c.add_argument("--title", default="", metavar="TEXT", help="heading of the page")
-    c.add_argument("--num-samples", type=whole(100), default=500, metavar="N",
-                   help="posterior samples per row (%(default)s)")
+    _add_draws(c, 500)
     c.add_argument("--grid", nargs="+", default=[], metavar="[SOURCE=]GRID",
                    help="lines: the grids of the model, to show what they cover")
     _add_lines(c)
     _add_seed(c)
     _add_reading(c)
+
+
+def _plot(commands):
+    about = "a figure per spectrum or line-catalogue row, to judge its posterior by"
+    c = _command(commands, "plot", about, texts.PLOT)
+    c.add_argument("spectra", nargs="+", metavar="FILE", help="files, patterns or folders")
+    _add_model(c)
+    c.add_argument("-o", "--output", required=True, metavar="FIGURE",
+                   help="a name that ends in .png, for one row, or a folder")
+    _add_figures(c)
+    _add_draws(c, 2000)
+    _add_lines(c)
+    _add_seed(c)
+    _add_reading(c)
+    c.set_defaults(by_name=False, population=False, redshift_pdf=None, total=None)
 
 
 def _inspect(commands):
@@ -104,13 +124,9 @@ def _models(commands):
 
 
 def _demo(commands):
-    about = "the main job on mock galaxies, with a table and figures"
-    c = _command(commands, "demo", about, texts.DEMO, "flowspec.cli.demo")
+    about = "try it on mock galaxies: a table, figures, and what to do next"
+    c = _command(commands, "demo", about, texts.DEMO)
     c.add_argument("-o", "--output", default="flowspec-demo", metavar="FOLDER", help="%(default)s")
-    c.add_argument("--model", default="sdss", metavar="MODEL",
-                   help="model of a galaxy simulator (%(default)s)")
-    c.add_argument("--steps", type=whole(1), default=120, metavar="N",
-                   help="training steps of the short fit (%(default)s)")
 
 
 def _simulate(commands):
@@ -198,8 +214,7 @@ def _diagnose(commands):
                    help="observed spectra to take the noise from, as in the training")
     c.add_argument("--grid", nargs="+", default=[], metavar="[SOURCE=]GRID",
                    help="of a model of emission lines: the grids that it was trained on, as of fit")
-    c.add_argument("--num-samples", type=whole(100), default=300, metavar="N",
-                   help="posterior samples per spectrum (%(default)s)")
+    _add_draws(c, 300)
     _add_seed(c)
     _add_reading(c)
 
@@ -207,6 +222,19 @@ def _diagnose(commands):
 def _add_model(command):
     text = "name of a shipped model (see 'flowspec models') or a model file"
     command.add_argument("--model", required=True, metavar="MODEL", help=text)
+
+
+def _add_draws(command, count):
+    command.add_argument("--num-samples", type=whole(100), default=count, metavar="N",
+                         help="posterior samples per spectrum (%(default)s)")
+
+
+def _add_figures(command, when=""):
+    command.add_argument("--top", type=whole(1), default=20, metavar="N",
+                         help=f"{when}draw the N rows of highest signal-to-noise (%(default)s)")
+    command.add_argument("--parameters", nargs="+", default=[], metavar="NAME",
+                         help=f"{when}of the corner plot (log_mstar log_sfr av oh, or the first "
+                              "four of the model)")
 
 
 def _add_lines(command):
@@ -228,49 +256,3 @@ def _add_reading(command):
     group.add_argument("--air", action="store_true", default=None, help="wavelengths are in air")
     group.add_argument("--column", dest="columns", action="append", type=column, default=[],
                        metavar="ROLE=NAME", help="column of wave, loglam, flux, ivar, var or err")
-
-
-def whole(least: int, most: int = 10**15):
-    """A type of argument: a whole number from `least` to `most`."""
-
-    def number(text: str) -> int:
-        short = text.isdecimal() and len(text) <= 20  # Python reads no thousands of digits
-        if not short or not least <= int(text) <= most:
-            bound = f" and <= {most}" if short and int(text) > most else ""
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number >= {least}{bound}; got {text[:40]!r}")
-        return int(text)
-
-    return number
-
-
-def positive(text: str) -> float:
-    """A type of argument: a number above zero."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number above 0; got {text!r}")
-    return value
-
-
-def column(text: str) -> tuple[str, str]:
-    """A type of argument: the role of a column and its name."""
-    role, equals, name = text.partition("=")
-    if not (role and equals and name):
-        raise argparse.ArgumentTypeError(f"expected ROLE=NAME, as in err=SIGMA; got {text!r}")
-    return role, name
-
-
-def total(text: str) -> dict[str, str]:
-    """A type of argument: a column of magnitudes, perhaps one of their errors, and their band.
-
-    Returns:
-        Band, and perhaps ``<band>_err``, to columns, as `Posterior.summarize` takes them.
-    """
-    *columns, band = text.split(":")
-    if len(columns) not in (1, 2) or not all((band, *columns)):
-        raise argparse.ArgumentTypeError(
-            f"expected COLUMN:BAND or COLUMN:ERROR:BAND, as in PETRO_I:sdss_i; got {text!r}")
-    return dict(zip((band, f"{band}_err"), columns, strict=False))

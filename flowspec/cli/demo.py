@@ -4,132 +4,150 @@ import time
 from argparse import Namespace
 from pathlib import Path
 
-import jax
-import jax.random as jr
 import numpy as np
 
 from flowspec import plots
-from flowspec.check import calibration
-from flowspec.cli.diagnose import (
-    draw_calibration,
-    draw_recovered,
-    print_report,
-    prior_box,
-    simulated,
-    simulator_of,
-)
-from flowspec.cli.outputs import make_folder, save
-from flowspec.data.spectra import Spectra
-from flowspec.fitting import fit
+from flowspec.cli.diagnose import simulator_of
+from flowspec.cli.figures import Gallery
+from flowspec.cli.outputs import make_folder, save, write_table
+from flowspec.io import read
+from flowspec.io.sdss import write_sdss
 from flowspec.posterior.load import load
-from flowspec.posterior.posterior import Posterior
-from flowspec.sim.galaxy.simulator import GalaxySimulator
-from flowspec.train.settings import Training
+from flowspec.posterior.summary import summarized
+from flowspec.sim.galaxy.mocks import KINDS, Mocks, mock_galaxies, own_sky
 
-MOCKS, FRESH, SEED = 24, 500, 20
-SAMPLES = 500
+MODEL, SEED, DRAWS = "sdss", 20, 1000
+MOCKS, TABLE, PAGES = 60, 10, 3  # galaxies; of these in the printed table, and with a figure
+# What is printed and drawn: parameter, words, digits.
+SHOWN = {
+    "z": ("redshift", 5), "log_mstar": ("log mass [M_sun]", 2),
+    "log_sfr": ("log SFR [M_sun/yr]", 2), "av": ("dust A_V [mag]", 2),
+}  # fmt: skip
+INTRO = """\
+flowspec measures galaxies from their spectra. A neural network has learned from simulated spectra
+what a spectrum tells: for each galaxy it gives a probability distribution of redshift, mass in
+stars, star-formation rate (SFR), dust and more. Here it is tried on galaxies whose truth is known.
+"""
+NEXT = """
+Look at
+  {folder}/galaxy-*.png   three galaxies: spectrum and best model, redshift, other parameters
+  {folder}/recovered.png  found against true values, all galaxies
+  {folder}/results.ecsv   everything that was found, a row per galaxy; columns say what they are
+
+Then try it on your own spectra (FITS of SDSS, DESI, MUSE, JWST ..., or tables):
+  flowspec inspect my-spectrum.fits                                   which model fits it?
+  flowspec predict my-spectra/ --model sdss -o results.ecsv --plots figures/
+The spectra of this demo are files as well, to repeat it by hand:
+  flowspec predict {folder}/spectra --model sdss -o again.ecsv
+"""
 
 
 def run(args: Namespace) -> None:
-    """Mock observations, two posteriors of each, a table of what is recovered, figures.
+    """Mock galaxies as files, their posteriors, a table of what is found, figures.
 
     Raises:
-        ValueError: If there is no such model, or the output is no folder.
-        OSError: If a figure cannot be written.
+        ValueError: If the output is no folder.
+        OSError: If a file cannot be written.
     """
     folder, start = make_folder(args.output), time.perf_counter()
 
     def say(text: str) -> None:
         print(f"[{time.perf_counter() - start:4.0f} s] {text}", flush=True)
 
-    say(f"{MOCKS} mock galaxies, as SDSS would see them")
-    posterior = load(args.model)
-    sim = simulator_of(posterior, args.model)
-    theta, drawn = simulated(sim, MOCKS + FRESH, SEED)
-    truth, obs = theta[:MOCKS], drawn[:MOCKS]
-    say(f"posteriors from the model '{args.model}'")
-    samples = posterior.sample(obs, SAMPLES)
-    print_recovered(samples, truth, posterior.names)
-    say(f"a short fit: {args.steps} steps of training on fresh simulations")
-    short = fit(sim, training=Training(steps=args.steps, batch=64, validation=256, evaluate=40))
-    say("posteriors from the short fit")
-    print_recovered(short.sample(obs, SAMPLES), truth, short.names)
-    say(f"is '{args.model}' calibrated? {FRESH} fresh simulations")
-    check(folder, posterior, theta[MOCKS:], drawn[MOCKS:])
-    draw_mocks(folder, posterior, sim, obs, samples, truth)
-    say(f"done. In {folder}: " + ", ".join(sorted(p.name for p in folder.glob("*.png"))))
+    print(INTRO)
+    say(f"loading the model '{MODEL}'; the first run prepares programs, for a minute or two")
+    posterior = load(MODEL)
+    sim = simulator_of(posterior, MODEL)
+    kinds = list(KINDS)
+    mocks = mock_galaxies(sim, MOCKS, seed=SEED, sky=own_sky)
+    files = write_sdss(folder / "spectra", mocks.obs)
+    say(f"{MOCKS} galaxies of {len(kinds)} kinds ({', '.join(kinds)}), seen as the Sloan survey "
+        f"(SDSS) sees them: {folder}/spectra")
+    obs = read(files)
+    table, answers = summarized(posterior, obs, n=DRAWS)
+    write_table(table, folder / "results.ecsv")
+    say(f"found in all {MOCKS}:")
+    print_recovered(mocks, answers.samples, table, posterior.names)
+    draw_recovered(folder / "recovered.png", mocks.theta, answers.samples, posterior.names)
+    say(f"drawing {PAGES} of them, with the best model of each")
+    draw_pages(folder, posterior, obs, table, answers, mocks)
+    say("done")
+    print(NEXT.format(folder=folder))
 
 
-def check(folder: Path, posterior: Posterior, theta: np.ndarray, obs: Spectra) -> None:
-    """Print and draw the calibration on simulations with true values `theta` [batch, params]."""
-    samples, box = posterior.sample(obs, 300), prior_box(posterior, theta)
-    print_report(calibration.report(samples, theta, posterior.names, *box))
-    draw_recovered(folder / "recovered.png", samples, theta, posterior.names)
-    draw_calibration(folder / "calibration.png", samples, theta, posterior.names, box)
-
-
-def print_recovered(samples: np.ndarray, truth: np.ndarray, names: tuple[str, ...]) -> None:
-    """Recovered against true values of a few galaxies, then how well each parameter does.
+def print_recovered(mocks: Mocks, samples: np.ndarray, table, names: tuple[str, ...]) -> None:
+    """Found against true values of a few galaxies, then how well each parameter does.
 
     Args:
-        samples: [num_samples, batch, params].
-        truth: [batch, params].
+        mocks: The galaxies.
+        samples: Draws [draws, batch, params].
+        table: Of the results.
         names: Of the parameters.
     """
-    shown = [name for name in ("z", "log_mstar", "log_sfr", "av") if name in names]
-    columns = [names.index(name) for name in shown]
     low, median, high = np.percentile(samples, [16, 50, 84], axis=0)
-    print("galaxy " + "".join(f"{name + ' true':>15}  {'recovered':<16}" for name in shown))
-    for row in range(min(8, len(truth))):
-        cells = (
-            f"{truth[row, i]:15.{digits}f}  {median[row, i]:.{digits}f} "
-            f"± {(high - low)[row, i] / 2:<7.{digits}f}"
-            for i, digits in zip(columns, (4, 2, 2, 2), strict=False)
-        )
-        print(f"{row:6d} " + "".join(cells).rstrip())
-    offset = median - truth
-    typical = np.median(offset, axis=0)
-    nmad = 1.4826 * np.median(np.abs(offset - typical), axis=0)
-    inside = ((truth > low) & (truth < high)).mean(axis=0)
-    print(f"all {len(truth)}:{'':5}" + "".join(f"{name:>11}" for name in names))
-    for title, values in (("offset", typical), ("NMAD", nmad), ("in 68 %", inside)):
-        print(f"  {title:<11}" + "".join(f"{value:11.4f}" for value in values))
+    columns = {name: names.index(name) for name in SHOWN}
+    head = "".join(f"{SHOWN[name][0]:>24}" for name in columns)
+    print(f"{'':14}{head}   reservations\n{'kind':14}{'true   found':>24}"
+          + f"{'true   found ± error':>24}" * (len(columns) - 1))
+    for row in range(TABLE):
+        cells = ""
+        for name, i in columns.items():
+            digits, error = SHOWN[name][1], (high - low)[row, i] / 2
+            found = f"{median[row, i]:.{digits}f}"
+            found += "" if name == "z" else f" ± {error:.{digits}f}"
+            cells += f"{f'{mocks.theta[row, i]:.{digits}f}   {found}':>24}"
+        print(f"{mocks.kind[row]:14}{cells}   {table['flag_names'][row] or 'none'}".rstrip())
+    print_by_kind(mocks, low, median, high, columns)
+    unlike = [k for k, f in zip(mocks.kind, table["flag_names"], strict=True) if "unlike" in f]
+    print(f"{len(unlike)} are flagged 'unlike_data', {unlike.count('Seyfert 1')} of them of the "
+          "kind that the model does not know: Seyfert 1, with broad lines\n")
 
 
-def draw_mocks(
-    folder: Path, posterior: Posterior, sim, obs: Spectra, samples: np.ndarray, truth: np.ndarray
-) -> None:
-    """Spectra with their posterior-predictive bands, redshift posteriors and a corner plot.
+def print_by_kind(mocks: Mocks, low, median, high, columns: dict[str, int]) -> None:
+    """Median of found - true, and the share of true values within the stated error, by kind.
 
     Args:
-        folder: Where to.
-        posterior: Of the spectra.
-        sim: The simulator that they come from.
-        obs: The mock observations.
-        samples: [num_samples, batch, params].
-        truth: [batch, params].
+        mocks: The galaxies.
+        low, median, high: Percentiles 16, 50 and 84 [batch, params].
+        columns: Name to number of a parameter.
     """
-    order = np.argsort(-obs.snr)
-    rows = order[[1, len(order) // 4, len(order) // 2]]  # from good to middling
-    names, z = posterior.names, posterior.names.index("z")
-    figure, axes = plots.canvas(len(rows), 1, size=(11.0, 3.2))
-    for ax, row in zip(axes[:, 0], rows, strict=True):
-        band = predicted(sim, samples[:50, row])
-        redshift = float(np.median(samples[:, row, z]))
-        plots.spectrum(ax, obs.wave, obs.flux[row], obs.ivar[row], predicted=band, z=redshift)
-    save(figure, folder / "spectra.png")
-    figure, axes = plots.canvas(size=(8.0, 7.0))
-    shown = order[:: max(1, len(order) // 12)]
-    edges, density = posterior.redshift_pdf(obs[shown], np.linspace(0, 0.5, 501))
-    labels = [f"galaxy {row}, S/N {obs.snr[row]:.1f}" for row in shown]
-    plots.redshift_pdf(axes[0, 0], edges, density, truth=truth[shown, z], names=labels)
-    save(figure, folder / "redshifts.png")
-    drawn = posterior.sample(obs[rows[:1]], 4000, seed=1)[:, 0]
-    save(plots.corner(drawn, names, truth=truth[rows[0]]), folder / "corner.png")
+    print(f"\n{'by kind':14}" + f"{'offset   within error':>24}" * len(columns)
+          + "   (0.68 within is right)")
+    for kind in KINDS:
+        rows = np.array([k == kind for k in mocks.kind])
+        cells = ""
+        for name, i in columns.items():
+            offset = np.median((median - mocks.theta)[rows, i])
+            inside = ((mocks.theta > low) & (mocks.theta < high))[rows, i].mean()
+            cells += f"{f'{offset:+.{SHOWN[name][1]}f}   {inside:.2f}':>24}"
+        print(f"{kind:14}{cells}")
+    print("These are galaxies as there are, not drawn from the prior that the model has learned "
+          "from:\nkinds that it fares badly with stand out. On draws of it: flowspec diagnose.")
 
 
-def predicted(sim, theta: np.ndarray) -> np.ndarray:
-    """Noiseless spectra [draws, pixels] of parameters [draws, params], nuisances neutral."""
-    neutral = GalaxySimulator("sdss", prior=sim.prior, nuisances=())
-    keys = jr.split(jr.key(0), len(theta))
-    return np.asarray(jax.jit(jax.vmap(neutral.flux))(keys, theta))
+def draw_recovered(path: Path, truth: np.ndarray, samples: np.ndarray, names) -> None:
+    """Found against true values of the parameters of `SHOWN`.
+
+    Args:
+        path: PNG file.
+        truth: [batch, params].
+        samples: [draws, batch, params].
+        names: Of the parameters.
+    """
+    figure, axes = plots.canvas(1, len(SHOWN), size=(3.6, 3.8))
+    quantiles = np.percentile(samples, [16, 50, 84], axis=0)
+    for ax, i in zip(axes[0], map(names.index, SHOWN), strict=True):
+        plots.recovered(ax, truth[:, i], quantiles[..., i], names[i])
+    save(figure, path)
+
+
+def draw_pages(folder: Path, posterior, obs, table, answers, mocks: Mocks) -> None:
+    """A figure of the first galaxy of a few kinds, as `flowspec plot` draws them."""
+    rows = list(range(PAGES))
+    gallery = Gallery(posterior, MODEL, PAGES, quick=True)
+    gallery.offer(obs[rows], table[rows], answers._replace(
+        samples=answers.samples[:, rows], source=answers.source[:, rows],
+        share=answers.share[rows]))
+    truths = {obs.names[row]: mocks.theta[row] for row in rows}
+    for path in gallery.write(folder, truths):
+        path.replace(path.with_name(path.name.replace("spec-", "galaxy-", 1)))

@@ -1,6 +1,5 @@
 """`flowspec diagnose`: is a model calibrated? Judged on simulations that it has not seen."""
 
-import sys
 from argparse import Namespace
 from functools import partial
 
@@ -25,8 +24,6 @@ from flowspec.sim.instrument.shipped import INSTRUMENTS
 from flowspec.sim.nebula.catalogues import NebulaSimulator
 from flowspec.sim.simulator import Simulator, simulate_many
 
-LEVELS = np.linspace(0, 1, 51)
-
 
 def run(args: Namespace) -> None:
     """Print the report and write it with its figures to a folder.
@@ -44,8 +41,8 @@ def run(args: Namespace) -> None:
     posterior = load(args.model)
     theta, obs = _truths(args, posterior)
     folder = make_folder(args.output)
-    progress = sys.stderr.isatty()
-    samples = posterior.sample(obs, args.num_samples, seed=args.seed, progress=progress)
+    options = {"seed": args.seed, "progress": not args.quiet}
+    samples = posterior.sample(obs, args.num_samples, **options)
     low, high = (np.asarray(b) for b in prior_box(posterior, theta))
     names = posterior.names
     table = calibration.report(samples, theta, names, low, high, seed=args.seed)
@@ -148,7 +145,7 @@ def print_report(table) -> None:
 
 
 def draw_calibration(path, samples, theta, names, box) -> None:
-    """PIT, coverage and TARP in one figure.
+    """How far PIT and coverage of each parameter are from calibrated, and TARP, in one figure.
 
     Args:
         path: PNG file.
@@ -157,10 +154,21 @@ def draw_calibration(path, samples, theta, names, box) -> None:
         names: Of the parameters.
         box: Lower and upper ends of the prior, both [params].
     """
-    figure, axes = plots.canvas(1, 3, size=(5.4, 4.0))
-    plots.pit_ecdf(axes[0, 0], calibration.pit(samples, theta), names)
-    plots.coverage(axes[0, 1], LEVELS, calibration.coverage(samples, theta, LEVELS), names)
-    plots.tarp(axes[0, 2], calibration.tarp(samples, theta, *box))
+    columns = min(5, len(names) + 1)
+    rows = -(-(len(names) + 1) // columns)
+    figure, axes = plots.canvas(rows, columns, size=(2.5, 2.3))
+    panels = axes.ravel()
+    plots.departures(panels[: len(names)], calibration.pit(samples, theta), names)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("share of truths − expected", fontsize=8)
+    for ax in axes[-1]:
+        ax.set_xlabel("quantile, or content of the interval", fontsize=8)
+    plots.joint_departure(panels[len(names)], calibration.tarp(samples, theta, *box))
+    for ax in panels[len(names) + 1 :]:
+        ax.set_axis_off()
+    # the number above a panel is the largest departure in it
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     save(figure, path)
 
 

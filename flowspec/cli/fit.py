@@ -58,7 +58,7 @@ def run(args: Namespace) -> None:
     make_parents(filter(None, [args.output, args.checkpoint]))
     given = {f.name: getattr(args, f.name) for f in fields(Training) if f.name in vars(args)}
     training = Training(**given)
-    options = {"seed": args.seed, "training": training}
+    options = {"seed": args.seed, "training": training, "progress": not args.quiet}
     adapting = {"adaptation": Adaptation(steps=args.adapt_steps)}
     further = args.adapt != "none" and args.observed and start is not None
     if further and training.steps == 0:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from flowspec.data.lines import Lines
+from flowspec.data.observation import Observation
 from flowspec.data.spectra import Spectra, on_grid
 from flowspec.io import read, read_lines, stream, stream_lines
 from flowspec.io.paths import expanded, unreadable
@@ -43,6 +44,14 @@ def check_inputs(patterns: Iterable[str]) -> list[str]:
             "files that cannot be opened: %d, such as %s: %s", len(causes), path, cause
         )
     return paths
+
+
+def observations(args: Namespace, frame) -> Iterator[Observation]:
+    """All rows of the files that a model is to judge, in blocks; its `frame` says what they are."""
+    if frame.kind == "lines":
+        return line_blocks(args.spectra, dict(args.columns), args.suffix)
+    keep = list((args.total or {}).values())
+    return blocks(args.spectra, frame.wave, reading(args) | {"keep": keep})
 
 
 def blocks(

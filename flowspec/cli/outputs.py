@@ -47,6 +47,17 @@ def check_file(path: str, *, inputs: Iterable[str] = (), endings: Iterable[str] 
         raise ValueError(f"{path}: expected a file to write that is not an input as well")
 
 
+def check_folder(path: str) -> None:
+    """Refuse, before the work, a folder that could not be written to after it.
+
+    Raises:
+        ValueError: In one line naming it.
+    """
+    if Path(path).exists() and not Path(path).is_dir():
+        raise ValueError(f"{path}: expected a folder; got a file")
+    check_file(os.path.join(path, "figure.png"))
+
+
 def make_folder(path: str) -> Path:
     """The folder, made if need be.
 

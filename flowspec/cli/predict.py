@@ -3,8 +3,8 @@
 import logging
 import time
 from argparse import Namespace
-from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,10 +12,9 @@ import numpy as np
 from astropy.table import Table, vstack
 from tqdm import tqdm
 
-from flowspec.cli.inputs import blocks, check_inputs, line_blocks, reading
-from flowspec.cli.outputs import check_file, check_table, make_parents, write_table
+from flowspec.cli.inputs import check_inputs, observations
+from flowspec.cli.outputs import check_file, check_folder, check_table, make_parents, write_table
 from flowspec.data.flags import Flag
-from flowspec.data.observation import Observation
 from flowspec.io.densities import DensityWriter
 from flowspec.io.results import TableWriter
 from flowspec.io.samples import SampleWriter
@@ -44,7 +43,8 @@ def run(args: Namespace) -> None:
     start = time.perf_counter()
     outputs = _checked_outputs(args)
     posterior = load(args.model)
-    options = _options(args, posterior)
+    options = options_of(args, posterior)
+    gallery = gallery_of(posterior, args)
     make_parents(outputs)
     loaded, rows = time.perf_counter(), 0
     unusable = _Unusable(_WORDS[posterior.model.frame.kind])
@@ -55,11 +55,15 @@ def run(args: Namespace) -> None:
         _densities_file(args, posterior, about) as densities,
     ):
         # within: without the table there are no samples either
-        with _table_file(args, about) as append, tqdm(unit="rows", disable=None) as bar:
-            for obs in _observations(args, posterior):
+        with _table_file(args, about) as append, tqdm(
+            unit="rows", disable=args.quiet or None
+        ) as bar:
+            for obs in observations(args, posterior.model.frame):
                 table, answers = summarized(posterior, obs, **options, first=rows)
                 append(table if args.dereddened else _with_silent(table, posterior))
                 unusable.count(table)
+                if gallery is not None:
+                    gallery.offer(obs, table, answers, args.dereddened)
                 if samples is not None:
                     samples.append(obs.names, answers.samples)
                 if densities is not None:
@@ -68,6 +72,8 @@ def run(args: Namespace) -> None:
                 rows += len(obs)
                 bar.update(len(obs))
             unusable.tell()
+    if gallery is not None:
+        gallery.write(args.plots)
     seconds = time.perf_counter() - loaded
     log.info(
         "%d rows in %.1f s, %.2g s per row; %.1f s to load the model",
@@ -85,10 +91,24 @@ def _checked_outputs(args: Namespace) -> list[str]:
             raise ValueError(f"{path}: expected another file for each output")
         check_file(path, inputs=[*taken, *outputs])
         outputs.append(path)
+    if args.plots:
+        check_folder(args.plots)
     return outputs
 
 
-def _options(args: Namespace, posterior: Posterior) -> dict:
+def gallery_of(posterior: Posterior, args: Namespace):
+    """What draws the figures, loaded where they are asked for: matplotlib takes seconds.
+
+    Raises:
+        ValueError: If the model lacks a parameter that is to be drawn.
+    """
+    if not args.plots:
+        return None
+    figures = import_module("flowspec.cli.figures")
+    return figures.Gallery(posterior, args.model, args.top, args.parameters)
+
+
+def options_of(args: Namespace, posterior: Posterior) -> dict:
     """Of `summarized`, after options that the model's data do not have are refused."""
     kind = posterior.model.frame.kind
     if kind not in _OPTIONS:
@@ -110,13 +130,6 @@ def _options(args: Namespace, posterior: Posterior) -> dict:
         with blaming(args.model):
             options["population"] = Population(posterior.model.space.priors[0])
     return options
-
-
-def _observations(args: Namespace, posterior: Posterior) -> Iterator[Observation]:
-    if posterior.model.frame.kind == "lines":
-        return line_blocks(args.spectra, dict(args.columns), args.suffix)
-    keep = list((args.total or {}).values())
-    return blocks(args.spectra, posterior.wave, reading(args) | {"keep": keep})
 
 
 def _samples_file(args: Namespace, posterior: Posterior, about: dict):

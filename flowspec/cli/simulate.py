@@ -54,7 +54,7 @@ def run(args: Namespace) -> None:
     make = _observed(sim, args.seed) if survey else _drawn(sim, args.seed)
     wave = sim.simulator.wave if survey else sim.wave
     make_parents([args.output])
-    with tqdm(total=args.n, unit="spectra", disable=None) as bar:
+    with tqdm(total=args.n, unit="spectra", disable=args.quiet or None) as bar:
         write_in_parts(
             args.output, wave, make, args.n,
             param_names=names, settings=settings, progress=bar.update,

@@ -73,7 +73,7 @@ def _answered(args: Namespace, posterior) -> tuple[Table, Table]:
     sim = GalaxySimulator(moons(40))  # of the galaxies: its pixels are of no matter
     names, parts, done = parameter_names(args.survey), [], 0
     options = {"n": args.num_samples, "seed": args.seed, "with_samples": True}
-    with tqdm(total=args.n, unit="spectra", disable=None) as bar:
+    with tqdm(total=args.n, unit="spectra", disable=args.quiet or None) as bar:
         for obs, theta in stream(args.survey, _ROWS, theta=True, **reading(args)):
             obs, theta = obs[: args.n - done], theta[: args.n - done]
             with blaming(args.survey):

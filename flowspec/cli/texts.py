@@ -2,10 +2,12 @@
 
 START = """\
 start here:
-  flowspec demo                                    mock galaxies: table and figures in minutes
+  flowspec demo                                    mock galaxies: table and figures in a minute
   flowspec models                                  the models that come with flowspec
   flowspec predict spec-*.fits --model sdss -o results.ecsv
                                                    posteriors of your spectra, no training
+  flowspec plot spec-1.fits --model sdss -o spec-1.png
+                                                   a figure to judge one by
   flowspec view spec-*.fits --model sdss -o page   a page to look at them with, in a browser
 
 with simulations or a training of your own:
@@ -66,6 +68,19 @@ examples:
   flowspec view survey.h5 --rows odd-ones.ecsv --model sdss --fits 100 -o page
   flowspec view lines.ecsv --model nebula -o page
 """
+PLOT = """\
+A PNG per row, those of the highest signal-to-noise ratio of all files. Of a spectrum: the data with
+their errors, the best model given the data with what it is made of, residuals in standard
+deviations, close looks at lines, the posterior of the redshift on a scale that shows a second one
+of a thousandth, and a corner plot of a few parameters. A model of a
+simulator of one's own has no best model drawn. Of a row of a line catalogue: diagrams of
+excitation, lines measured and predicted, corner plot. Contours hold 39 and 86 % of the draws.
+
+examples:
+  flowspec plot spec-0488-51914-0415.fits --model sdss -o figure.png
+  flowspec plot night-3/ --model sdss --top 5 --parameters log_age log_zstar av -o figures/
+  flowspec plot lines.ecsv --model nebula -o figures/
+"""
 INSPECT = """\
 Per file: its format, its objects, the range of wavelengths, whether they were converted from air,
 the unit of flux, what the noise was taken from, the share of pixels without data, and how much of
@@ -125,8 +140,8 @@ examples:
   flowspec models my-model
 """
 DEMO = """\
-Mock observations, posteriors of them from a shipped model and from a short training, a table of
-recovered against true values, and figures. About four minutes on two cores.
+Mock galaxies written as files, their posteriors from the shipped model 'sdss', a table of found
+against true values, and figures; a minute or two.
 
 example:
   flowspec demo -o flowspec-demo

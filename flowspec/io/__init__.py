@@ -11,3 +11,5 @@ from flowspec.io.hdf5 import write as write
 from flowspec.io.line_stream import stream_lines as stream_lines
 from flowspec.io.line_stream import write_lines as write_lines
 from flowspec.io.line_table import read_lines as read_lines
+from flowspec.io.spectrum_lists import from_spectrum_list as from_spectrum_list
+from flowspec.io.spectrum_lists import to_spectrum_list as to_spectrum_list

@@ -2,17 +2,23 @@
 
 from flowspec.plots.calibration import coverage as coverage
 from flowspec.plots.calibration import curves as curves
+from flowspec.plots.calibration import departures as departures
 from flowspec.plots.calibration import diagonal as diagonal
+from flowspec.plots.calibration import joint_departure as joint_departure
 from flowspec.plots.calibration import pit_ecdf as pit_ecdf
 from flowspec.plots.calibration import purity_completeness as purity_completeness
 from flowspec.plots.calibration import recovered as recovered
 from flowspec.plots.calibration import reliability as reliability
 from flowspec.plots.calibration import tarp as tarp
 from flowspec.plots.calibration import training as training
+from flowspec.plots.diagrams import excitation as excitation
 from flowspec.plots.fitted import fit as fit
+from flowspec.plots.pages import lines_page as lines_page
+from flowspec.plots.pages import spectrum_page as spectrum_page
+from flowspec.plots.redshift import redshift_pdf as redshift_pdf
+from flowspec.plots.redshift import redshift_peaks as redshift_peaks
 from flowspec.plots.spectra import corner as corner
 from flowspec.plots.spectra import interval as interval
-from flowspec.plots.spectra import redshift_pdf as redshift_pdf
 from flowspec.plots.spectra import spectrum as spectrum
 from flowspec.plots.style import BLUE as BLUE
 from flowspec.plots.style import COLOURS as COLOURS

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from flowspec.check.calibration import Tarp, ks_critical, share_below
 from flowspec.check.redshift import PurityCompleteness, Reliability, wilson
-from flowspec.plots.style import BLUE, COLOURS, DASHES, GREY, RED, SKY
+from flowspec.plots.style import BLUE, COLOURS, DASHES, GREY, ORANGE, RED, SKY
 from flowspec.prior.parameters import label
 
 
@@ -35,6 +35,52 @@ def pit_ecdf(ax: Axes, u: Float[np.ndarray, "batch params"], names: Sequence[str
     ax.axhline(0, color="black", lw=0.8)
     ax.set(xlim=(0, 1), xlabel="PIT", ylabel="cumulative share − PIT")
     return curves(ax, grid, share_below(u, grid) - grid[:, None], names)
+
+
+def departures(
+    axes: Sequence[Axes] | np.ndarray, u: Float[np.ndarray, "batch params"], names: Sequence[str]
+) -> Sequence[Axes] | np.ndarray:
+    """A panel per parameter: by how much shares of truths differ from those of a calibrated model.
+
+    One curve is of the truths below a quantile of the posterior: above zero throughout where the
+    posterior lies too high. The other is of those inside its central interval: below zero where the
+    posterior is too narrow. Both stay in the same band in 95 % of tests of a calibrated model.
+
+    Args:
+        axes: One per parameter, on one scale.
+        u: PIT of every truth, NaN where there is none.
+        names: Of the parameters.
+    """
+    grid = np.linspace(0, 1, 201)
+    band = ks_critical(max(int(np.min(np.sum(~np.isnan(u), axis=0))), 1))
+    below, inside = (share_below(x, grid) - grid[:, None] for x in (u, 2 * np.abs(u - 0.5)))
+    reach = 1.15 * max(band, np.nanmax(np.abs(below)), np.nanmax(np.abs(inside)))
+    for ax, p in zip(axes, range(len(names)), strict=True):
+        ax.axhspan(-band, band, color="0.9", lw=0, label="95 % if calibrated")
+        ax.axhline(0, color="black", lw=0.8)
+        ax.plot(grid, below[:, p], color=BLUE, label="below a quantile: offset")
+        ax.plot(grid, inside[:, p], color=ORANGE, ls="--", label="in an interval: width")
+        worst = max(np.abs(below[:, p]).max(), np.abs(inside[:, p]).max())
+        ax.set_title(f"{label(names[p])}:  {worst:.3f}", fontsize=9)
+        ax.set(xlim=(0, 1), ylim=(-reach, reach))
+        ax.tick_params(labelsize=7)
+    return axes
+
+
+def joint_departure(ax: Axes, curve: Tarp) -> Axes:
+    """Joint coverage of all parameters (TARP) minus the credible level, as in `departures`.
+
+    The band is the 95 % bootstrap range of the curve: calibrated where it holds zero.
+    """
+    low, middle, high = (x - curve.levels for x in (curve.low, curve.coverage, curve.high))
+    ax.fill_between(curve.levels, low, high, color=SKY, alpha=0.6, lw=0)
+    ax.plot(curve.levels, middle, color=BLUE)
+    ax.axhline(0, color="black", lw=0.8)
+    reach = 1.15 * max(np.abs([low, high]).max(), 1e-3)
+    ax.set_title(f"all at once (TARP):  {curve.deviation:.3f}", fontsize=9)
+    ax.set(xlim=(0, 1), ylim=(-reach, reach))
+    ax.tick_params(labelsize=7)
+    return ax
 
 
 def diagonal(ax: Axes) -> Axes:

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 
 from flowspec.data.line_names import wave_of
 from flowspec.data.line_waves import ABSORPTION
+from flowspec.plots.limits import flux_limits, tell_beyond
 from flowspec.plots.style import BLUE, FLUX, GREEN, LINES, ORANGE, PINK, RED, SKY, mark_lines
 from flowspec.sim.explicit import Fitted
 
 REACH = 5.0  # standard deviations shown of the residuals; those beyond are marked at the edge
-TALLEST = 2.5  # times the continuum: emission lines are cut there, and marked
 _MORE = {
     "[Ne III]": "[NeIII]3869", r"H$\gamma$": "Hgamma", "He I": "HeI5876", "[O I]": "[OI]6300",
     "[N II]": "[NII]6584", "[Ar III]": "[ArIII]7136", "[S III]": "[SIII]9069",
@@ -60,7 +60,7 @@ def fit(
     width = None if band is None else np.asarray(band)
     _spectrum(top, wave, data, error, model, width)
     _contributions(top, wave, parts or {})
-    _limits(top, wave, np.where(good, data, np.nan), np.where(good, model, np.nan), parts or {})
+    _limits(top, wave, data, ivar, model, parts or {})
     _residuals(bottom, wave, np.where(good, fitted.residual[row], np.nan))
     if width is not None:
         bottom.fill_between(wave, -width / error, width / error, color=SKY, lw=0, zorder=3)
@@ -99,16 +99,18 @@ def _contributions(ax, wave, parts):
               borderpad=0.2, columnspacing=1.2)
 
 
-def _limits(ax, wave, data, model, parts):
-    """Limits that single bad pixels do not set; a triangle where a line of the model is cut."""
-    if not np.isfinite(data).any():
+def _limits(ax, wave, data, ivar, model, parts):
+    """Limits that noise does not set; a triangle where a line of the model is cut."""
+    good = ivar > 0
+    if not good.any():
         ax.text(0.5, 0.5, "no data", transform=ax.transAxes, ha="center", color="0.3")
         return
-    low, typical, high = np.nanpercentile(data, [0.2, 97, 99.9])
-    low = min([low, *(np.min(p) for p in parts.values())])
-    tallest = max(high, np.nanmax(model))
-    high = min(tallest, max(TALLEST * typical, high if typical <= 0 else 0))
+    low, high = flux_limits(np.where(good, data, 0.0), ivar, model)
+    # 2 %: what lines take from a smooth factor may leave the axis
+    low = min([low, *(np.percentile(np.asarray(p)[good], 2) for p in parts.values())])
     ax.set_ylim(low - 0.03 * (high - low), high + 0.22 * (high - low))
+    tell_beyond(ax, data, ivar)
+    model = np.where(good, model, np.nan)
     cut = np.nan_to_num(model) > ax.get_ylim()[1]
     starts = np.flatnonzero(np.diff(cut.astype(int), prepend=0) == 1)
     ends = np.flatnonzero(np.diff(cut.astype(int), append=0) == -1)

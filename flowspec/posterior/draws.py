@@ -78,7 +78,7 @@ def chunks(
     """
     data = model.frame.arrays(obs)
     most = min(_ROWS[is_few(model)], max(64, _NUMBERS // model.frame.size))
-    for rows in tqdm(list(blocks(len(obs), most)), disable=not progress, unit="chunk"):
+    for rows in tqdm(list(blocks(len(obs), most)), disable=not progress or None, unit="chunk"):
         part = tuple(a[rows] for a in data)
         embedding = _embed(model, *part)
         if tilt is not None:

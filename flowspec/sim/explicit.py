@@ -149,7 +149,8 @@ def _begun(sim, flux, ivar, start):
         return unknowns[value.argmin()], value.min()
 
     unknowns, value = jax.vmap(best, (0, 0, 1))(flux, ivar, unknowns)
-    return unknowns, value, jnp.full(len(flux), 1.0)
+    # of the very type that a step returns: another would compile `_improved` again
+    return unknowns, value, jnp.ones(len(flux), unknowns.dtype)
 
 
 def _smoothed(sim, flux, weight, unknowns):

@@ -92,8 +92,7 @@ def train(
     state, validation = jax.device_put((state, validation), devices.replicated(mesh))
     step = make_step(simulator, static, optimiser, config, mesh, key, loss)
     evaluate = make_evaluate(static, config, mesh, key)
-    bar = tqdm(total=config.steps, disable=not progress, unit="step", initial=int(state.step))
-    with bar, Ending(saves) as ending:
+    with _bar(state, config, progress) as bar, Ending(saves) as ending:
         while int(state.step) < config.steps and int(state.waited) < config.patience:
             count = min(config.evaluate - len(losses), config.steps - int(state.step))
             state, whole = _run(step, state, count, losses, bar, ending)
@@ -106,6 +105,12 @@ def train(
             ending.obey()
     kept = eqx.combine(state.params if last else state.best, static)
     return kept, np.asarray(state.history)[np.isfinite(state.history[:, 0])]
+
+
+def _bar(state, config, progress: bool) -> tqdm:
+    """Steps with their rate and the time left, where a terminal shows them."""
+    hidden = not progress or None  # None: hidden unless it is a terminal
+    return tqdm(total=config.steps, disable=hidden, unit="step", initial=int(state.step))
 
 
 def first_state(params: eqx.Module, optimiser: optax.GradientTransformation, rows: int) -> State:

@@ -5,6 +5,7 @@ surveys differ from `GalaxySimulator` by more than is put here; what is here has
 show.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -102,13 +103,27 @@ def other_sky(sim: GalaxySimulator) -> GalaxySimulator:
                        is_leaf=lambda x: x is None or x is sim.noise)
 
 
-def mock_galaxies(sim: GalaxySimulator, n: int, *, seed: int = 0) -> Mocks:
-    """Galaxies of all `KINDS` in turn, seen under `other_sky`.
+def own_sky(sim: GalaxySimulator) -> GalaxySimulator:
+    """The same simulator at signal-to-noise ratios of `SNR`.
+
+    Args:
+        sim: With the noise of its instrument, which is one curve.
+    """
+    stated = Noise.preset(np.asarray(sim.noise.ivar[0]) ** -0.5, SNR)
+    return eqx.tree_at(lambda s: s.noise, sim, stated, is_leaf=lambda x: x is sim.noise)
+
+
+def mock_galaxies(
+    sim: GalaxySimulator, n: int, *, seed: int = 0,
+    sky: Callable[[GalaxySimulator], GalaxySimulator] = other_sky,
+) -> Mocks:  # fmt: skip
+    """Galaxies of all `KINDS` in turn, seen under a sky.
 
     Args:
         sim: Of the instrument; parameters that its prior leaves out stay at their defaults.
         n: How many.
         seed: Random seed.
+        sky: What becomes of the simulator: `other_sky` or `own_sky`.
 
     Raises:
         ValueError: As `other_sky`.
@@ -118,7 +133,7 @@ def mock_galaxies(sim: GalaxySimulator, n: int, *, seed: int = 0) -> Mocks:
     nucleus = np.array([ACTIVE if "Seyfert" in k else QUIET for k in kind], np.float32)
     broad = np.array([k == "Seyfert 1" for k in kind], np.float32)
     keys = jr.split(key_of(seed), n)
-    flux, ivar = map(np.asarray, _observed(other_sky(sim), keys, theta, nucleus, broad))
+    flux, ivar = map(np.asarray, _observed(sky(sim), keys, theta, nucleus, broad))
     names = [f"spec-{k.replace(' ', '')}-{i:04d}" for i, k in enumerate(kind)]
     return Mocks(kind, theta, Spectra(sim.wave, flux, ivar, names))
 

@@ -1,0 +1,149 @@
+"""Diagnostic diagrams of emission lines: what ionises the gas (Baldwin, Phillips & Terlevich 1981;
+Veilleux & Osterbrock 1987)."""
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from flowspec.data.lines import Lines, State
+from flowspec.plots.lines import line_label
+from flowspec.plots.style import BLUE, GREY, ORANGE, RED
+
+UPPER = "[OIII]5007", "Hbeta"
+
+
+class Diagram(NamedTuple):
+    """One diagram.
+
+    Attributes:
+        over: Lines whose ratio is on the abscissa.
+        limits: Of the abscissa.
+        curves: Name to (a, b, c) of the demarcation ``y = a / (x - b) + c``.
+        regions: Name to its place.
+    """
+
+    over: tuple[str, str]
+    limits: tuple[float, float]
+    curves: dict[str, tuple[float, float, float]]
+    regions: dict[str, tuple[float, float]]
+
+
+# Kauffmann et al. (2003, equation 1); Kewley et al. (2001, equations 5 and 6).
+DIAGRAMS = {
+    "NII": Diagram(
+        ("[NII]6584", "Halpha"), (-2.0, 0.9),
+        {"Kauffmann+03": (0.61, 0.05, 1.30), "Kewley+01": (0.61, 0.47, 1.19)},
+        {"star formation": (-1.4, -0.5), "composite": (0.0, -0.85), "AGN": (0.25, 1.05)},
+    ),
+    "SII": Diagram(
+        ("[SII]6717,6731", "Halpha"), (-1.6, 0.7),
+        {"Kewley+01": (0.72, 0.32, 1.30)},
+        {"star formation": (-1.1, -0.5), "Seyfert": (-0.5, 1.2), "LINER": (0.3, 0.3)},
+    ),
+}  # fmt: skip
+DIVISION = 1.89, 0.76  # of Seyferts from LINERs, slope and zero (Kewley et al. 2006, equation 7)
+
+
+def ratio(obs: Lines, row: int, over: tuple[str, str]) -> tuple[float, float, int]:
+    """log10 of the ratio of two lines, its standard error, and whether it is a limit.
+
+    Returns:
+        -1 an upper, 1 a lower limit, 0 a measurement; NaN where a line is absent, both are limits
+        or a measured flux is not positive.
+    """
+    pair = obs[[row]].select(over)
+    flux, err, state = (np.asarray(a[0]) for a in (pair.flux, pair.err, pair.state))
+    limits = state == State.LIMIT
+    if (state == State.ABSENT).any() or limits.all() or (flux <= 0).any():
+        return np.nan, np.nan, 0
+    kind = -1 if limits[0] else 1 if limits[1] else 0
+    error = float(np.hypot(*(err / flux))) / np.log(10) if kind == 0 else 0.0
+    return float(np.log10(flux[0] / flux[1])), error, kind
+
+
+def excitation(ax: Axes, obs: Lines, row: int, diagram: str = "NII") -> Axes:
+    """An object in a diagram, with what divides its regions; arrows are limits of 3σ.
+
+    Lines of each pair are neighbours: dust hardly moves a point.
+
+    Args:
+        ax: Where to.
+        obs: The catalogue.
+        row: Which of its objects.
+        diagram: A name of `DIAGRAMS`.
+    """
+    over, limits, curves, regions = DIAGRAMS[diagram]
+    for (name, (a, b, c)), style in zip(curves.items(), ("-", "--"), strict=False):
+        x = np.linspace(limits[0], b - 0.05, 200)
+        ax.plot(x, a / (x - b) + c, color=GREY, lw=1, ls=style, label=name)
+    if "LINER" in regions:
+        x = np.array([-0.3, limits[1]])
+        ax.plot(x, DIVISION[0] * x + DIVISION[1], color=GREY, lw=1, ls=":", label="Kewley+06")
+    for name, place in regions.items():
+        turn = 90 if name == "composite" else 0  # it is narrow
+        ax.text(*place, name, fontsize=8, color="0.5", ha="center", va="center", rotation=turn)
+    (x, x_err, x_kind), (y, y_err, y_kind) = (ratio(obs, row, pair) for pair in (over, UPPER))
+    if np.isfinite([x, y]).all():
+        inside = np.clip([x, y], [limits[0] + 0.05, -1.25], [limits[1] - 0.05, 1.45])
+        colour = BLUE if np.array_equal(inside, [x, y]) else ORANGE
+        ax.errorbar(*inside, 0.15 if y_kind else y_err, 0.15 if x_kind else x_err, fmt="o", ms=6,
+                    color=colour, lw=1.5, zorder=3, xuplims=x_kind < 0, xlolims=x_kind > 0,
+                    uplims=y_kind < 0, lolims=y_kind > 0)
+        if colour == ORANGE:
+            ax.text(0.5, 0.02, f"beyond the axes, at {x:.2f}, {y:.2f}", fontsize=8, color=RED,
+                    ha="center", transform=ax.transAxes)
+    else:
+        lacking = [line_label(n) for n, s in zip((*over, *UPPER), _states(obs, row, over),
+                                                 strict=True) if s != State.MEASURED]
+        why = "not measured: " + ", ".join(lacking) if lacking else "a flux is not positive"
+        ax.text(0.5, 0.02, why, fontsize=8, color=RED, ha="center", transform=ax.transAxes)
+    ax.set(xlim=limits, ylim=(-1.3, 1.5), xlabel=_of_ratio(over), ylabel=_of_ratio(UPPER))
+    ax.legend(fontsize=7, frameon=False, loc="lower left")
+    return ax
+
+
+def fluxes(
+    ax: Axes, obs: Lines, row: int, predicted: np.ndarray | None = None,
+    sigma: np.ndarray | None = None,
+) -> Axes:  # fmt: skip
+    """Lines as measured, over their sum, and as the posterior predicts them; arrows are limits.
+
+    Args:
+        ax: Where to.
+        obs: The catalogue, with the lines of the model.
+        row: Which of its objects.
+        predicted: Flux of each line in the unit of the catalogue [lines], NaN where there is none.
+        sigma: Its standard deviation.
+    """
+    flux, err, state = (np.asarray(a[row], float) for a in (obs.flux, obs.err, obs.state))
+    kept = np.flatnonzero(state != State.ABSENT)
+    unit = np.nansum(np.where(state == State.MEASURED, np.maximum(flux, 0), 0)) or 1.0
+    x, measured = np.arange(len(kept)), state[kept] == State.MEASURED
+    y, low = flux[kept] / unit, err[kept] / unit
+    ax.errorbar(x[measured], y[measured], low[measured], fmt="o", ms=4, color="0.25",
+                label="measured")
+    if not measured.all():
+        ax.errorbar(x[~measured], y[~measured], 0.3 * y[~measured], fmt="_", color="0.25",
+                    uplims=True, label="upper limit, 3σ")
+    if predicted is not None:
+        ax.errorbar(x + 0.25, predicted[kept] / unit, sigma[kept] / unit, fmt="s", ms=4,
+                    color=BLUE, label="predicted for a second measurement")
+    shown = np.concatenate([y, [] if predicted is None else predicted[kept] / unit])
+    shown = shown[np.isfinite(shown) & (shown > 0)]
+    if len(shown):
+        ax.set_yscale("log")
+        ax.set_ylim(0.3 * shown.min(), 3 * shown.max())
+    ax.set_xticks(x, [line_label(obs.lines[i]) for i in kept], rotation=45, ha="right",
+                  rotation_mode="anchor", fontsize=8)
+    ax.set(ylabel="flux / sum of measured lines", xlim=(-0.6, len(kept) - 0.4))
+    ax.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    return ax
+
+
+def _states(obs, row, over):
+    return [int(s) for pair in (over, UPPER) for s in obs[[row]].select(pair).state[0]]
+
+
+def _of_ratio(pair: tuple[str, str]) -> str:
+    return f"log {line_label(pair[0])} / {line_label(pair[1])}"
