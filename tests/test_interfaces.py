@@ -13,7 +13,7 @@ import pytest
 import flowspec as fs
 from tests.problems import WAVE
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "how-to" / "interfaces.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "howto" / "interfaces.md"
 FIRST, *BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
 NEEDS = {"specutils": "specutils", "spectrum_list": "specutils", "arviz": "arviz",
          "pandas": "pandas"}  # fmt: skip

@@ -37,6 +37,7 @@ Look at
 Then try it on your own spectra (FITS of SDSS, DESI, MUSE, JWST ..., or tables):
   flowspec inspect my-spectrum.fits                                   which model fits it?
   flowspec predict my-spectra/ --model sdss -o results.ecsv --plots figures/
+  flowspec view my-spectra/ --model sdss -o page     a page to look at all of them (needs plotly)
 The spectra of this demo are files as well, to repeat it by hand:
   flowspec predict {folder}/spectra --model sdss -o again.ecsv
 """
