@@ -24,6 +24,7 @@ def drawn(folder):
     return {path.name for path in folder.glob("*.png")}
 
 
+@pytest.mark.slow
 def test_the_rows_of_highest_signal_to_noise_are_drawn(spectra, tmp_path, tiny_model_file, capsys):
     rest = ["--model", str(tiny_model_file), "--top", "2", "--num-samples", "100"]
     assert main(["plot", str(spectra), *rest, "-o", str(tmp_path / "figures")]) == 0
