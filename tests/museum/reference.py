@@ -18,6 +18,7 @@ DRAWS, SEED = 400, 3
 # Model -> typical flux and redshifts of its mock spectra.
 SPECTRA = {
     "sdss": (5.0, (0.05, 0.32)),
+    "sdss@0.1": (5.0, (0.05, 0.32)),
     "vandels": (0.1, (2.9, 4.6)),
     "moons": (0.3, (0.8, 2.1)),
     "early-spectra": (1.0, (0.15, 0.42)),
