@@ -9,6 +9,7 @@ import numpy as np
 import numpyro.distributions as dist
 
 from flowspec.adaptation.align import Adaptation
+from flowspec.adaptation.choose import check_request
 from flowspec.cli.grids import nebulae
 from flowspec.cli.inputs import expanded, reading
 from flowspec.cli.outputs import check_file, make_parents
@@ -41,6 +42,8 @@ def run(args: Namespace) -> None:
         check_file(args.checkpoint, inputs=[*observed, args.output])
     if (args.population or args.varied) and args.simulations:
         raise ValueError("expected --population and --varied only with --instrument")
+    if not args.observed:  # before a word about the model to begin with
+        check_request(args.adapt, None)
     start = load(args.start) if args.start else None
     if args.grid or args.lines:
         sim = nebulae(args)

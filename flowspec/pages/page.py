@@ -5,6 +5,7 @@ import html
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -71,7 +72,7 @@ def view(
         raise ValueError(f"expected at most {MOST} rows for one page; got {len(obs)}")
     if frame.kind == "pixels":
         flux, ivar = frame.arrays(obs)
-        obs = type(obs)(frame.wave, flux, ivar, obs.names, obs.notes, obs.extra)
+        obs = replace(obs, wave=frame.wave, flux=flux, ivar=ivar)
     table, answers = summarized(posterior, obs, n=n, seed=seed, dereddened=dereddened)
     seen = frame.seen(obs, dereddened)
     make = _CONTENTS[frame.kind]
