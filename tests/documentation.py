@@ -12,8 +12,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # Commands there take minutes to hours, or data from outside; results/index.md and models/index.md
-# say so to readers. Blocks of CONTRIBUTING.md are followed by tests/test_how_to.py.
-PARSED_ONLY = ("docs/results/", "docs/models/", "CONTRIBUTING.md")
+# say so to readers. Other tests follow CONTRIBUTING.md (test_how_to) and interfaces (its own).
+PARSED_ONLY = ("docs/results/", "docs/models/", "docs/howto/interfaces.md", "CONTRIBUTING.md")
 _HEADING = re.compile(r"^#+ (.+)$", re.M)
 _BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```$", re.M | re.S)
 _EXCUSE = re.compile(r"(?:\A|\n)\*Not run in the tests: ([^*]+)\*\s*\Z")
