@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from flowspec.data.excitation import KAUFFMANN, KEWLEY
 from flowspec.data.line_names import parts
 from flowspec.data.lines import Lines, State, of_states
 
-Y = ("[OIII]5007", "Hbeta")
 FAINT = 2.0  # standard deviations below which a line is drawn as a limit
 _UPPER, _LOWER = -1, 1
 
@@ -25,12 +25,11 @@ class Diagram(NamedTuple):
     curves: dict[str, tuple[float, float, float]]
 
 
-_K01 = "Kewley+01"  # ApJ 556, 121, equations 5 to 7: the most that starbursts reach
+_NII, _SII, _OI = KEWLEY
 DIAGRAMS = (
-    # Kauffmann et al. (2003, MNRAS 346, 1055), equation 1
-    Diagram(("[NII]6584", "Halpha"), {_K01: (0.61, 0.47, 1.19), "Kauffmann+03": (0.61, 0.05, 1.3)}),
-    Diagram(("[SII]6717,6731", "Halpha"), {_K01: (0.72, 0.32, 1.30)}),
-    Diagram(("[OI]6300", "Halpha"), {_K01: (0.73, -0.59, 1.33)}),
+    Diagram((_NII, "Halpha"), {"Kewley+01": KEWLEY[_NII], "Kauffmann+03": KAUFFMANN}),
+    Diagram((_SII, "Halpha"), {"Kewley+01": KEWLEY[_SII]}),
+    Diagram((_OI, "Halpha"), {"Kewley+01": KEWLEY[_OI]}),
 )
 
 

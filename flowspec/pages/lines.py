@@ -7,10 +7,11 @@ import numpy as np
 from astropy.table import Table
 from jaxtyping import Float
 
+from flowspec.data.excitation import ORDINATE
 from flowspec.data.line_names import wave_of
 from flowspec.data.lines import Lines, State
 from flowspec.pages.cells import cell, cells
-from flowspec.pages.diagrams import DIAGRAMS, FAINT, Y, ratios
+from flowspec.pages.diagrams import DIAGRAMS, FAINT, ratios
 from flowspec.pages.packed import packed, packed_columns
 from flowspec.pages.reasons import reasons
 from flowspec.pages.spectra import DRAWS
@@ -58,16 +59,16 @@ def lines_contents(posterior, obs: Lines, table: Table, answers: Answers, *,
 
 
 def _there(obs: Lines, diagram) -> bool:
-    return set(diagram.x + Y) <= set(obs.lines)
+    return set(diagram.x + ORDINATE) <= set(obs.lines)
 
 
 def _diagram(obs: Lines, diagram) -> dict:
     """A diagram with all objects in it."""
-    x, y = ratios(obs, *diagram.x), ratios(obs, *Y)
+    x, y = ratios(obs, *diagram.x), ratios(obs, *ORDINATE)
     points = {axis: {"value": [cell(v) for v in r.value], "error": [cell(v) for v in r.error],
                      "limit": r.limit.tolist()} for axis, r in (("x", x), ("y", y))}  # fmt: skip
     curves = [{"name": name, "a": a, "b": b, "c": c} for name, (a, b, c) in diagram.curves.items()]
-    return {"lines": {"x": diagram.x, "y": Y}, "curves": curves, **points}
+    return {"lines": {"x": diagram.x, "y": ORDINATE}, "curves": curves, **points}
 
 
 def _log_ratios(flux: Float[np.ndarray, "*n lines"], lines) -> np.ndarray:
@@ -78,8 +79,8 @@ def _log_ratios(flux: Float[np.ndarray, "*n lines"], lines) -> np.ndarray:
     def log(above, below):
         return np.log10(flux[..., place[above]] / flux[..., place[below]])
 
-    shown = [d for d in DIAGRAMS if set(d.x + Y) <= set(lines)]
-    pairs = [np.stack([log(*d.x), log(*Y)], -1) for d in shown]
+    shown = [d for d in DIAGRAMS if set(d.x + ORDINATE) <= set(lines)]
+    pairs = [np.stack([log(*d.x), log(*ORDINATE)], -1) for d in shown]
     return np.stack(pairs, -2) if pairs else np.zeros((*flux.shape[:-1], 0, 2))
 
 

@@ -6,11 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
+from flowspec.data.excitation import KAUFFMANN, KEWLEY, ORDINATE
 from flowspec.data.lines import Lines, State
 from flowspec.plots.lines import line_label
 from flowspec.plots.style import BLUE, GREY, ORANGE, RED
-
-UPPER = "[OIII]5007", "Hbeta"
 
 
 class Diagram(NamedTuple):
@@ -29,16 +28,15 @@ class Diagram(NamedTuple):
     regions: dict[str, tuple[float, float]]
 
 
-# Kauffmann et al. (2003, equation 1); Kewley et al. (2001, equations 5 and 6).
 DIAGRAMS = {
     "NII": Diagram(
         ("[NII]6584", "Halpha"), (-2.0, 0.9),
-        {"Kauffmann+03": (0.61, 0.05, 1.30), "Kewley+01": (0.61, 0.47, 1.19)},
+        {"Kauffmann+03": KAUFFMANN, "Kewley+01": KEWLEY["[NII]6584"]},
         {"star formation": (-1.4, -0.5), "composite": (0.0, -0.85), "AGN": (0.25, 1.05)},
     ),
     "SII": Diagram(
         ("[SII]6717,6731", "Halpha"), (-1.6, 0.7),
-        {"Kewley+01": (0.72, 0.32, 1.30)},
+        {"Kewley+01": KEWLEY["[SII]6717,6731"]},
         {"star formation": (-1.1, -0.5), "Seyfert": (-0.5, 1.2), "LINER": (0.3, 0.3)},
     ),
 }  # fmt: skip
@@ -83,7 +81,7 @@ def excitation(ax: Axes, obs: Lines, row: int, diagram: str = "NII") -> Axes:
     for name, place in regions.items():
         turn = 90 if name == "composite" else 0  # it is narrow
         ax.text(*place, name, fontsize=8, color="0.5", ha="center", va="center", rotation=turn)
-    (x, x_err, x_kind), (y, y_err, y_kind) = (ratio(obs, row, pair) for pair in (over, UPPER))
+    (x, x_err, x_kind), (y, y_err, y_kind) = (ratio(obs, row, pair) for pair in (over, ORDINATE))
     if np.isfinite([x, y]).all():
         inside = np.clip([x, y], [limits[0] + 0.05, -1.25], [limits[1] - 0.05, 1.45])
         colour = BLUE if np.array_equal(inside, [x, y]) else ORANGE
@@ -94,11 +92,11 @@ def excitation(ax: Axes, obs: Lines, row: int, diagram: str = "NII") -> Axes:
             ax.text(0.5, 0.02, f"beyond the axes, at {x:.2f}, {y:.2f}", fontsize=8, color=RED,
                     ha="center", transform=ax.transAxes)
     else:
-        lacking = [line_label(n) for n, s in zip((*over, *UPPER), _states(obs, row, over),
+        lacking = [line_label(n) for n, s in zip((*over, *ORDINATE), _states(obs, row, over),
                                                  strict=True) if s != State.MEASURED]
         why = "not measured: " + ", ".join(lacking) if lacking else "a flux is not positive"
         ax.text(0.5, 0.02, why, fontsize=8, color=RED, ha="center", transform=ax.transAxes)
-    ax.set(xlim=limits, ylim=(-1.3, 1.5), xlabel=_of_ratio(over), ylabel=_of_ratio(UPPER))
+    ax.set(xlim=limits, ylim=(-1.3, 1.5), xlabel=_of_ratio(over), ylabel=_of_ratio(ORDINATE))
     ax.legend(fontsize=7, frameon=False, loc="lower left")
     return ax
 
@@ -142,7 +140,7 @@ def fluxes(
 
 
 def _states(obs, row, over):
-    return [int(s) for pair in (over, UPPER) for s in obs[[row]].select(pair).state[0]]
+    return [int(s) for pair in (over, ORDINATE) for s in obs[[row]].select(pair).state[0]]
 
 
 def _of_ratio(pair: tuple[str, str]) -> str:
