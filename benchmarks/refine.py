@@ -26,10 +26,13 @@ from flowspec.sim.galaxy.nuisance import NUISANCES
 from flowspec.sim.marginal import Marginal
 from flowspec.sim.simulator import simulate_many
 
+_PART = 25  # steps of the sampler between two looks at the clock
+
 
 def run(
     *, part: str = "simulated", model: str = "sdss", rows: int = 10, draws: int = 1000,
-    simulations: int = 128, steps: int = 500, seed: int = 5,
+    simulations: int = 128, warmup: int = 300, minutes: float = 10.0, depth: int = 7,
+    only: int = -1, seed: int = 5,
 ) -> dict:  # fmt: skip
     """Refine spectra, or judge spoilt ones.
 
@@ -39,14 +42,19 @@ def run(
         rows: Spectra (of each kind).
         draws: That are weighted.
         simulations: That calibrate the p-value.
-        steps: Of the sampler after as many of warming up.
+        warmup: Steps of the sampler before its draws, which learn its mass matrix.
+        minutes: That it draws for, for each spectrum.
+        depth: Of its trees of gradients at most.
+        only: Of `rows` spectra this one alone, for one process each; -1 is all.
         seed: Of all that is random.
     """
     posterior = fs.load(model)
     if part == "nuts":
         quiet = tuple(n for n in NUISANCES if n not in ("sky", "blemishes"))
-        return _against_nuts(posterior, fs.GalaxySimulator("sdss", nuisances=quiet), rows, draws,
-                             steps, seed)
+        quiet = fs.GalaxySimulator("sdss", nuisances=quiet)
+        obs = simulated(posterior, quiet, rows, (10, 30), seed)[0]
+        obs = obs if only < 0 else obs[only : only + 1]
+        return _against_nuts(posterior, quiet, obs, draws, (warmup, minutes, depth), seed)
     sim = simulator_of(posterior, model)  # taught as it was
     if part == "real":
         obs = good_galaxies()[0]
@@ -108,22 +116,24 @@ def _covered(found, theta, sim) -> dict:
     return {"inside 68 %": dict(zip(sim.prior.names, inside.tolist(), strict=True))}
 
 
-def _against_nuts(posterior, sim, rows: int, draws: int, steps: int, seed: int) -> dict:
-    obs, _ = simulated(posterior, sim, rows, (10, 30), seed)
-    found = posterior.refine(obs, sim.log_likelihood, steps, draws=draws)
-    flow = posterior.sample(obs, steps)
+def _against_nuts(posterior, sim, obs, draws: int, length: tuple, seed: int) -> dict:
+    found = posterior.refine(obs, sim.log_likelihood, draws, draws=draws)
+    flow = posterior.sample(obs, draws)
     fit = sim.fit(obs, posterior.sample(obs, 16))
     results = {}
-    for i in range(rows):
+    for i in range(len(obs)):
         clock = time.process_time()
         data = (jnp.asarray(a[0]) for a in posterior.model.frame.arrays(obs[i : i + 1]))
-        exact, report = _nuts(sim, *data, fit.unknowns[i], fit.covariance[i], steps, seed)
-        free = [np.asarray(sim.prior.to_unconstrained(d)[0])
-                for d in (exact, found.samples[:, i], flow[:, i])]
+        exact, report = _nuts(sim, *data, fit.unknowns[i], fit.covariance[i], *length, seed)
+        keep = max(200, min(1000, int(report["least n_eff"])))  # neighbours in a chain are alike
+        thin = (np.linspace(0, len(d) - 1, keep).astype(int)
+                for d in (exact, found.samples, flow))
+        free = [np.asarray(sim.prior.to_unconstrained(d[rows])[0]) for d, rows in
+                zip((exact, found.samples[:, i], flow[:, i]), thin, strict=True)]
         shift = (free[1].mean(0) - free[0].mean(0)) / free[0].std(0)
         results[f"{i}"] = {
             "C2ST": c2st(free[0], free[1]), "C2ST of the flow": c2st(free[0], free[2]),
-            "C2ST of halves": c2st(free[0][::2], free[0][1::2]),
+            "C2ST of halves": c2st(free[0][: keep // 2], free[0][-(keep // 2) :]),
             "largest shift, sigma": float(np.abs(shift).max()),
             "width": (free[1].std(0) / free[0].std(0)).round(2).tolist(),
             "effective": float(found.ess[i] / draws), **report,
@@ -132,11 +142,11 @@ def _against_nuts(posterior, sim, rows: int, draws: int, steps: int, seed: int) 
     return results
 
 
-def _nuts(sim, flux, ivar, unknowns, covariance, steps: int, seed: int):
+def _nuts(sim, flux, ivar, unknowns, covariance, warmup: int, minutes: float, depth: int, seed):
     """Draws of the parameters, from a run over them, all latents and the noise's factor.
 
     The coordinates are those in which the posterior would be a standard normal if the model were
-    linear, which changes nothing but the speed.
+    linear, which changes nothing but the speed; warming up learns what is left.
     """
     count = len(sim.prior.names)
     factor = jnp.asarray(np.linalg.cholesky(covariance))
@@ -149,16 +159,26 @@ def _nuts(sim, flux, ivar, unknowns, covariance, steps: int, seed: int):
         noise = pixels * log_scale + 0.5 * (log_scale / Marginal(sim).scatter) ** 2
         return 0.5 * (huber(away).sum() + (u**2).sum()) + noise
 
-    kernel = NUTS(potential_fn=potential, adapt_mass_matrix=False, max_tree_depth=6)
-    sampler = MCMC(kernel, num_warmup=steps, num_samples=steps, progress_bar=False)
-    sampler.run(jr.key(seed), init_params=jnp.zeros(len(unknowns) + 1),
-                extra_fields=("num_steps", "diverging"))
-    x, extra = np.asarray(sampler.get_samples()), sampler.get_extra_fields()
+    kernel = NUTS(potential_fn=potential, dense_mass=True, max_tree_depth=depth)
+    x, extra = _chain(kernel, jnp.zeros(len(unknowns) + 1), warmup, minutes, seed)
     free = unknowns[:count] + x[:, :-1] @ np.asarray(factor)[:count].T
     least = min(float(effective_sample_size(f[None])) for f in free.T)
-    report = {"least n_eff of NUTS": least, "gradients a step": float(extra["num_steps"].mean()),
-              "divergences": int(extra["diverging"].sum())}
+    report = {"draws": len(x), "least n_eff": least, "divergences": int(extra["diverging"].sum()),
+              "gradients a step": float(extra["num_steps"].mean())}  # fmt: skip
     return np.asarray(sim.prior.to_constrained(jnp.asarray(free, jnp.float32))), report
+
+
+def _chain(kernel, start, warmup: int, minutes: float, seed: int):
+    """States of one chain and what was seen on the way, in parts until the time is over."""
+    sampler = MCMC(kernel, num_warmup=warmup, num_samples=_PART, progress_bar=False)
+    sampler.warmup(jr.key(seed), init_params=start)
+    parts, seen, end = [], [], time.monotonic() + 60 * minutes
+    while time.monotonic() < end:
+        sampler.post_warmup_state = sampler.last_state
+        sampler.run(sampler.post_warmup_state.rng_key, extra_fields=("num_steps", "diverging"))
+        parts.append(np.asarray(sampler.get_samples()))
+        seen.append(sampler.get_extra_fields())
+    return np.concatenate(parts), {k: np.concatenate([s[k] for s in seen]) for k in seen[0]}
 
 
 def _judged(posterior, obs, sim, simulations: int, seed: int) -> dict:
