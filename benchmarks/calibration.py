@@ -15,7 +15,8 @@ import numpy as np
 import flowspec as fs
 from benchmarks import harness
 from flowspec.check import calibration
-from flowspec.cli.diagnose import draw_calibration, prior_box, simulator_of
+from flowspec.cli.diagnose import draw_calibration, prior_box
+from flowspec.posterior.simulators import simulator_of
 from flowspec.sim.simulator import draw_many
 
 

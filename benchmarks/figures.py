@@ -13,9 +13,10 @@ import numpy as np
 import flowspec as fs
 from benchmarks import moons_reference, real_nebulae
 from flowspec import plots
-from flowspec.cli.diagnose import draw_calibration, prior_box, simulated, simulator_of
+from flowspec.cli.diagnose import draw_calibration, prior_box, simulated
 from flowspec.cli.figures import Gallery
 from flowspec.cli.outputs import make_folder, save
+from flowspec.posterior.simulators import simulator_of
 from flowspec.posterior.summary import summarized
 from flowspec.sim.galaxy.mocks import mock_galaxies, own_sky
 

@@ -8,8 +8,8 @@ import jax.random as jr
 import numpy as np
 
 import flowspec as fs
-from flowspec.cli.diagnose import simulator_of
 from flowspec.posterior.redshift import LIMIT
+from flowspec.posterior.simulators import simulator_of
 from flowspec.sim.simulator import simulate_many
 
 

@@ -19,8 +19,8 @@ from benchmarks import faults
 from benchmarks.real_sdss import good_galaxies
 from benchmarks.scores import report_half
 from flowspec.check.c2st import c2st
-from flowspec.cli.diagnose import simulator_of
 from flowspec.posterior.goodness import Goodness
+from flowspec.posterior.simulators import simulator_of
 from flowspec.sim.explicit import huber, split
 from flowspec.sim.galaxy.nuisance import NUISANCES
 from flowspec.sim.marginal import Marginal

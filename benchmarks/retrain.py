@@ -19,6 +19,7 @@ from benchmarks import real_sdss, real_vandels, scores
 from flowspec.adaptation.settings import Adaptation
 from flowspec.cli.simulate import galaxies
 from flowspec.fitting import continued
+from flowspec.posterior.simulators import simulator_of
 from flowspec.prior.mixture import MixedPrior
 from flowspec.prior.prior import Prior
 from flowspec.sim.instrument.varied import Varied
@@ -89,7 +90,7 @@ def _taught(
     prior = MixedPrior(prior, population) if population else prior
     plain = fs.GalaxySimulator(instrument, prior=prior)
     begun = replace(begun, model=continued(begun, plain))
-    taught = plain if begun.lesson is None else begun.lesson.taught(plain)
+    taught = simulator_of(begun, start or instrument)
     sim = {"all": taught, "noise": _with(plain, taught.residual),
            "nuisances": _with(taught, None), "nothing": plain}[keep]  # fmt: skip
     return begun, obs[look], Varied(sim, SHARES)

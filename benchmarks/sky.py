@@ -18,7 +18,7 @@ from astropy.table import Table
 import flowspec as fs
 from benchmarks import harness, scores
 from benchmarks.real_sdss import good_galaxies
-from flowspec.cli.diagnose import simulator_of
+from flowspec.posterior.simulators import simulator_of
 
 K_HALPHA, K_HBETA, K_HGAMMA = 2.53, 3.61, 4.17  # Cardelli et al. (1989)
 CASE_B = 2.86

@@ -55,16 +55,18 @@ _ORIGINS = _origins(__spec__.loader.get_source(__name__))
 __all__ = sorted(_ORIGINS)
 
 
-def __getattr__(name: str):
-    """A public name or a package of flowspec, such as `io`, at its first use."""
-    if name in _ORIGINS:
-        value = getattr(import_module(_ORIGINS[name]), name)
-    elif any(name == module.name for module in iter_modules(__path__)):
-        value = import_module(f"{__name__}.{name}")
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value  # found there from now on
-    return value
+if not TYPE_CHECKING:  # for which every name would exist
+
+    def __getattr__(name: str):
+        """A public name or a package of flowspec, such as `io`, at its first use."""
+        if name in _ORIGINS:
+            value = getattr(import_module(_ORIGINS[name]), name)
+        elif any(name == module.name for module in iter_modules(__path__)):
+            value = import_module(f"{__name__}.{name}")
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value  # found there from now on
+        return value
 
 
 def __dir__() -> list[str]:

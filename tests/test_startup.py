@@ -31,6 +31,7 @@ import flowspec.cli.predict
 slow = {"distrax", "matplotlib", "astropy.cosmology", "scipy.optimize", "scipy.stats", "optax"}
 print("predict", *slow & set(sys.modules))
 [getattr(flowspec, name) for name in dir(flowspec)]
+import flowspec.cli.view
 print("all", *{"matplotlib", "scipy.stats", "umap"} & set(sys.modules))
 """
 COMPILED = """

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from flowspec import plots
-from flowspec.cli.diagnose import simulator_of
 from flowspec.cli.figures import Gallery
 from flowspec.cli.outputs import make_folder, save, write_table
 from flowspec.io import read
 from flowspec.io.sdss import write_sdss
 from flowspec.posterior.load import load
+from flowspec.posterior.simulators import simulator_of
 from flowspec.posterior.summary import summarized
 from flowspec.sim.galaxy.mocks import KINDS, Mocks, mock_galaxies, own_sky
 

@@ -10,7 +10,7 @@ from flowspec import plots
 from flowspec.check import calibration
 from flowspec.cli import gap, survey
 from flowspec.cli.fit import simulations
-from flowspec.cli.grids import grids as grids_of
+from flowspec.cli.grids import grids
 from flowspec.cli.inputs import reading
 from flowspec.cli.outputs import make_folder, save, write_table
 from flowspec.data.observation import Observation
@@ -19,9 +19,7 @@ from flowspec.data.spectra import Spectra
 from flowspec.io import read
 from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
-from flowspec.sim.galaxy.simulator import GalaxySimulator
-from flowspec.sim.instrument.shipped import INSTRUMENTS
-from flowspec.sim.nebula.catalogues import NebulaSimulator
+from flowspec.posterior.simulators import nebulae_of, simulator_of
 from flowspec.sim.simulator import Simulator, simulate_many
 
 
@@ -65,7 +63,7 @@ def _truths(args: Namespace, posterior: Posterior) -> tuple[np.ndarray, Observat
         theta, flux, ivar = (np.asarray(a)[: args.n] for a in (sim.theta, sim.spectra, sim.ivar))
         return theta, Spectra(sim.wave, flux, ivar)
     if posterior.model.frame.kind == "lines":
-        return simulated(nebulae_of(posterior, args.model, args.grid), args.n, args.seed)
+        return simulated(nebulae_of(posterior, args.model, grids(args.grid)), args.n, args.seed)
     sim = simulator_of(posterior, args.model)
     if args.noise_from:
         sim = sim.with_noise(read(args.noise_from, **reading(args)))
@@ -76,45 +74,6 @@ def _like(args: Namespace, posterior: Posterior, obs: Spectra) -> tuple[np.ndarr
     """Simulations with the noise of observations."""
     sim = simulator_of(posterior, args.model).with_noise(obs)
     return simulated(sim, args.n, args.seed)
-
-
-def simulator_of(posterior: Posterior, name: str) -> GalaxySimulator:
-    """The galaxy simulator that a model was trained on: known by its grid, with the model's prior
-    and what observations had taught it.
-
-    Raises:
-        ValueError: If it was trained on another one.
-    """
-    described = str(posterior.provenance.get("simulator"))
-    if posterior.model.frame.kind != "pixels":
-        raise ValueError(f"{name}: expected a model of galaxy spectra; got one of {described}")
-    for instrument, make in INSTRUMENTS.items():
-        wave = make().wave
-        same = wave.shape == posterior.wave.shape and np.allclose(wave, posterior.wave, rtol=1e-6)
-        if same and "GalaxySimulator" in described:
-            sim = GalaxySimulator(instrument, prior=posterior.model.space.priors[0])
-            return sim if posterior.lesson is None else posterior.lesson.taught(sim)
-    raise ValueError(
-        f"{name}: expected a model of GalaxySimulator on the grid of {' or '.join(INSTRUMENTS)}; "
-        f"got one of {described}: give simulations with known truth (--simulations)"
-    )
-
-
-def nebulae_of(posterior: Posterior, name: str, grids: list[str]) -> NebulaSimulator:
-    """The simulator of line catalogues that a model was trained on, of its grids.
-
-    Raises:
-        ValueError: If grids are missing, or others than the model's.
-    """
-    if not grids and posterior.sources != ("nebula",):
-        raise ValueError(f"{name}: expected the grids of {', '.join(posterior.sources)} "
-                         "(--grid)")
-    sim = NebulaSimulator(grids_of(grids or ["mappings"]), posterior.lines)
-    space = posterior.model.space
-    if sim.sources != space.sources or sim.priors != space.priors:
-        raise ValueError(f"{name}: expected grids of the model's sources and limits; got those of "
-                         f"{', '.join(sim.sources)} (--grid)")
-    return sim
 
 
 def simulated(sim: Simulator, n: int, seed: int) -> tuple[np.ndarray, Observation]:

@@ -11,13 +11,13 @@ from astropy.table import Row, Table
 
 from flowspec import plots
 from flowspec.check.predictive import predict
-from flowspec.cli.diagnose import nebulae_of, simulator_of
 from flowspec.cli.outputs import make_folder, save
 from flowspec.data.observation import Observation
 from flowspec.plots.pages import Answer, Model
 from flowspec.plots.style import Figure
 from flowspec.posterior.answers import Answers, redshift_density
 from flowspec.posterior.posterior import Posterior
+from flowspec.posterior.simulators import nebulae_of, simulator_of
 
 log = logging.getLogger("flowspec")
 FIRST = "log_mstar", "log_sfr", "av", "oh"  # of the corner, where a model has them
@@ -128,7 +128,7 @@ class Gallery:
 
     def _lines(self, truths) -> Iterator[Figure]:
         try:
-            sim = nebulae_of(self._posterior, self._name, [])
+            sim = nebulae_of(self._posterior, self._name, {})
         except ValueError as error:
             log.info("no predicted lines in the figures: %s", str(error).partition(":")[2].strip())
             sim = None

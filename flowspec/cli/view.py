@@ -4,7 +4,7 @@ import logging
 from argparse import Namespace
 
 from flowspec import pages
-from flowspec.cli.diagnose import nebulae_of, simulator_of
+from flowspec.cli.grids import grids
 from flowspec.cli.inputs import blocks, check_inputs, line_blocks, reading
 from flowspec.cli.outputs import make_folder
 from flowspec.data.lines import Lines
@@ -14,6 +14,7 @@ from flowspec.io.named import Named, named_in
 from flowspec.pages.page import MOST, plotly_source
 from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
+from flowspec.posterior.simulators import nebulae_of, simulator_of
 
 log = logging.getLogger("flowspec")
 
@@ -66,7 +67,7 @@ def _simulator(args: Namespace, posterior: Posterior):
     """What the model was trained on, if it is known; what that costs the page is told."""
     try:
         if posterior.model.frame.kind == "lines":
-            return nebulae_of(posterior, args.model, args.grid)
+            return nebulae_of(posterior, args.model, grids(args.grid))
         return simulator_of(posterior, args.model)
     except ValueError as error:
         if args.grid:
