@@ -58,7 +58,7 @@ def run(*, only: str = "", again: bool = False) -> dict:
             results[name] = made(known[name])
         except Exception as error:  # of any cell of it; the traceback is of the cell
             print(f"{name}: {error}", file=sys.stderr, flush=True)
-            failures[name] = str(error).strip().splitlines()[-1]
+            failures[name] = (str(error).strip() or type(error).__name__).splitlines()[-1]
     if failures:
         raise ValueError("; ".join(f"{name}: {error}" for name, error in failures.items()))
     return results
