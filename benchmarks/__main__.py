@@ -34,6 +34,7 @@ BENCHMARKS = {
     "moons_reference": 1,
     "learned": 0,
     "figures": 0,
+    "notebooks": 0,
     "cloudy_inverse": 0,
     "real_nebulae": 0,
     "shift_toy": 1,

@@ -86,5 +86,8 @@ def read_output(output: dict) -> str:
         image = "".join(data["image/png"]).replace("\n", "")
         base64.b64decode(image, validate=True)
         return f"![output](data:image/png;base64,{image})"
+    html = "".join(data.get("text/html", ""))
+    if html.startswith("<div>"):  # a table: as text it would be cut to the width of a page
+        return re.sub(r"\n\s*\n", "\n", html)
     text = "".join(data.get("text/plain", output.get("text", "")))
     return f"```text\n{text.rstrip()}\n```" if text.strip() else ""

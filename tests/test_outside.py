@@ -52,6 +52,13 @@ def test_a_notebook_keeps_text_code_and_outputs(hook, tmp_path):
                      "![output](data:image/png;base64,aGk=)\n"]  # fmt: skip
 
 
+def test_a_table_keeps_all_its_columns(hook):
+    html = "<div><i>Table length=1</i>\n<table>\n\n<tr><td>1</td></tr></table></div>"
+    shown = hook.read_output({"data": {"text/plain": ["a ... b"], "text/html": [html]}})
+    assert shown == html.replace("\n\n", "\n")
+    assert hook.read_output({"data": {"text/plain": ["2"], "text/html": ["2"]}}).startswith("```")
+
+
 def test_a_page_that_would_fetch_something_is_refused(hook):
     page = SimpleNamespace(file=SimpleNamespace(src_uri="a.md"))
     assert hook.on_post_page('<script src="assets/a.js">', page, None)
