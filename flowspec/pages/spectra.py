@@ -7,9 +7,9 @@ from astropy.table import Table
 from jaxtyping import Float
 
 from flowspec.data.flags import Flag
+from flowspec.data.line_marks import MARKS
 from flowspec.data.spectra import Spectra
 from flowspec.pages.cells import cell, cells
-from flowspec.pages.marks import marks
 from flowspec.pages.models import Shown, fits, reconstructions
 from flowspec.pages.packed import exact, packed, packed_columns
 from flowspec.pages.reasons import reasons
@@ -44,7 +44,8 @@ def spectra_contents(posterior, obs: Spectra, table: Table, answers: Answers, *,
     space = posterior.model.space
     columns, values = cells(table)
     contents = {
-        "kind": "spectra", "columns": columns, "table": values, "marks": marks(),
+        "kind": "spectra", "columns": columns, "table": values,
+        "marks": [mark._asdict() for mark in MARKS],
         "wave": exact(coarse.wave),
         "notes": _notes(len(obs), len(fitted), len(some), factor, posterior, sim),
     }  # fmt: skip

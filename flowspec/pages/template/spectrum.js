@@ -147,7 +147,7 @@ const spectrum = {
 // Those of some lines that there is room to name, on three levels: the main ones before others.
 function roomy(marks, pixel) {
   const chosen = [];
-  for (const mark of [...marks].sort((a, b) => b.main - a.main)) {
+  for (const mark of [...marks].sort((a, b) => a.rank - b.rank)) {
     const tried = [...chosen, mark].sort((a, b) => a.at - b.at), ends = [-9, -9, -9];
     const fits = tried.every((one) => {
       const half = 3.2 * one.label.length + 2, level = ends.findIndex((end) => pixel(one.at) - half > end);
