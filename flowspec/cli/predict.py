@@ -16,6 +16,7 @@ from flowspec.cli.inputs import check_inputs, observations
 from flowspec.cli.outputs import check_file, check_folder, check_table, make_parents, write_table
 from flowspec.data.flags import Flag
 from flowspec.io.densities import DensityWriter
+from flowspec.io.recorded import KEY, record
 from flowspec.io.results import TableWriter
 from flowspec.io.samples import SampleWriter
 from flowspec.io.source import blaming
@@ -30,6 +31,9 @@ from flowspec.prior.galaxies import Population
 log = logging.getLogger("flowspec")
 # What only spectra, and only lines, are read with.
 _OPTIONS = {"pixels": ("flux_unit", "wave_unit", "air", "total"), "lines": ("dereddened", "suffix")}
+# Arguments that decide what is in the table, which it records.
+RECORDED = ("model", "seed", "num_samples", "by_name", "population", "total", "dereddened",
+            "suffix", "flux_unit", "wave_unit", "air", "columns")  # fmt: skip
 _WORDS = {"pixels": "spectra", "lines": "lines"}  # in messages
 
 
@@ -148,6 +152,8 @@ def _densities_file(args: Namespace, posterior: Posterior, about: dict):
 def _table_file(args: Namespace, about: dict):
     """What appends a table: to the file for HDF5, else to memory."""
     about = about | {"samples": args.num_samples, "dereddened": args.dereddened}
+    said = {name: getattr(args, name) for name in RECORDED}
+    about[KEY] = record(args.output, args.spectra, said)
     if args.output.endswith(".h5"):
         with TableWriter(args.output, about) as writer:
             yield writer.append
