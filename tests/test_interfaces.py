@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import astropy.units as u
@@ -32,7 +33,35 @@ def answer(tiny_model):
     return tiny_model.summarize(observed(), n=100, with_samples=True)
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """What a client of a SAMP hub in this process is told of tables."""
+    from astropy.samp import SAMPHubServer, SAMPIntegratedClient
+
+    hub = SAMPHubServer(web_profile=False, lockfile=str(tmp_path / "hub"), mode="single")
+    hub.start()
+    monkeypatch.setenv("SAMP_HUB", "std-lockurl:" + (tmp_path / "hub").as_uri())
+    topcat, messages = SAMPIntegratedClient(name="TOPCAT"), []
+    topcat.connect()
+    topcat.bind_receive_notification(
+        "table.load.votable", lambda *message: messages.append(message[3]))
+    yield messages
+    topcat.disconnect()
+    hub.stop()
+
+
+def test_a_table_goes_to_topcat_by_samp(told, tmp_path, monkeypatch):
+    (block,) = [block for block in BLOCKS if "samp" in block]
+    monkeypatch.chdir(tmp_path)
+    exec(block, {})
+    for _ in range(100):
+        if told:
+            break
+        time.sleep(0.1)
+    assert [message["url"] for message in told] == [(tmp_path / "results.vot").as_uri()]
+
+
+@pytest.mark.parametrize("number", [i for i, b in enumerate(BLOCKS) if "samp" not in b])
 def test_blocks_of_the_how_to(number, answer, tiny_model, tmp_path, monkeypatch):
     block = BLOCKS[number]
     for word, package in NEEDS.items():

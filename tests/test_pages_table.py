@@ -1,8 +1,12 @@
 """A page from a table of results alone, which tells what it was made from."""
 
+import argparse
 import contextlib
+import io
 import json
 import shutil
+import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
@@ -11,12 +15,13 @@ import pytest
 from astropy.table import Table
 
 from flowspec.cli import main
+from flowspec.cli.inputs import rows_bar
 from flowspec.io import write
 from flowspec.io.recorded import KEY, MANY, record, recorded
 from tests.test_pages import contents, mocks
 
 pytest.importorskip("plotly", reason="pages need plotly: pip install 'flowspec[view]'")
-KEEPING = (".fits", ".ecsv", ".h5")
+KEEPING = (".fits", ".ecsv", ".h5", *([".parquet"] if find_spec("pyarrow") else []))
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +141,21 @@ def test_long_lists_of_files_are_kept_and_longer_ones_told(night, capsys):
 def test_rows_may_be_named_by_hdf5_too(night):
     words = ["view", "night", "--rows", "out/results.h5", "--model", "my model", "-o", "page"]
     assert main(words) == 0 and len(shown()[1]) == 6
+
+
+def test_a_bar_tells_the_rate_and_the_time_left_on_a_terminal_only(night, monkeypatch):
+    """Of HDF5 the rows are known, of other files it is one each."""
+    (night / "one.fits").write_bytes(b"")
+    frame = argparse.Namespace(kind="pixels")
+    for terminal, quiet in ((True, False), (False, False), (True, True)):
+        stream = io.StringIO()
+        stream.isatty = lambda terminal=terminal: terminal
+        monkeypatch.setattr("sys.stderr", stream)
+        args = argparse.Namespace(spectra=["night", "one.fits"], quiet=quiet)
+        with rows_bar(args, frame) as bar:
+            time.sleep(0.2)
+            bar.update(3)
+        told = stream.getvalue()
+        assert bool(told) == (terminal and not quiet)
+        if told:
+            assert bar.total == 7 and "3/7 [00:00<" in told and "rows/s" in told

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
-from tqdm import tqdm
 
-from flowspec.cli.inputs import check_inputs, observations
+from flowspec.cli.inputs import check_inputs, observations, rows_bar
 from flowspec.cli.outputs import check_file, check_folder, check_table, make_parents, write_table
 from flowspec.data.flags import Flag
 from flowspec.io.densities import DensityWriter
@@ -59,9 +58,7 @@ def run(args: Namespace) -> None:
         _densities_file(args, posterior, about) as densities,
     ):
         # within: without the table there are no samples either
-        with _table_file(args, about) as append, tqdm(
-            unit="rows", disable=args.quiet or None
-        ) as bar:
+        with _table_file(args, about) as append, rows_bar(args, posterior.model.frame) as bar:
             for obs in observations(args, posterior.model.frame):
                 table, answers = summarized(posterior, obs, **options, first=rows)
                 append(table if args.dereddened else _with_silent(table, posterior))
@@ -77,7 +74,7 @@ def run(args: Namespace) -> None:
                 bar.update(len(obs))
             unusable.tell()
     if gallery is not None:
-        gallery.write(args.plots)
+        gallery.write(args.plots, progress=not args.quiet)
     seconds = time.perf_counter() - loaded
     log.info(
         "%d rows in %.1f s, %.2g s per row; %.1f s to load the model",

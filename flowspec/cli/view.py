@@ -7,7 +7,7 @@ from argparse import Namespace
 
 from flowspec import pages
 from flowspec.cli.diagnose import nebulae_of, simulator_of
-from flowspec.cli.inputs import check_inputs, observations
+from flowspec.cli.inputs import check_inputs, observations, rows_bar
 from flowspec.cli.outputs import make_folder
 from flowspec.cli.predict import RECORDED, options_of
 from flowspec.data.lines import Lines
@@ -41,6 +41,7 @@ def run(args: Namespace) -> None:
     folder, sim = make_folder(args.output), _simulator(args, posterior)
     options = options_of(args, posterior)
     options |= {"fits": args.fits, "title": args.title, "model": args.model}
+    options["progress"] = not args.quiet
     path = pages.view(obs, posterior, folder, sim=sim, **options)
     size = path.stat().st_size / 1e6
     print(f"{path}: {len(obs)} rows, {size:.1f} MB; open it in a browser")
@@ -99,13 +100,15 @@ def _observed(args: Namespace, posterior: Posterior, wanted: Named | None) -> Ob
     """All rows, or those wanted in their order; no more than a page holds."""
     options_of(args, posterior)  # refuses what the model's data do not have
     parts, count = [], 0
-    for part in observations(args, posterior.model.frame):
-        part = part.select(posterior.lines) if isinstance(part, Lines) else part
-        part = part if wanted is None else part[wanted.places(part.names)]
-        parts, count = [*parts, part], count + len(part)
-        if count > MOST:
-            raise ValueError(f"expected at most {MOST} rows for one page; got more: name fewer "
-                             "files, or a table of some of the rows (--rows)")
+    with rows_bar(args, posterior.model.frame) as bar:
+        for part in observations(args, posterior.model.frame):
+            bar.update(len(part))
+            part = part.select(posterior.lines) if isinstance(part, Lines) else part
+            part = part if wanted is None else part[wanted.places(part.names)]
+            parts, count = [*parts, part], count + len(part)
+            if count > MOST:
+                raise ValueError(f"expected at most {MOST} rows for one page; got more: name "
+                                 "fewer files, or a table of some of the rows (--rows)")
     kind = Lines if posterior.model.frame.kind == "lines" else Spectra
     obs = kind.concatenate([p for p in parts if len(p)] or parts)
     return obs if wanted is None else obs[wanted.ordered(obs.names)]

@@ -40,7 +40,7 @@ _COMMON = ("unpack.js", "theme.js", "verdicts.js", "table.js", "corner.js", "row
 def view(
     obs: Observation, posterior, folder: str | Path, *, sim=None, fits: int = 20, n: int = 500,
     seed: int = 0, by_name: bool = False, dereddened: bool = False, population=None, total=None,
-    title: str = "", model: str = "",
+    title: str = "", model: str = "", progress: bool = False,
 ) -> Path:  # fmt: skip
     """Write a page to look at observations with: data, models, posteriors, flags, verdicts.
 
@@ -56,8 +56,8 @@ def view(
         n: Posterior draws per row behind the table.
         seed, by_name, dereddened, population, total: As of `flowspec.Posterior.summarize`; a
             population weights draws, not densities of the redshift.
-        title: Heading of the page.
-        model: Name of the posterior, for the page to tell.
+        title, model: Heading of the page; name of the posterior, for it to tell.
+        progress: Whether to show progress bars.
 
     Returns:
         The path of the page.
@@ -77,10 +77,12 @@ def view(
         flux, ivar = frame.arrays(obs)
         obs = replace(obs, wave=frame.wave, flux=flux, ivar=ivar)
     table, answers = summarized(posterior, obs, n=n, seed=seed, by_name=by_name,
-                                dereddened=dereddened, population=population, total=total)
+                                dereddened=dereddened, population=population, total=total,
+                                progress=progress)
     seen = frame.seen(obs, dereddened)
     make = _CONTENTS[frame.kind]
-    contents, rows = make(posterior, seen, table, answers, sim=sim, count=fits)
+    contents, rows = make(posterior, seen, table, answers, sim=sim, count=fits,
+                          progress=progress)
     contents["notes"] += _WEIGHTED if population is not None else []
     title = title or f"{len(obs)} {'spectra' if contents['kind'] == 'spectra' else 'objects'}"
     contents |= {
@@ -134,7 +136,8 @@ def page(title: str, contents: dict, rows: list[dict], library: str) -> str:
     parts = {
         "title": html.escape(title),
         "style": "\n".join(map(_template, _STYLES)),
-        "panels": _template(f"{contents['kind']}.html"),
+        "panels": _template(f"{contents['kind']}.html").replace("{{judged}}",
+                                                                _template("judged.html")),
         "library": library.replace("</script", r"<\/script"),
         "contents": as_json(contents),
         "first": kept[0],
