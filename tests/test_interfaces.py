@@ -17,7 +17,7 @@ from tests.problems import WAVE
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "howto" / "interfaces.md"
 FIRST, *BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
 NEEDS = {"specutils": "specutils", "spectrum_list": "specutils", "arviz": "arviz",
-         "pandas": "pandas"}  # fmt: skip
+         "pandas": "pandas", "jdaviz": "jdaviz"}  # fmt: skip
 
 
 def observed() -> fs.Spectra:
@@ -84,6 +84,8 @@ def test_blocks_of_the_how_to(number, answer, tiny_model, tmp_path, monkeypatch)
         assert list(scope["q"]["name"]) == ["a", "b"]
     if "data" in scope:
         assert scope["data"].posterior["z"].shape == (1, 100)
+    if "specviz" in scope:
+        assert list(scope["specviz"].get_spectra()) == ["a"]
     if "results.vot" in block:
         assert (tmp_path / "results.vot").stat().st_size > 0
 
