@@ -72,7 +72,7 @@ const redshift = {
         hovertemplate: "%{x}: %{y} draws<extra></extra>" });
     }
     Plotly.react("pdf", traces, layout({
-      margin: { l: 46, r: 10, t: 14, b: 48 }, dragmode: false, bargap: 0,
+      margin: { l: 44, r: 16, t: 14, b: 48 }, dragmode: false, bargap: 0,
       xaxis: axis({ domain: [0, 0.6], range: [low, high], fixedrange: true, nticks: 5, title: { text: "z", standoff: 0, font: { size: 11 } } }),
       yaxis: axis({ type: "log", range: [Math.log10(floor), Math.log10(top) + 1.3], fixedrange: true, exponentformat: "power", dtick: 2, tickfont: { size: 9 },
         title: { text: "p(z)", standoff: 0, font: { size: 11 } } }),
