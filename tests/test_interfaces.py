@@ -55,7 +55,7 @@ def told(tmp_path, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:astropy.samp was deprecated")
 def test_a_table_goes_to_topcat_by_samp(told, tmp_path, monkeypatch):
-    (block,) = [block for block in BLOCKS if "samp" in block]
+    (block,) = [block for block in BLOCKS if "SAMP" in block]
     monkeypatch.chdir(tmp_path)
     exec(block.replace("pyvo.samp", SAMP), {})
     for _ in range(100):
@@ -65,7 +65,7 @@ def test_a_table_goes_to_topcat_by_samp(told, tmp_path, monkeypatch):
     assert [message["url"] for message in told] == [(tmp_path / "results.vot").as_uri()]
 
 
-@pytest.mark.parametrize("number", [i for i, b in enumerate(BLOCKS) if "samp" not in b])
+@pytest.mark.parametrize("number", [i for i, b in enumerate(BLOCKS) if "SAMP" not in b])
 def test_blocks_of_the_how_to(number, answer, tiny_model, tmp_path, monkeypatch):
     block = BLOCKS[number]
     for word, package in NEEDS.items():

@@ -1,6 +1,7 @@
 """Rows that a table of results names: some of many, in an order of their own."""
 
 from collections.abc import Sequence
+from importlib import import_module
 
 import h5py
 from astropy.table import Table
@@ -58,5 +59,9 @@ def _table(path: str) -> Table:
         with h5py.File(path) as file:
             kept = ["name"] if "name" in file else [n for n in file if file[n].shape]
             return Table({name: file[name][...] for name in kept})
+    if path.endswith(".parquet"):  # astropy asks for pandas
+        table = import_module("pyarrow.parquet").read_table(path)
+        kept = ["name"] if "name" in table.column_names else table.column_names
+        return Table({name: table[name].to_pylist() for name in kept})
     kind = {"vot": "votable", "xml": "votable"}.get(path.rpartition(".")[2])
     return Table.read(path, format=kind)

@@ -3,12 +3,13 @@
 import json
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 import h5py
 from astropy.io import fits
-from astropy.table import Table, meta
+from astropy.table import meta
 
 from flowspec.io.source import blaming, is_hdf5
 
@@ -74,7 +75,8 @@ def _kept(path: str) -> str | None:
     if path.endswith(".ecsv"):
         return _of_ecsv(path)
     if path.endswith(".parquet"):
-        return Table.read(path, format="parquet").meta.get(KEY)
+        schema = import_module("pyarrow.parquet").read_schema(path)
+        return _of_yaml((schema.metadata or {}).get(b"table_meta_yaml", b"").decode().split("\n"))
     return None
 
 
@@ -88,4 +90,9 @@ def _of_ecsv(path: str) -> str | None:
             lines.append(line[2:].rstrip("\n"))
     if not lines or not lines[0].startswith("%ECSV"):
         return None
-    return dict(meta.get_header_from_yaml(lines[1:]).get("meta", {})).get(KEY)
+    return _of_yaml(lines[1:])
+
+
+def _of_yaml(lines: list[str]) -> str | None:
+    """Of a header as astropy writes it."""
+    return dict(meta.get_header_from_yaml(lines).get("meta", {})).get(KEY) if any(lines) else None
