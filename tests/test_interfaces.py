@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import astropy.units as u
@@ -16,7 +18,7 @@ from tests.problems import WAVE
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "howto" / "interfaces.md"
 FIRST, *BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
 NEEDS = {"specutils": "specutils", "spectrum_list": "specutils", "arviz": "arviz",
-         "pandas": "pandas"}  # fmt: skip
+         "pandas": "pandas", "jdaviz": "jdaviz"}  # fmt: skip
 
 
 def observed() -> fs.Spectra:
@@ -32,7 +34,38 @@ def answer(tiny_model):
     return tiny_model.summarize(observed(), n=100, with_samples=True)
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
+SAMP = "pyvo.samp" if find_spec("pyvo") and find_spec("pyvo.samp") else "astropy.samp"
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """What a client of a SAMP hub in this process is told of tables."""
+    samp = pytest.importorskip(SAMP)
+    hub = samp.SAMPHubServer(web_profile=False, lockfile=str(tmp_path / "hub"), mode="single")
+    hub.start()
+    monkeypatch.setenv("SAMP_HUB", "std-lockurl:" + (tmp_path / "hub").as_uri())
+    topcat, messages = samp.SAMPIntegratedClient(name="TOPCAT"), []
+    topcat.connect()
+    topcat.bind_receive_notification(
+        "table.load.votable", lambda *message: messages.append(message[4]))
+    yield messages
+    topcat.disconnect()
+    hub.stop()
+
+
+@pytest.mark.filterwarnings("ignore:astropy.samp was deprecated")
+def test_a_table_goes_to_topcat_by_samp(told, tmp_path, monkeypatch):
+    (block,) = [block for block in BLOCKS if "SAMP" in block]
+    monkeypatch.chdir(tmp_path)
+    exec(block.replace("pyvo.samp", SAMP), {})
+    for _ in range(100):
+        if told:
+            break
+        time.sleep(0.1)
+    assert [message["url"] for message in told] == [(tmp_path / "results.vot").as_uri()]
+
+
+@pytest.mark.parametrize("number", [i for i, b in enumerate(BLOCKS) if "SAMP" not in b])
 def test_blocks_of_the_how_to(number, answer, tiny_model, tmp_path, monkeypatch):
     block = BLOCKS[number]
     for word, package in NEEDS.items():
@@ -55,6 +88,8 @@ def test_blocks_of_the_how_to(number, answer, tiny_model, tmp_path, monkeypatch)
         assert list(scope["q"]["name"]) == ["a", "b"]
     if "data" in scope:
         assert scope["data"].posterior["z"].shape == (1, 100)
+    if "specviz" in scope:
+        assert list(scope["specviz"].get_spectra()) == ["a"]
     if "results.vot" in block:
         assert (tmp_path / "results.vot").stat().st_size > 0
 

@@ -11,14 +11,14 @@ from astropy.table import MaskedColumn, Table
 
 from flowspec.cli import main
 from flowspec.data.flags import Flag
+from flowspec.data.line_marks import MARKS
+from flowspec.data.line_ratios import ratios
 from flowspec.data.lines import Lines
 from flowspec.data.spectra import Spectra
 from flowspec.io import write
 from flowspec.io.named import named_in
 from flowspec.pages import page, view
 from flowspec.pages.cells import cell, cells
-from flowspec.pages.diagrams import ratios
-from flowspec.pages.marks import marks
 from flowspec.pages.models import reconstructions
 from flowspec.pages.packed import exact, packed, packed_columns
 from flowspec.pages.reasons import reasons
@@ -137,9 +137,9 @@ def test_the_worst_window_is_read_from_the_words_of_the_table(words, want):
 
 
 def test_lines_are_named_at_their_wavelengths_in_vacuum():
-    where = {m["label"]: m for m in marks()}
-    assert where["Hα"]["wave"] == pytest.approx(6564.6, abs=0.1) and where["Hα"]["emitted"]
-    assert where["K"]["wave"] == pytest.approx(3934.8, abs=0.1) and not where["K"]["emitted"]
+    where = {mark.label: mark for mark in MARKS}
+    assert where["Hα"].wave == pytest.approx(6564.6, abs=0.1) and where["Hα"].emitted
+    assert where["K"].wave == pytest.approx(3934.8, abs=0.1) and not where["K"].emitted
 
 
 def test_ratios_of_lines_have_errors_limits_and_gaps():

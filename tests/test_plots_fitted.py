@@ -72,8 +72,8 @@ def test_residuals_beyond_the_edge_are_marked(drawn):
 def test_lines_in_view_are_named_once_and_absorption_has_its_colour(drawn):
     top = drawn[2]
     colours = {text.get_text(): text.get_color() for text in top.texts}
-    assert colours["K"] == plots.BLUE != colours[r"H$\alpha$"]
-    assert r"Ly$\alpha$" not in colours
+    assert colours["K"] == plots.BLUE != colours["Hα"]
+    assert "Lyα" not in colours
     assert not set(EMISSION) & set(ABSORBED)
 
 

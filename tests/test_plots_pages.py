@@ -4,11 +4,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from matplotlib.markers import CARETLEFTBASE
 
 from flowspec import plots
+from flowspec.data.line_ratios import ratios
 from flowspec.data.lines import Lines
 from flowspec.data.spectra import Spectra
-from flowspec.plots.diagrams import ratio
 from flowspec.plots.limits import flux_limits, tell_beyond
 from flowspec.plots.pages import Answer, Model
 from flowspec.plots.windows import WINDOWS, windows_in_view
@@ -105,21 +106,29 @@ def test_a_page_of_a_spectrum_has_everything_once_and_nothing_overlaps(with_mode
     assert [text.get_text() for text in page.texts] == ["name", "z = 0.1    no flag"]
 
 
-def test_ratios_of_lines_and_limits():
+def test_an_object_stands_at_its_ratios_and_what_lacks_is_named():
     names = "Hbeta", "[OIII]5007", "Halpha", "[NII]6584"
     obs = Lines(names, [[10, 100, 30, 3], [10, 100, 30, np.nan], [10, 100, np.nan, np.nan]],
                 np.ones((3, 4)), limit=[[np.nan] * 4, [np.nan] * 3 + [6.0], [np.nan] * 4])
-    value, error, kind = ratio(obs, 0, ("[OIII]5007", "Hbeta"))
-    assert (value, kind) == (1.0, 0)
-    assert error == pytest.approx(np.hypot(0.1, 0.01) / np.log(10))
-    value, _, kind = ratio(obs, 1, ("[NII]6584", "Halpha"))
-    assert value == pytest.approx(np.log10(0.2)) and kind == -1
     ax = plots.canvas()[1][0, 0]
     plots.excitation(ax, obs, 0)
     assert ax.containers[0].lines[0].get_xydata().tolist() == [[-1.0, 1.0]]
     ax = plots.canvas()[1][0, 0]
     plots.excitation(ax, obs, 2)
     assert "Hα" in ax.texts[-1].get_text() and "Hβ" not in ax.texts[-1].get_text()
+
+
+def test_a_faint_line_is_a_limit_in_figures_as_on_pages():
+    """One rule: below two standard deviations, of the flux and two more."""
+    names = "Hbeta", "[OIII]5007", "Halpha", "[NII]6584"
+    obs = Lines(names, [[10, 100, 30, 1.5], [10, 100, 30, -3.0]], np.ones((2, 4)))
+    for row, flux in ((0, 3.5), (1, 2.0)):
+        ax = plots.canvas()[1][0, 0]
+        plots.excitation(ax, obs, row)
+        (bars,) = ax.containers
+        assert bars.lines[0].get_xydata()[0] == pytest.approx([np.log10(flux / 30), 1.0])
+        assert [line.get_marker() for line in bars.lines[1]] == [CARETLEFTBASE]
+        assert ratios(obs, "[NII]6584", "Halpha").value[row] == pytest.approx(np.log10(flux / 30))
 
 
 def test_a_page_of_lines_names_them_and_nothing_overlaps():

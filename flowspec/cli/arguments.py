@@ -78,8 +78,9 @@ def _predict(commands):
 def _view(commands):
     about = "a page to look at spectra or lines with their posteriors, offline, in a browser"
     c = _command(commands, "view", about, texts.VIEW)
-    c.add_argument("files", nargs="+", metavar="FILES", help="spectra, as for predict, or lines")
-    _add_model(c)
+    c.add_argument("spectra", nargs="+", metavar="FILES",
+                   help="spectra, as for predict, or lines; or a table of predict, alone")
+    _add_model(c, required=False, more="; needless with a table, which tells it")
     c.add_argument("-o", "--output", required=True, metavar="FOLDER",
                    help="where index.html is written")
     c.add_argument("--rows", metavar="TABLE",
@@ -87,12 +88,13 @@ def _view(commands):
     c.add_argument("--fits", type=whole(0), default=20, metavar="N",
                    help="fit the forward model to the first N spectra (%(default)s)")
     c.add_argument("--title", default="", metavar="TEXT", help="heading of the page")
-    _add_draws(c, 500)
+    _add_draws(c, None, "500, or those of the table")
     c.add_argument("--grid", nargs="+", default=[], metavar="[SOURCE=]GRID",
                    help="lines: the grids of the model, to show what they cover")
     _add_lines(c)
-    _add_seed(c)
+    _add_seed(c, None, "0, or that of the table")
     _add_reading(c)
+    c.set_defaults(by_name=False, population=False, redshift_pdf=None, total=None)
 
 
 def _plot(commands):
@@ -219,14 +221,14 @@ def _diagnose(commands):
     _add_reading(c)
 
 
-def _add_model(command):
+def _add_model(command, *, required=True, more=""):
     text = "name of a shipped model (see 'flowspec models') or a model file"
-    command.add_argument("--model", required=True, metavar="MODEL", help=text)
+    command.add_argument("--model", required=required, metavar="MODEL", help=text + more)
 
 
-def _add_draws(command, count):
+def _add_draws(command, count, said="%(default)s"):
     command.add_argument("--num-samples", type=whole(100), default=count, metavar="N",
-                         help="posterior samples per spectrum (%(default)s)")
+                         help=f"posterior samples per spectrum ({said})")
 
 
 def _add_figures(command, when=""):
@@ -244,9 +246,9 @@ def _add_lines(command):
                        "such as _FLUX_CORR, and this with _ERR their errors")
 
 
-def _add_seed(command):
-    text = "of all that is random (%(default)s)"
-    command.add_argument("--seed", type=whole(0, 2**64 - 1), default=0, metavar="N", help=text)
+def _add_seed(command, seed=0, said="%(default)s"):
+    text = f"of all that is random ({said})"
+    command.add_argument("--seed", type=whole(0, 2**64 - 1), default=seed, metavar="N", help=text)
 
 
 def _add_reading(command):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Row, Table
+from tqdm import tqdm
 
 from flowspec import plots
 from flowspec.check.predictive import predict
@@ -73,12 +74,14 @@ class Gallery:
         self._kept.sort(key=lambda kept: -kept.obs.snr[0])
         del self._kept[self._top :]
 
-    def write(self, output: str | Path, truths: Mapping[str, np.ndarray] = {}) -> list[Path]:  # noqa: B006
+    def write(self, output: str | Path, truths: Mapping[str, np.ndarray] = {}, *,  # noqa: B006
+              progress: bool = False) -> list[Path]:
         """Draw them.
 
         Args:
             output: A folder, or the PNG file of the only figure.
             truths: Names of rows to true parameters, where they are known.
+            progress: Whether to show a progress bar.
 
         Returns:
             The files, those of the highest signal-to-noise ratio first.
@@ -93,9 +96,11 @@ class Gallery:
         names = file_names([kept.obs.names[0] for kept in self._kept])
         paths = [Path(output)] if alone else [make_folder(output) / name for name in names]
         lines = self._posterior.model.frame.kind == "lines"
-        for path, figure in zip(paths, (self._lines if lines else self._spectra)(truths),
-                                strict=True):
-            save(figure, path)
+        figures = (self._lines if lines else self._spectra)(truths)
+        with tqdm(total=count, unit="figure", disable=not progress or None) as bar:
+            for path, figure in zip(paths, figures, strict=True):
+                save(figure, path)
+                bar.update()
         return paths
 
     def _spectra(self, truths) -> Iterator[Figure]:

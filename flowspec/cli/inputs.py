@@ -4,14 +4,17 @@ import logging
 import os
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import numpy as np
+from tqdm import tqdm
 
 from flowspec.data.lines import Lines
 from flowspec.data.observation import Observation
 from flowspec.data.spectra import Spectra, on_grid
 from flowspec.io import read, read_lines, stream, stream_lines
+from flowspec.io.hdf5 import row_count
 from flowspec.io.paths import expanded, unreadable
 from flowspec.io.source import is_hdf5
 
@@ -44,6 +47,22 @@ def check_inputs(patterns: Iterable[str]) -> list[str]:
             "files that cannot be opened: %d, such as %s: %s", len(causes), path, cause
         )
     return paths
+
+
+@contextmanager
+def rows_bar(args: Namespace, frame) -> Iterator[tqdm]:
+    """A progress bar of the rows of ``args.spectra``, with their rate; and the time left, where
+    files are spectra of one row or HDF5. Nothing where stderr is no terminal."""
+    paths = expanded(args.spectra, text=frame.kind == "lines", tell=False)
+    known = sum(map(_rows_in, paths))
+    with tqdm(total=known, unit="rows", disable=args.quiet or None) as bar:
+        yield bar  # that drops the time left when there are more after all
+
+
+def _rows_in(path: str) -> int:
+    with suppress(ValueError):  # it is told where it is read
+        return row_count(path) if is_hdf5(path) else 1
+    return 1
 
 
 def observations(args: Namespace, frame) -> Iterator[Observation]:

@@ -2,10 +2,8 @@
 
 from argparse import Namespace
 
-from tqdm import tqdm
-
 from flowspec.cli.figures import Gallery, is_file
-from flowspec.cli.inputs import check_inputs, observations
+from flowspec.cli.inputs import check_inputs, observations, rows_bar
 from flowspec.cli.outputs import check_file, check_folder, make_parents
 from flowspec.cli.predict import options_of
 from flowspec.posterior.load import load
@@ -29,12 +27,12 @@ def run(args: Namespace) -> None:
     options = options_of(args, posterior)
     gallery = Gallery(posterior, args.model, args.top, args.parameters)
     rows = 0
-    with tqdm(unit="rows", disable=args.quiet or None) as bar:
+    with rows_bar(args, posterior.model.frame) as bar:
         for obs in observations(args, posterior.model.frame):
             gallery.offer(obs, *summarized(posterior, obs, **options, first=rows), args.dereddened)
             rows += len(obs)
             bar.update(len(obs))
     if is_file(args.output):
         make_parents([args.output])
-    for path in gallery.write(args.output):
+    for path in gallery.write(args.output, progress=not args.quiet):
         print(path)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
-from tqdm import tqdm
 
-from flowspec.cli.inputs import check_inputs, observations
+from flowspec.cli.inputs import check_inputs, observations, rows_bar
 from flowspec.cli.outputs import check_file, check_folder, check_table, make_parents, write_table
 from flowspec.data.flags import Flag
 from flowspec.io.densities import DensityWriter
+from flowspec.io.recorded import KEY, record
 from flowspec.io.results import TableWriter
 from flowspec.io.samples import SampleWriter
 from flowspec.io.source import blaming
@@ -30,6 +30,9 @@ from flowspec.prior.galaxies import Population
 log = logging.getLogger("flowspec")
 # What only spectra, and only lines, are read with.
 _OPTIONS = {"pixels": ("flux_unit", "wave_unit", "air", "total"), "lines": ("dereddened", "suffix")}
+# Arguments that decide what is in the table, which it records.
+RECORDED = ("model", "seed", "num_samples", "by_name", "population", "total", "dereddened",
+            "suffix", "flux_unit", "wave_unit", "air", "columns")  # fmt: skip
 _WORDS = {"pixels": "spectra", "lines": "lines"}  # in messages
 
 
@@ -55,9 +58,7 @@ def run(args: Namespace) -> None:
         _densities_file(args, posterior, about) as densities,
     ):
         # within: without the table there are no samples either
-        with _table_file(args, about) as append, tqdm(
-            unit="rows", disable=args.quiet or None
-        ) as bar:
+        with _table_file(args, about) as append, rows_bar(args, posterior.model.frame) as bar:
             for obs in observations(args, posterior.model.frame):
                 table, answers = summarized(posterior, obs, **options, first=rows)
                 append(table if args.dereddened else _with_silent(table, posterior))
@@ -73,7 +74,7 @@ def run(args: Namespace) -> None:
                 bar.update(len(obs))
             unusable.tell()
     if gallery is not None:
-        gallery.write(args.plots)
+        gallery.write(args.plots, progress=not args.quiet)
     seconds = time.perf_counter() - loaded
     log.info(
         "%d rows in %.1f s, %.2g s per row; %.1f s to load the model",
@@ -148,6 +149,8 @@ def _densities_file(args: Namespace, posterior: Posterior, about: dict):
 def _table_file(args: Namespace, about: dict):
     """What appends a table: to the file for HDF5, else to memory."""
     about = about | {"samples": args.num_samples, "dereddened": args.dereddened}
+    said = {name: getattr(args, name) for name in RECORDED}
+    about[KEY] = record(args.output, args.spectra, said)
     if args.output.endswith(".h5"):
         with TableWriter(args.output, about) as writer:
             yield writer.append

@@ -58,12 +58,14 @@ and exported as CSV ('?' on the page tells the keys). At most 2000 rows. Of line
 diagrams with the model's grid, residuals of lines, a corner plot, sources.
 
 Spectra are read again and their posteriors worked out again (milliseconds each), so that no samples
-need to be kept. A table of predict says which rows to show: the whole of it, or what is left of it
-after a selection elsewhere. The forward model is fitted to the first N spectra, half a second each;
+need to be kept. A table of predict (.fits, .ecsv, .parquet, .h5) tells where they are and of which
+model; with --rows it says which rows to show: the whole of it, or what is left of it after a
+selection elsewhere. The forward model is fitted to the first N spectra, half a second each;
 others are shown with a reconstruction from components of simulations. Needs plotly: pip install
 'flowspec[view]'.
 
 examples:
+  flowspec view results.fits -o page
   flowspec view night-3/ --model sdss -o page
   flowspec view survey.h5 --rows odd-ones.ecsv --model sdss --fits 100 -o page
   flowspec view lines.ecsv --model nebula -o page

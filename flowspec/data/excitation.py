@@ -13,3 +13,7 @@ KEWLEY = {
     "[OI]6300": (0.73, -0.59, 1.33),
 }
 KAUFFMANN = (0.61, 0.05, 1.30)  # of [N II] (Kauffmann et al. 2003, MNRAS 346, 1055, equation 1)
+BOUNDARIES = {  # of each line over H-alpha: name to its numbers
+    line: {"Kewley+01": numbers} | ({"Kauffmann+03": KAUFFMANN} if line == "[NII]6584" else {})
+    for line, numbers in KEWLEY.items()
+}

@@ -90,6 +90,14 @@ def stream(
                 done += len(spectra)
 
 
+def row_count(path) -> int:
+    """How many rows an HDF5 file seems to have, by the sizes of its datasets; 0 if none tells."""
+    with blaming(path), h5py.File(path) as file:
+        sets = [item.shape for item in file.values() if isinstance(item, h5py.Dataset)]
+        tables = [shape[0] for shape in sets if len(shape) == 2]
+        return max(tables or [shape[0] for shape in sets if shape], default=0)
+
+
 def _chunks(file, sets, chunk, options) -> Iterator[Spectra]:
     """Rows of a file in pieces of one wavelength grid."""
     for layout in sets:

@@ -1,10 +1,12 @@
 """Rows that a table of results names: some of many, in an order of their own."""
 
 from collections.abc import Sequence
+from importlib import import_module
 
+import h5py
 from astropy.table import Table
 
-from flowspec.io.source import blaming
+from flowspec.io.source import blaming, is_hdf5
 
 
 class Named:
@@ -44,10 +46,22 @@ def named_in(path: str) -> Named:
         ValueError: In one line naming the file.
     """
     with blaming(path):
-        kind = {"vot": "votable", "xml": "votable"}.get(path.rpartition(".")[2])
-        table = Table.read(path, format=kind)
+        table = _table(path)
         if "name" not in table.colnames or not len(table):
             raise ValueError("expected a table of results with a column 'name' and rows; got "
                              f"{len(table)} rows of {', '.join(table.colnames[:6])}")
         names = [name.decode() if isinstance(name, bytes) else str(name) for name in table["name"]]
         return Named(path, [name.strip() for name in names])
+
+
+def _table(path: str) -> Table:
+    if is_hdf5(path):  # as `TableWriter` writes: a dataset per column, of which one is needed
+        with h5py.File(path) as file:
+            kept = ["name"] if "name" in file else [n for n in file if file[n].shape]
+            return Table({name: file[name][...] for name in kept})
+    if path.endswith(".parquet"):  # astropy asks for pandas
+        table = import_module("pyarrow.parquet").read_table(path)
+        kept = ["name"] if "name" in table.column_names else table.column_names
+        return Table({name: table[name].to_pylist() for name in kept})
+    kind = {"vot": "votable", "xml": "votable"}.get(path.rpartition(".")[2])
+    return Table.read(path, format=kind)

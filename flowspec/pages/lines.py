@@ -7,11 +7,11 @@ import numpy as np
 from astropy.table import Table
 from jaxtyping import Float
 
-from flowspec.data.excitation import ORDINATE
+from flowspec.data.excitation import BOUNDARIES, ORDINATE
 from flowspec.data.line_names import wave_of
+from flowspec.data.line_ratios import FAINT, ratios
 from flowspec.data.lines import Lines, State
 from flowspec.pages.cells import cell, cells
-from flowspec.pages.diagrams import DIAGRAMS, FAINT, ratios
 from flowspec.pages.packed import packed, packed_columns
 from flowspec.pages.reasons import reasons
 from flowspec.pages.spectra import DRAWS
@@ -23,7 +23,8 @@ _PREDICTED = 60  # draws of each posterior whose ratios are worked out
 
 
 def lines_contents(posterior, obs: Lines, table: Table, answers: Answers, *,
-                   sim: NebulaSimulator | None = None, count: int = 0) -> tuple[dict, list[dict]]:
+                   sim: NebulaSimulator | None = None, count: int = 0,
+                   progress: bool = False) -> tuple[dict, list[dict]]:
     """Contents of a page of line catalogues, and of each of its rows, ready for JSON.
 
     Args:
@@ -32,14 +33,14 @@ def lines_contents(posterior, obs: Lines, table: Table, answers: Answers, *,
         table: Of the posterior, a row per object.
         answers: That the table was made from.
         sim: The simulator of the model's grids, for what they cover, or None.
-        count: Of no use here.
+        count, progress: Of no use here.
     """
-    del count
+    del count, progress
     columns, values = cells(table)
     contents = {
         "kind": "lines", "columns": columns, "table": values, "lines": list(obs.lines),
         "waves": [wave_of(line) for line in obs.lines], "sources": list(posterior.sources),
-        "diagrams": [_diagram(obs, d) for d in DIAGRAMS if _there(obs, d)],
+        "diagrams": [_diagram(obs, pair) for pair in _shown(obs.lines)],
         "coverage": None if sim is None else _coverage(sim),
         "notes": _notes(sim),
     }  # fmt: skip
@@ -58,17 +59,20 @@ def lines_contents(posterior, obs: Lines, table: Table, answers: Answers, *,
     return contents, rows
 
 
-def _there(obs: Lines, diagram) -> bool:
-    return set(diagram.x + ORDINATE) <= set(obs.lines)
+def _shown(lines) -> list[tuple[str, str]]:
+    """Abscissas of the diagrams of which all lines are there."""
+    pairs = [(line, "Halpha") for line in BOUNDARIES]
+    return [pair for pair in pairs if {*pair, *ORDINATE} <= set(lines)]
 
 
-def _diagram(obs: Lines, diagram) -> dict:
+def _diagram(obs: Lines, pair: tuple[str, str]) -> dict:
     """A diagram with all objects in it."""
-    x, y = ratios(obs, *diagram.x), ratios(obs, *ORDINATE)
+    x, y = ratios(obs, *pair), ratios(obs, *ORDINATE)
     points = {axis: {"value": [cell(v) for v in r.value], "error": [cell(v) for v in r.error],
                      "limit": r.limit.tolist()} for axis, r in (("x", x), ("y", y))}  # fmt: skip
-    curves = [{"name": name, "a": a, "b": b, "c": c} for name, (a, b, c) in diagram.curves.items()]
-    return {"lines": {"x": diagram.x, "y": ORDINATE}, "curves": curves, **points}
+    curves = [{"name": name, "a": a, "b": b, "c": c}
+              for name, (a, b, c) in BOUNDARIES[pair[0]].items()]
+    return {"lines": {"x": pair, "y": ORDINATE}, "curves": curves, **points}
 
 
 def _log_ratios(flux: Float[np.ndarray, "*n lines"], lines) -> np.ndarray:
@@ -79,8 +83,7 @@ def _log_ratios(flux: Float[np.ndarray, "*n lines"], lines) -> np.ndarray:
     def log(above, below):
         return np.log10(flux[..., place[above]] / flux[..., place[below]])
 
-    shown = [d for d in DIAGRAMS if set(d.x + ORDINATE) <= set(lines)]
-    pairs = [np.stack([log(*d.x), log(*ORDINATE)], -1) for d in shown]
+    pairs = [np.stack([log(*pair), log(*ORDINATE)], -1) for pair in _shown(lines)]
     return np.stack(pairs, -2) if pairs else np.zeros((*flux.shape[:-1], 0, 2))
 
 

@@ -4,13 +4,19 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+from tqdm import tqdm
 
 from flowspec.data.spectra import Spectra
 from flowspec.posterior.answers import Answers
+from flowspec.sim.explicit import AT_ONCE
 from flowspec.sim.spectrum import SpectrumSimulator
 
 STARTS = 4  # posterior draws that a fit may start from: the best is taken
 LEAST = 0.01  # probability of a further redshift at which a spectrum is reconstructed too
+
+
+_WORDS = ("Forward model fitted to this spectrum, at z = {z:.5f}; χ²/N = {chi2:.2f} with residuals "
+          "cut at 8σ. The band is 1σ of the model given the data.")
 
 
 class Shown(NamedTuple):
@@ -32,7 +38,8 @@ class Shown(NamedTuple):
 
 
 def fits(
-    sim: SpectrumSimulator, obs: Spectra, answers: Answers, rows: Int[np.ndarray, " rows"]
+    sim: SpectrumSimulator, obs: Spectra, answers: Answers, rows: Int[np.ndarray, " rows"], *,
+    progress: bool = False,
 ) -> dict[int, Shown]:
     """The forward model fitted to some rows, by number; those whose fit fails are left out.
 
@@ -41,18 +48,20 @@ def fits(
         obs: All spectra, on its pixels.
         answers: The posterior's, whose draws the fits start from.
         rows: To fit.
+        progress: Whether to show a progress bar.
     """
-    if not len(rows):
-        return {}
-    fitted = sim.fit(obs[rows], answers.samples[:STARTS, rows])
-    bands, shown = sim.band(fitted), {}
-    for i, row in enumerate(rows.tolist()):
-        if np.isfinite(fitted.model[i]).all() and np.isfinite(fitted.chi2[i]):
-            z = float(fitted.theta[i, sim.prior.names.index("z")])
-            words = (f"Forward model fitted to this spectrum, at z = {z:.5f}; χ²/N = "
-                     f"{fitted.chi2[i]:.2f} with residuals cut at 8σ. The band is 1σ of the model "
-                     "given the data.")
-            shown[row] = Shown(fitted.model[i], z, "fit", words, bands[i])
+    shown: dict[int, Shown] = {}
+    with tqdm(total=len(rows), unit="fit", disable=not progress or None) as bar:
+        for first in range(0, len(rows), AT_ONCE):
+            some = rows[first : first + AT_ONCE]
+            fitted = sim.fit(obs[some], answers.samples[:STARTS, some])
+            bands = sim.band(fitted)
+            for i, row in enumerate(some.tolist()):
+                if np.isfinite(fitted.model[i]).all() and np.isfinite(fitted.chi2[i]):
+                    z = float(fitted.theta[i, sim.prior.names.index("z")])
+                    shown[row] = Shown(fitted.model[i], z, "fit", _WORDS.format(
+                        z=z, chi2=fitted.chi2[i]), bands[i])
+            bar.update(len(some))
     return shown
 
 

@@ -26,6 +26,8 @@ _LABELS = {
     "av": "A_V", "log_u": "log U", "oh": "12+log O/H", "dispersion": "σ★", "no": "log N/O",
     "log_pk": "log P/k",
 }  # fmt: skip
+_WEIGHTED = ["Draws and the table are weighted to the galaxies of a survey (--population); "
+             "densities of the redshift are not."]
 _CONTENTS = {"pixels": spectra_contents, "lines": lines_contents}
 _STYLES = ("base.css", "panels.css")
 _SCRIPTS = {
@@ -37,7 +39,8 @@ _COMMON = ("unpack.js", "theme.js", "verdicts.js", "table.js", "corner.js", "row
 
 def view(
     obs: Observation, posterior, folder: str | Path, *, sim=None, fits: int = 20, n: int = 500,
-    seed: int = 0, dereddened: bool = False, title: str = "", model: str = "",
+    seed: int = 0, by_name: bool = False, dereddened: bool = False, population=None, total=None,
+    title: str = "", model: str = "", progress: bool = False,
 ) -> Path:  # fmt: skip
     """Write a page to look at observations with: data, models, posteriors, flags, verdicts.
 
@@ -51,10 +54,10 @@ def view(
             lines, to show what its grid covers. None: neither.
         fits: Number of spectra that it is fitted to, in half a second or so each.
         n: Posterior draws per row behind the table.
-        seed: Random seed.
-        dereddened: Of lines, whether fluxes are corrected for dust.
-        title: Heading of the page.
-        model: Name of the posterior, for the page to tell.
+        seed, by_name, dereddened, population, total: As of `flowspec.Posterior.summarize`; a
+            population weights draws, not densities of the redshift.
+        title, model: Heading of the page; name of the posterior, for it to tell.
+        progress: Whether to show progress bars.
 
     Returns:
         The path of the page.
@@ -73,10 +76,14 @@ def view(
     if frame.kind == "pixels":
         flux, ivar = frame.arrays(obs)
         obs = replace(obs, wave=frame.wave, flux=flux, ivar=ivar)
-    table, answers = summarized(posterior, obs, n=n, seed=seed, dereddened=dereddened)
+    table, answers = summarized(posterior, obs, n=n, seed=seed, by_name=by_name,
+                                dereddened=dereddened, population=population, total=total,
+                                progress=progress)
     seen = frame.seen(obs, dereddened)
     make = _CONTENTS[frame.kind]
-    contents, rows = make(posterior, seen, table, answers, sim=sim, count=fits)
+    contents, rows = make(posterior, seen, table, answers, sim=sim, count=fits,
+                          progress=progress)
+    contents["notes"] += _WEIGHTED if population is not None else []
     title = title or f"{len(obs)} {'spectra' if contents['kind'] == 'spectra' else 'objects'}"
     contents |= {
         "title": title,
@@ -129,7 +136,8 @@ def page(title: str, contents: dict, rows: list[dict], library: str) -> str:
     parts = {
         "title": html.escape(title),
         "style": "\n".join(map(_template, _STYLES)),
-        "panels": _template(f"{contents['kind']}.html"),
+        "panels": _template(f"{contents['kind']}.html").replace("{{judged}}",
+                                                                _template("judged.html")),
         "library": library.replace("</script", r"<\/script"),
         "contents": as_json(contents),
         "first": kept[0],

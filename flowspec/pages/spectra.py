@@ -7,9 +7,9 @@ from astropy.table import Table
 from jaxtyping import Float
 
 from flowspec.data.flags import Flag
+from flowspec.data.line_marks import MARKS
 from flowspec.data.spectra import Spectra
 from flowspec.pages.cells import cell, cells
-from flowspec.pages.marks import marks
 from flowspec.pages.models import Shown, fits, reconstructions
 from flowspec.pages.packed import exact, packed, packed_columns
 from flowspec.pages.reasons import reasons
@@ -22,7 +22,7 @@ _WINDOW = re.compile(r"(\d+) A(?: to (\d+) A)?")  # as `Misfit` tells where data
 
 
 def spectra_contents(posterior, obs: Spectra, table: Table, answers: Answers, *, sim=None,
-                     count: int = 0) -> tuple[dict, list[dict]]:
+                     count: int = 0, progress: bool = False) -> tuple[dict, list[dict]]:
     """Contents of a page of spectra, and of each of its rows, ready for JSON.
 
     Args:
@@ -32,9 +32,10 @@ def spectra_contents(posterior, obs: Spectra, table: Table, answers: Answers, *,
         answers: That the table was made from.
         sim: The simulator to fit, or None.
         count: Number of spectra to fit: the first that have data.
+        progress: Whether to show a progress bar of these fits.
     """
     some = np.flatnonzero((table["flags"] & int(Flag.NO_DATA)) == 0)
-    fitted = {} if sim is None else fits(sim, obs, answers, some[:count])
+    fitted = {} if sim is None else fits(sim, obs, answers, some[:count], progress=progress)
     peaks, sigmas, probs = (_filled(table, name, len(obs))
                             for name in ("z_peaks", "z_peak_sigmas", "z_peak_probs"))
     built = reconstructions(posterior, obs, peaks, probs)
@@ -44,7 +45,8 @@ def spectra_contents(posterior, obs: Spectra, table: Table, answers: Answers, *,
     space = posterior.model.space
     columns, values = cells(table)
     contents = {
-        "kind": "spectra", "columns": columns, "table": values, "marks": marks(),
+        "kind": "spectra", "columns": columns, "table": values,
+        "marks": [mark._asdict() for mark in MARKS],
         "wave": exact(coarse.wave),
         "notes": _notes(len(obs), len(fitted), len(some), factor, posterior, sim),
     }  # fmt: skip

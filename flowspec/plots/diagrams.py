@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from flowspec.data.excitation import KAUFFMANN, KEWLEY, ORDINATE
+from flowspec.data.excitation import BOUNDARIES, ORDINATE
+from flowspec.data.line_ratios import found, ratios
 from flowspec.data.lines import Lines, State
 from flowspec.plots.lines import line_label
 from flowspec.plots.style import BLUE, GREY, ORANGE, RED
@@ -18,52 +19,32 @@ class Diagram(NamedTuple):
     Attributes:
         over: Lines whose ratio is on the abscissa.
         limits: Of the abscissa.
-        curves: Name to (a, b, c) of the demarcation ``y = a / (x - b) + c``.
         regions: Name to its place.
     """
 
     over: tuple[str, str]
     limits: tuple[float, float]
-    curves: dict[str, tuple[float, float, float]]
     regions: dict[str, tuple[float, float]]
 
 
 DIAGRAMS = {
     "NII": Diagram(
         ("[NII]6584", "Halpha"), (-2.0, 0.9),
-        {"Kauffmann+03": KAUFFMANN, "Kewley+01": KEWLEY["[NII]6584"]},
         {"star formation": (-1.4, -0.5), "composite": (0.0, -0.85), "AGN": (0.25, 1.05)},
     ),
     "SII": Diagram(
         ("[SII]6717,6731", "Halpha"), (-1.6, 0.7),
-        {"Kewley+01": KEWLEY["[SII]6717,6731"]},
         {"star formation": (-1.1, -0.5), "Seyfert": (-0.5, 1.2), "LINER": (0.3, 0.3)},
     ),
 }  # fmt: skip
 DIVISION = 1.89, 0.76  # of Seyferts from LINERs, slope and zero (Kewley et al. 2006, equation 7)
 
 
-def ratio(obs: Lines, row: int, over: tuple[str, str]) -> tuple[float, float, int]:
-    """log10 of the ratio of two lines, its standard error, and whether it is a limit.
-
-    Returns:
-        -1 an upper, 1 a lower limit, 0 a measurement; NaN where a line is absent, both are limits
-        or a measured flux is not positive.
-    """
-    pair = obs[[row]].select(over)
-    flux, err, state = (np.asarray(a[0]) for a in (pair.flux, pair.err, pair.state))
-    limits = state == State.LIMIT
-    if (state == State.ABSENT).any() or limits.all() or (flux <= 0).any():
-        return np.nan, np.nan, 0
-    kind = -1 if limits[0] else 1 if limits[1] else 0
-    error = float(np.hypot(*(err / flux))) / np.log(10) if kind == 0 else 0.0
-    return float(np.log10(flux[0] / flux[1])), error, kind
-
-
 def excitation(ax: Axes, obs: Lines, row: int, diagram: str = "NII") -> Axes:
-    """An object in a diagram, with what divides its regions; arrows are limits of 3σ.
+    """An object in a diagram, with what divides its regions; arrows are limits.
 
-    Lines of each pair are neighbours: dust hardly moves a point.
+    Lines of each pair are neighbours: dust hardly moves a point. A line below `FAINT` standard
+    deviations is an upper limit too, of its flux (or 0) and as many more.
 
     Args:
         ax: Where to.
@@ -71,8 +52,8 @@ def excitation(ax: Axes, obs: Lines, row: int, diagram: str = "NII") -> Axes:
         row: Which of its objects.
         diagram: A name of `DIAGRAMS`.
     """
-    over, limits, curves, regions = DIAGRAMS[diagram]
-    for (name, (a, b, c)), style in zip(curves.items(), ("-", "--"), strict=False):
+    over, limits, regions = DIAGRAMS[diagram]
+    for (name, (a, b, c)), style in zip(BOUNDARIES[over[0]].items(), ("-", "--"), strict=False):
         x = np.linspace(limits[0], b - 0.05, 200)
         ax.plot(x, a / (x - b) + c, color=GREY, lw=1, ls=style, label=name)
     if "LINER" in regions:
@@ -81,7 +62,9 @@ def excitation(ax: Axes, obs: Lines, row: int, diagram: str = "NII") -> Axes:
     for name, place in regions.items():
         turn = 90 if name == "composite" else 0  # it is narrow
         ax.text(*place, name, fontsize=8, color="0.5", ha="center", va="center", rotation=turn)
-    (x, x_err, x_kind), (y, y_err, y_kind) = (ratio(obs, row, pair) for pair in (over, ORDINATE))
+    one = obs[[row]]
+    (x, x_err, x_kind), (y, y_err, y_kind) = (
+        (r.value[0], r.error[0], r.limit[0]) for r in (ratios(one, *over), ratios(one, *ORDINATE)))
     if np.isfinite([x, y]).all():
         inside = np.clip([x, y], [limits[0] + 0.05, -1.25], [limits[1] - 0.05, 1.45])
         colour = BLUE if np.array_equal(inside, [x, y]) else ORANGE
@@ -92,9 +75,8 @@ def excitation(ax: Axes, obs: Lines, row: int, diagram: str = "NII") -> Axes:
             ax.text(0.5, 0.02, f"beyond the axes, at {x:.2f}, {y:.2f}", fontsize=8, color=RED,
                     ha="center", transform=ax.transAxes)
     else:
-        lacking = [line_label(n) for n, s in zip((*over, *ORDINATE), _states(obs, row, over),
-                                                 strict=True) if s != State.MEASURED]
-        why = "not measured: " + ", ".join(lacking) if lacking else "a flux is not positive"
+        lacking = [line_label(n) for n in (*over, *ORDINATE) if not found(one, n).known[0]]
+        why = "not measured: " + ", ".join(lacking) if lacking else "limits above and below"
         ax.text(0.5, 0.02, why, fontsize=8, color=RED, ha="center", transform=ax.transAxes)
     ax.set(xlim=limits, ylim=(-1.3, 1.5), xlabel=_of_ratio(over), ylabel=_of_ratio(ORDINATE))
     ax.legend(fontsize=7, frameon=False, loc="lower left")
@@ -137,10 +119,6 @@ def fluxes(
     ax.set(ylabel="flux / sum of measured lines", xlim=(-0.6, len(kept) - 0.4))
     ax.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     return ax
-
-
-def _states(obs, row, over):
-    return [int(s) for pair in (over, ORDINATE) for s in obs[[row]].select(pair).state[0]]
 
 
 def _of_ratio(pair: tuple[str, str]) -> str:

@@ -6,24 +6,15 @@ import numpy as np
 from jaxtyping import ArrayLike, Float
 from matplotlib.axes import Axes
 
-from flowspec.data.line_names import wave_of
-from flowspec.data.line_waves import ABSORPTION
+from flowspec.data.line_marks import MAIN, MARKS
 from flowspec.plots.limits import flux_limits, tell_beyond
-from flowspec.plots.style import BLUE, FLUX, GREEN, LINES, ORANGE, PINK, RED, SKY, mark_lines
+from flowspec.plots.style import BLUE, FLUX, GREEN, ORANGE, PINK, RED, SKY, mark_lines
 from flowspec.sim.explicit import Fitted
 
 REACH = 5.0  # standard deviations shown of the residuals; those beyond are marked at the edge
-_MORE = {
-    "[Ne III]": "[NeIII]3869", r"H$\gamma$": "Hgamma", "He I": "HeI5876", "[O I]": "[OI]6300",
-    "[N II]": "[NII]6584", "[Ar III]": "[ArIII]7136", "[S III]": "[SIII]9069",
-}  # fmt: skip
-_ABSORBED = {"G": "G", "Ca T": "CaT8542"}
-EMISSION = {n: w for n, w in LINES.items() if w not in ABSORPTION.values()} | {
-    text: wave_of(name) for text, name in _MORE.items()
-}
-ABSORBED = {n: w for n, w in LINES.items() if w in ABSORPTION.values()} | {
-    text: ABSORPTION[name] for text, name in _ABSORBED.items()
-}
+EMISSION, ABSORBED = ({mark.label: mark.wave for mark in reversed(MARKS)
+                       if mark.emitted == emitted and mark.rank <= MAIN}
+                      for emitted in (True, False))  # fmt: skip
 _COLOURS = {"stars": ORANGE, "gas": GREEN, "smooth factor": PINK}
 _OTHERS = (ORANGE, GREEN, PINK, RED)
 

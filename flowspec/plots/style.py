@@ -11,23 +11,14 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flowspec.data.line_names import wave_of
-from flowspec.data.line_waves import ABSORPTION
+from flowspec.data.line_marks import FIRST, MARKS
 
 COLOURS = BLUE, ORANGE, GREEN, PINK, SKY, RED, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "0.55",
 )
 DASHES = ("-", "--", ":", "-.")
 # What an eye looks for first: label to rest-frame vacuum wavelength in angstrom.
-_NAMES = {
-    r"Ly$\alpha$": "Lyalpha", "C IV": "CIV1548,1551", "C III]": "CIII]1907,1909",
-    "Mg II": "MgII2796,2803", "[O II]": "[OII]3726,3729", r"H$\beta$": "Hbeta",
-    "[O III]": "[OIII]5007", r"H$\alpha$": "Halpha", "[S II]": "[SII]6717,6731",
-}  # fmt: skip
-LINES = {text: wave_of(name) for text, name in _NAMES.items()} | {
-    "K": ABSORPTION["CaK"], "H": ABSORPTION["CaH"], "Mg": ABSORPTION["Mgb"],
-    "Na": ABSORPTION["NaD"],
-}  # fmt: skip
+LINES = {mark.label: mark.wave for mark in MARKS if mark.rank == FIRST}
 FLUX = r"$F_\lambda\;[10^{-17}\,\mathrm{erg\,s^{-1}\,cm^{-2}\,Å^{-1}}]$"
 
 

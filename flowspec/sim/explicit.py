@@ -22,7 +22,7 @@ ITERATIONS = 6
 CUT = 8.0  # standard deviations at which a residual counts no further in `Fitted.chi2`
 OUTLIER = 4.0  # standard deviations from which residuals count linearly (Huber)
 _DAMPINGS = (0.1, 1.0, 10.0)  # that are tried, times the last one taken
-_AT_ONCE = 8  # rows: the Jacobian of one has a few MB
+AT_ONCE = 8  # rows: the Jacobian of one has a few MB
 _EDGE = 2.5  # furthest Gaussianised parameter to start from: beyond, hardly anything moves
 
 
@@ -78,13 +78,13 @@ def fitted(
     """
     flux, ivar = (np.asarray(a, np.float32) for a in sim.frame.arrays(obs))
     parts = []
-    for first in range(0, len(flux), _AT_ONCE):
-        rows = np.minimum(np.arange(first, first + _AT_ONCE), len(flux) - 1)
+    for first in range(0, len(flux), AT_ONCE):
+        rows = np.minimum(np.arange(first, first + AT_ONCE), len(flux) - 1)
         data = jnp.asarray(flux[rows]), jnp.asarray(ivar[rows])
         state = _begun(sim, *data, jnp.asarray(start[:, rows], jnp.float32))
         for _ in range(iterations):
             state = _improved(sim, *data, state)
-        parts.append((_finished(sim, *data, state[0]), min(_AT_ONCE, len(flux) - first)))
+        parts.append((_finished(sim, *data, state[0]), min(AT_ONCE, len(flux) - first)))
     columns = zip(*(part for part, _ in parts), strict=True)
     counts = [count for _, count in parts]
     return Fitted(*(

@@ -50,7 +50,8 @@ const corner = {
       }
     }
     const annotations = [{ xref: "paper", yref: "paper", x: 1, y: 1, xanchor: "right", yanchor: "top", align: "right", showarrow: false,
-      font: { size: 10.5 }, text: columns.map((column, i) => interval(column, labels[i])).join("<br>") }];
+      font: { size: columns.length < 4 && byId("corner").clientWidth < 500 ? 8.5 : 10.5 },  // of few, the first panel is wide
+      text: columns.map((column, i) => interval(column, labels[i])).join("<br>") }];
     Plotly.react("corner", traces, layout({ margin: { l: 58, r: 8, t: 4, b: 56 }, bargap: 0, dragmode: false, annotations, ...axes }), PLOT);
   },
 };

@@ -72,9 +72,9 @@ const redshift = {
         hovertemplate: "%{x}: %{y} draws<extra></extra>" });
     }
     Plotly.react("pdf", traces, layout({
-      margin: { l: 40, r: 10, t: 14, b: 48 }, dragmode: false, bargap: 0,
+      margin: { l: 44, r: 16, t: 14, b: 48 }, dragmode: false, bargap: 0,
       xaxis: axis({ domain: [0, 0.6], range: [low, high], fixedrange: true, nticks: 5, title: { text: "z", standoff: 0, font: { size: 11 } } }),
-      yaxis: axis({ type: "log", range: [Math.log10(floor), Math.log10(top) + 1.3], fixedrange: true, exponentformat: "power", dtick: 2,
+      yaxis: axis({ type: "log", range: [Math.log10(floor), Math.log10(top) + 1.3], fixedrange: true, exponentformat: "power", dtick: 2, tickfont: { size: 9 },
         title: { text: "p(z)", standoff: 0, font: { size: 11 } } }),
       xaxis2: axis({ domain: [0.7, 1], anchor: "y2", fixedrange: true, ...(draws.length ? { range: ends(draws), ...ticks(draws) } : {}), tickangle: -40, tickfont: { size: 9 } }),
       yaxis2: axis({ anchor: "x2", fixedrange: true, showticklabels: false, ticks: "" }),

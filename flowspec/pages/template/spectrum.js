@@ -96,15 +96,20 @@ const spectrum = {
       const inside = page.marks.map((mark) => ({ ...mark, at: mark.wave * (1 + state.z) }))
         .filter((mark) => mark.at > range[0] && mark.at < range[1]);
       const pixel = (wave) => width * (wave - range[0]) / (range[1] - range[0]);
-      const named = new Set(roomy(inside, pixel));
+      // the middle of a label: at its line, but no part of it beyond the edges
+      for (const mark of inside) {
+        mark.half = 3.2 * mark.label.length + 2;
+        mark.middle = Math.min(Math.max(pixel(mark.at), mark.half - 4), width + 4 - mark.half);
+      }
+      const named = new Set(roomy(inside));
       for (const mark of inside) {
         const color = mark.emitted ? colours.emitted : colours.absorbed, main = named.has(mark);
         shapes.push({ type: "line", xref: "x", x0: mark.at, x1: mark.at, yref: "paper", y0: left ? 0.3 : 0, y1: 1,
           line: { color, width: main ? 1 : 0.7, dash: mark.emitted ? "dash" : "dot" }, opacity: 0.75, layer: "below" });
         if (!main) continue;
-        const half = 3.2 * mark.label.length + 2, level = ends.findIndex((end) => pixel(mark.at) - half > end);
-        ends[level] = pixel(mark.at) + half;
-        annotations.push({ x: mark.at, xref: "x", yref: "paper", y: 1, yshift: 1 + 12 * level, yanchor: "bottom", text: mark.label, showarrow: false,
+        const level = ends.findIndex((end) => mark.middle - mark.half > end);
+        ends[level] = mark.middle + mark.half;
+        annotations.push({ x: mark.at, xref: "x", xshift: mark.middle - pixel(mark.at), yref: "paper", y: 1, yshift: 1 + 12 * level, yanchor: "bottom", text: mark.label, showarrow: false,
           font: { size: 10.5, color } });
       }
     }
@@ -145,13 +150,13 @@ const spectrum = {
 };
 
 // Those of some lines that there is room to name, on three levels: the main ones before others.
-function roomy(marks, pixel) {
+function roomy(marks) {
   const chosen = [];
-  for (const mark of [...marks].sort((a, b) => b.main - a.main)) {
+  for (const mark of [...marks].sort((a, b) => a.rank - b.rank)) {
     const tried = [...chosen, mark].sort((a, b) => a.at - b.at), ends = [-9, -9, -9];
     const fits = tried.every((one) => {
-      const half = 3.2 * one.label.length + 2, level = ends.findIndex((end) => pixel(one.at) - half > end);
-      if (level >= 0) ends[level] = pixel(one.at) + half;
+      const level = ends.findIndex((end) => one.middle - one.half > end);
+      if (level >= 0) ends[level] = one.middle + one.half;
       return level >= 0;
     });
     if (fits) chosen.push(mark);

@@ -86,6 +86,10 @@ const table = {
       const text = name === "quality" ? (value || "·") : name === "flag_names" ? flagged(value) : written(value, name);
       const cell = element("td", text, { class: `${this.numeric(name) ? "number" : ""}${value === null ? " absent" : ""}` });
       if (typeof value === "string") cell.title = value;
+      if (name === "name") {  // its end tells one file from another: it is cut at its beginning
+        cell.classList.add("name");
+        cell.replaceChildren(element("bdi", text));
+      }
       line.append(cell);
     }
     return line;

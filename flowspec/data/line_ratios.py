@@ -1,36 +1,15 @@
-"""Diagrams of line ratios that tell what ionises a nebula, and where objects lie in them."""
+"""Ratios of emission lines with their errors and limits: one rule for pages and figures."""
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
-from flowspec.data.excitation import KAUFFMANN, KEWLEY
 from flowspec.data.line_names import parts
 from flowspec.data.lines import Lines, State, of_states
 
-FAINT = 2.0  # standard deviations below which a line is drawn as a limit
+FAINT = 2.0  # standard deviations below which a line is a limit
 _UPPER, _LOWER = -1, 1
-
-
-class Diagram(NamedTuple):
-    """Baldwin, Phillips & Terlevich (1981) and Veilleux & Osterbrock (1987): [O III]/Hβ over x.
-
-    Attributes:
-        x: Lines whose ratio is the abscissa.
-        curves: Name of a boundary, and the numbers of ``y = a / (x - b) + c`` for x below b.
-    """
-
-    x: tuple[str, str]
-    curves: dict[str, tuple[float, float, float]]
-
-
-_NII, _SII, _OI = KEWLEY
-DIAGRAMS = (
-    Diagram((_NII, "Halpha"), {"Kewley+01": KEWLEY[_NII], "Kauffmann+03": KAUFFMANN}),
-    Diagram((_SII, "Halpha"), {"Kewley+01": KEWLEY[_SII]}),
-    Diagram((_OI, "Halpha"), {"Kewley+01": KEWLEY[_OI]}),
-)
 
 
 class Ratios(NamedTuple):
@@ -54,7 +33,7 @@ def ratios(obs: Lines, above: str, below: str) -> Ratios:
     and as many more.
     """
     (flux, err, limits, known) = (np.stack(x, 1) for x in
-                                  zip(_line(obs, above), _line(obs, below), strict=True))
+                                  zip(found(obs, above), found(obs, below), strict=True))
     known = known.all(1) & ~limits.all(1)
     safe = np.where(known[:, None], flux, 1)
     error = np.hypot(*(np.where(limits, 0, err / safe) / np.log(10)).T)
@@ -65,21 +44,36 @@ def ratios(obs: Lines, above: str, below: str) -> Ratios:
     )
 
 
-def _line(obs: Lines, name: str) -> tuple[np.ndarray, ...]:
-    """Flux or limit, error, whether it is a limit, and whether it is known [batch] of a line; of a
-    sum that was not measured as one, of the lines that it sums."""
+class Found(NamedTuple):
+    """A line of a catalogue.
+
+    Attributes:
+        flux: Or the limit of it [batch].
+        err: Standard error, of measurements [batch].
+        limit: Whether it is an upper limit [batch].
+        known: Whether it is either [batch].
+    """
+
+    flux: Float[np.ndarray, " batch"]
+    err: Float[np.ndarray, " batch"]
+    limit: Bool[np.ndarray, " batch"]
+    known: Bool[np.ndarray, " batch"]
+
+
+def found(obs: Lines, name: str) -> Found:
+    """A line by its canonical name; a sum that was not measured as one is that of its lines."""
     flux, err = np.zeros((2, len(obs)))
     state = np.full(len(obs), State.ABSENT)
     for pieces in ((name,), parts(name)):
         if set(pieces) <= set(obs.lines):
-            found = _only(obs, pieces).select((name,))
+            one = _only(obs, pieces).select((name,))
             none = state == State.ABSENT
             flux, err, state = (
                 np.where(none, new[:, 0], old)
-                for new, old in ((found.flux, flux), (found.err, err), (found.state, state)))
+                for new, old in ((one.flux, flux), (one.err, err), (one.state, state)))
     faint = (state == State.MEASURED) & (flux < FAINT * err)
     flux = np.where(faint, np.maximum(flux, 0) + FAINT * err, flux)
-    return flux, err, faint | (state == State.LIMIT), state != State.ABSENT
+    return Found(flux, err, faint | (state == State.LIMIT), state != State.ABSENT)
 
 
 def _only(obs: Lines, names: tuple[str, ...]) -> Lines:
