@@ -2,9 +2,10 @@
 
 bagpipes (Carnall et al. 2018, MNRAS 480, 4379) samples a model of each spectrum anew. It is no
 dependency: `python` is that of an environment with ``pip install bagpipes``. Its model here: an
-exponential history, Calzetti dust, nebular lines, dispersion, a calibration polynomial of degree 4,
-errors scaled by a factor, redshift fixed to the survey's. It sees the spectra in pairs of
-pixels, as it samples models no finer, to 7350 angstrom in the rest frame, where MILES ends.
+exponential history, Calzetti dust, nebular lines, dispersion, a calibration polynomial of degree 2
+whose level is fixed, errors scaled by a factor, redshift fixed to the survey's. It sees the spectra
+in pairs of pixels, as it samples models no finer, to 7350 angstrom in the rest frame, where MILES
+ends.
 
 Its masses and rates (Kroupa's IMF, H0 of 70) are brought to a Chabrier IMF and Planck18, as
 flowspec's are. Objects already fitted in `folder` are not fitted again.
