@@ -28,9 +28,10 @@ MODEL = {
     "nebular": {"logU": (-4.0, -2.0)},
     "veldisp": (30.0, 400.0), "veldisp_prior": "log_10",
     # its level is fixed: a polynomial of best fit would take away what tells the mass
-    "calib": {"type": "polynomial_bayesian", "0": 1.0} | {
-        f"{i}{key}": value for i in (1, 2) for key, value in
-        {"": (-0.3, 0.3), "_prior": "Gaussian", "_prior_mu": 0.0, "_prior_sigma": 0.05}.items()
+    "calib": {
+        "type": "polynomial_bayesian", "0": 1.0,
+        "1": (-0.3, 0.3), "1_prior": "Gaussian", "1_prior_mu": 0.0, "1_prior_sigma": 0.05,
+        "2": (-0.3, 0.3), "2_prior": "Gaussian", "2_prior_mu": 0.0, "2_prior_sigma": 0.05,
     },
     "noise": {"type": "white_scaled", "scaling": (0.5, 10.0), "scaling_prior": "log_10"},
 }  # fmt: skip

@@ -20,6 +20,7 @@ from pathlib import Path
 import nbformat
 
 import flowspec as fs
+from flowspec.data.atomic import replacing
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER, PAGE = ROOT / "examples", ROOT / "docs" / "notebooks.md"
@@ -82,9 +83,8 @@ def made(path: Path) -> dict:
     for cell, ran in zip(code_cells(latest), code_cells(notebook), strict=True):
         cell.update(ran)
     latest.metadata = notebook.metadata
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(nbformat.writes(latest) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(nbformat.writes(latest) + "\n", encoding="utf-8")
     note(path.stem, cpu)
     if found := faults(path):
         raise ValueError("; ".join(found))
