@@ -40,7 +40,7 @@ def run(
     """Train a model.
 
     Args:
-        instrument: "sdss", "vandels", or "moons", which only begins anew.
+        instrument: "sdss", "vandels", or "moons", which nothing can teach: `adapt` "none".
         start: Model to begin with, by default the shipped one; what it was taught stays.
         model: File to write.
         steps: Of the optimiser.
@@ -59,7 +59,9 @@ def run(
         keep: Of what `start` was taught: "all", "noise", "nuisances" or "nothing".
     """
     if instrument == "moons":
-        begun, obs, sim = None, None, Varied(galaxies("moons-coarse", [], {}, population))
+        begun, obs = fs.load(start or instrument), None
+        sim = Varied(galaxies("moons-coarse", [], {}, population))
+        begun = replace(begun, model=continued(begun, sim))
     else:
         begun, obs, sim = _taught(instrument, start, population, keep)
     training = fs.Training(

@@ -26,7 +26,7 @@ def multiplets(table: NebularTable) -> tuple[tuple[int | float, ...], ...]:
         Number of the multiplet, mean and scatter of each line.
     """
     far = table.wave < _ULTRAVIOLET
-    ion = ["H" if is_hydrogen(n) else n.rstrip("0123456789._") for n in table.names]
+    ion = ["H" if _is_hydrogen(n) else n.rstrip("0123456789._") for n in table.names]
     metal = np.array([n != "H" for n in ion])
     mean = np.where(far, 0.35, [_IONS.get(n, 0.0) for n in ion])
     scatter = np.where(far, 0.35, np.where(metal, 0.2, 0.1))
@@ -35,6 +35,6 @@ def multiplets(table: NebularTable) -> tuple[tuple[int | float, ...], ...]:
     return tuple(tuple(part.tolist()) for part in (groups, mean, scatter))
 
 
-def is_hydrogen(line: str) -> bool:
+def _is_hydrogen(line: str) -> bool:
     """Whether a line of the table is one of hydrogen's, of which Hepsilon is one."""
     return line.startswith(("H", "Pa")) and not line.startswith("HeI")

@@ -27,7 +27,7 @@ from flowspec.sim.galaxy import (
     winds,
 )
 from flowspec.sim.galaxy.contributions import contributions
-from flowspec.sim.galaxy.departures import is_hydrogen, multiplets
+from flowspec.sim.galaxy.departures import multiplets
 from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, layout_of, nuisances_of
 from flowspec.sim.galaxy.response import StellarCurves
 from flowspec.sim.galaxy.settings import checked, redshifts
@@ -123,16 +123,16 @@ class GalaxySimulator(SpectrumSimulator):
 
     @property
     def known(self) -> Bool[np.ndarray, " latents"]:
-        """Too: bursts, hydrogen's lines (star formation), errors of libraries (mass), line-spread
-        function (dispersion), of ultraviolet spectra the curvature (dust)."""
+        """Too: bursts (star formation), ratios of lines (abundances, star formation), errors of
+        libraries (mass), line-spread function (dispersion), of ultraviolet spectra the curvature
+        (dust). A spectrum cannot tell these from the parameters, so what is learned of them, at
+        given parameters, is how far the fits agree with the simulator and not how wrong it is.
+        """
         mask, layout = super().known, self.layout
-        for name in {"burst", "light", "library", "lsf"} & set(layout.names):
+        for name in {"burst", "lines", "light", "library", "lsf"} & set(layout.names):
             mask[layout.place(name)] = True
         if self.igm is not None and "calibration" in layout.names:
             mask[layout.place("calibration").start + 2] = True
-        if "lines" in layout.names:
-            hydrogen = np.array(self.groups)[list(map(is_hydrogen, self.nebula.names))]
-            mask[layout.place("lines").start + hydrogen] = True
         return mask
 
     def own_layout(self) -> Layout:
