@@ -1,18 +1,19 @@
 """Refinement of SDSS spectra by the explicit forward model: effective draws, cost, faults.
 
-"simulated": spectra of signal-to-noise ratio 10 to 30. "nuts": the same, without residuals of the
-sky, against a long run of numpyro's sampler over the parameters and all nuisances. "real": galaxies
-of the half of `FLOWSPEC_TEST_DATA` that is reported. "faults": p-values of spectra with something
-wrong; "visible": how far a fault is from what the nuisances can make, in closed form.
+"simulated": spectra of signal-to-noise ratio 10 to 30. "chain": the same against a long run of
+emcee (Foreman-Mackey et al. 2013, PASP 125, 306; ``pip install emcee``) under that likelihood.
+"real": galaxies of the half of `FLOWSPEC_TEST_DATA` that is reported. "faults": p-values of
+spectra with something wrong; "visible": how far a fault is from what the nuisances can make, in
+closed form.
 """
 
 import time
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from numpyro.diagnostics import effective_sample_size
-from numpyro.infer import MCMC, NUTS
 
 import flowspec as fs
 from benchmarks import faults
@@ -21,47 +22,37 @@ from benchmarks.scores import report_half
 from flowspec.check.c2st import c2st
 from flowspec.posterior.goodness import Goodness
 from flowspec.posterior.simulators import simulator_of
-from flowspec.sim.explicit import huber, split
-from flowspec.sim.galaxy.nuisance import NUISANCES
-from flowspec.sim.marginal import Marginal
 from flowspec.sim.simulator import simulate_many
 
-_PART = 25  # steps of the sampler between two looks at the clock
+_WALKERS = 64
+_OF = 8  # weighted draws for each that is compared with a chain: few of them are the same
 
 
 def run(
     *, part: str = "simulated", model: str = "sdss", rows: int = 10, draws: int = 1000,
-    simulations: int = 128, warmup: int = 300, minutes: float = 10.0, depth: int = 7,
-    only: int = -1, seed: int = 5,
+    simulations: int = 128, steps: int = 2000, seed: int = 5,
 ) -> dict:  # fmt: skip
     """Refine spectra, or judge spoilt ones.
 
     Args:
-        part: "simulated", "nuts", "real", "faults" or "visible".
+        part: "simulated", "chain", "real", "faults" or "visible".
         model: Name of a shipped model or a model file of SDSS spectra.
         rows: Spectra (of each kind).
         draws: That are weighted.
         simulations: That calibrate the p-value.
-        warmup: Steps of the sampler before its draws, which learn its mass matrix.
-        minutes: That it draws for, for each spectrum.
-        depth: Of its trees of gradients at most.
-        only: Of `rows` spectra this one alone, for one process each; -1 is all.
+        steps: Of the ensemble of the chain, a quarter of which is left out.
         seed: Of all that is random.
     """
     posterior = fs.load(model)
-    if part == "nuts":
-        quiet = tuple(n for n in NUISANCES if n not in ("sky", "blemishes"))
-        quiet = fs.GalaxySimulator("sdss", nuisances=quiet)
-        obs = simulated(posterior, quiet, rows, (10, 30), seed)[0]
-        obs = obs if only < 0 else obs[only : only + 1]
-        return _against_nuts(posterior, quiet, obs, draws, (warmup, minutes, depth), seed)
     sim = simulator_of(posterior, model)  # taught as it was
     if part == "real":
         obs = good_galaxies()[0]
         obs = obs[np.flatnonzero(report_half(obs.names))[:rows]]
         return _refined(posterior, obs, sim, draws)[0]
-    if part == "simulated":
+    if part in ("simulated", "chain"):
         obs, theta = simulated(posterior, sim, rows, (10, 30), seed)
+        if part == "chain":
+            return _against_chain(posterior, sim, obs, draws, steps, seed)
         found, refined = _refined(posterior, obs, sim, draws)
         return found | _covered(refined, theta, sim)
     obs, _ = simulated(posterior, sim, rows, (8, 12), seed)
@@ -116,69 +107,70 @@ def _covered(found, theta, sim) -> dict:
     return {"inside 68 %": dict(zip(sim.prior.names, inside.tolist(), strict=True))}
 
 
-def _against_nuts(posterior, sim, obs, draws: int, length: tuple, seed: int) -> dict:
-    found = posterior.refine(obs, sim.log_likelihood, draws, draws=draws)
+def _against_chain(posterior, sim, obs, draws: int, steps: int, seed: int) -> dict:
+    """C2ST of refined draws to an equal number of a chain's, and of the chain's own halves."""
+    likelihood = sim.log_likelihood
+    found = posterior.refine(obs, likelihood, draws, draws=_OF * draws)
     flow = posterior.sample(obs, draws)
-    fit = sim.fit(obs, posterior.sample(obs, 16))
+    near = likelihood.prepared(obs, posterior.sample(obs, 16))
+    rows = [jax.tree.unflatten(jax.tree.structure(near), row)
+            for row in zip(*jax.tree.leaves(near), strict=True)]
     results = {}
-    for i in range(len(obs)):
+    for i, row in enumerate(rows):
         clock = time.process_time()
-        data = (jnp.asarray(a[0]) for a in posterior.model.frame.arrays(obs[i : i + 1]))
-        exact, report = _nuts(sim, *data, fit.unknowns[i], fit.covariance[i], *length, seed)
-        keep = max(200, min(1000, int(report["least n_eff"])))  # neighbours in a chain are alike
-        thin = (np.linspace(0, len(d) - 1, keep).astype(int)
-                for d in (exact, found.samples, flow))
-        free = [np.asarray(sim.prior.to_unconstrained(d[rows])[0]) for d, rows in
-                zip((exact, found.samples[:, i], flow[:, i]), thin, strict=True)]
-        shift = (free[1].mean(0) - free[0].mean(0)) / free[0].std(0)
+        exact, report = _chain(likelihood, row, steps, seed)
+        free = [np.asarray(sim.prior.to_unconstrained(jnp.asarray(d, jnp.float32))[0])
+                for d in (found.samples[:, i], flow[:, i])]
+        keep = min(draws, len(exact) // 2)
+        first, second = (h[:: max(1, len(h) // keep)][:keep] for h in np.array_split(exact, 2))
+        shift = (free[0].mean(0) - exact.mean(0)) / exact.std(0)
         results[f"{i}"] = {
-            "C2ST": c2st(free[0], free[1]), "C2ST of the flow": c2st(free[0], free[2]),
-            "C2ST of halves": c2st(free[0][: keep // 2], free[0][-(keep // 2) :]),
+            "C2ST": c2st(second, free[0][:keep]), "C2ST of the flow": c2st(second, free[1][:keep]),
+            "C2ST of halves": c2st(first, second),
             "largest shift, sigma": float(np.abs(shift).max()),
-            "width": (free[1].std(0) / free[0].std(0)).round(2).tolist(),
-            "effective": float(found.ess[i] / draws), **report,
+            "width": (free[0].std(0) / exact.std(0)).round(2).tolist(),
+            "effective": float(found.ess[i] / draws / _OF), **report,
             "CPU s": time.process_time() - clock,
         }  # fmt: skip
     return results
 
 
-def _nuts(sim, flux, ivar, unknowns, covariance, warmup: int, minutes: float, depth: int, seed):
-    """Draws of the parameters, from a run over them, all latents and the noise's factor.
+def _chain(likelihood, near, steps: int, seed: int):
+    """Gaussianised parameters from a long run of emcee's ensemble under the marginal likelihood.
 
     The coordinates are those in which the posterior would be a standard normal if the model were
-    linear, which changes nothing but the speed; warming up learns what is left.
+    linear, which changes nothing: the ensemble's moves are affine-invariant, but for its start.
     """
-    count = len(sim.prior.names)
-    factor = jnp.asarray(np.linalg.cholesky(covariance))
-    root, pixels = jnp.sqrt(ivar), (ivar > 0).sum()
-    spread = 1 / jnp.sqrt(2.0 * pixels)
+    from emcee import EnsembleSampler
+    from emcee.moves import DEMove, StretchMove
 
-    def potential(x):
-        u, log_scale = unknowns + factor @ x[:-1], x[-1] * spread
-        away = (flux - sim.spectrum_of(*split(sim, u))) * root * jnp.exp(-log_scale)
-        noise = pixels * log_scale + 0.5 * (log_scale / Marginal(sim).scatter) ** 2
-        return 0.5 * (huber(away).sum() + (u**2).sum()) + noise
+    factor = np.linalg.cholesky(np.asarray(near.covariance, float))
 
-    kernel = NUTS(potential_fn=potential, dense_mass=True, max_tree_depth=depth)
-    x, extra = _chain(kernel, jnp.zeros(len(unknowns) + 1), warmup, minutes, seed)
-    free = unknowns[:count] + x[:, :-1] @ np.asarray(factor)[:count].T
-    least = min(float(effective_sample_size(f[None])) for f in free.T)
-    report = {"draws": len(x), "least n_eff": least, "divergences": int(extra["diverging"].sum()),
-              "gradients a step": float(extra["num_steps"].mean())}  # fmt: skip
-    return np.asarray(sim.prior.to_constrained(jnp.asarray(free, jnp.float32))), report
+    def log_prob(x):
+        free = jnp.asarray(near.centre + x @ factor.T, jnp.float32)
+        value = np.asarray(_log_posterior(likelihood, near, free), float)
+        return np.where(np.isfinite(value), value, -np.inf)
+
+    rng = np.random.default_rng(seed)
+    moves = [(DEMove(), 0.7), (StretchMove(), 0.3)]
+    walk = EnsembleSampler(_WALKERS, len(factor), log_prob, vectorize=True, moves=moves)
+    walk.random_state = np.random.RandomState(seed).get_state()
+    walk.run_mcmc(rng.normal(size=(_WALKERS, len(factor))), steps)
+    kept = walk.get_chain(discard=steps // 4)
+    time_of = float(walk.get_autocorr_time(discard=steps // 4, tol=0).max())
+    report = {"steps": steps, "autocorrelation, steps": time_of,
+              "n_eff": kept.shape[0] * _WALKERS / time_of,
+              "accepted": float(walk.acceptance_fraction.mean())}  # fmt: skip
+    x = walk.get_chain(discard=steps // 4, thin=max(1, int(time_of / 4)), flat=True)
+    return np.asarray(near.centre) + x @ factor.T, report
 
 
-def _chain(kernel, start, warmup: int, minutes: float, seed: int):
-    """States of one chain and what was seen on the way, in parts until the time is over."""
-    sampler = MCMC(kernel, num_warmup=warmup, num_samples=_PART, progress_bar=False)
-    sampler.warmup(jr.key(seed), init_params=start)
-    parts, seen, end = [], [], time.monotonic() + 60 * minutes
-    while time.monotonic() < end:
-        sampler.post_warmup_state = sampler.last_state
-        sampler.run(sampler.post_warmup_state.rng_key, extra_fields=("num_steps", "diverging"))
-        parts.append(np.asarray(sampler.get_samples()))
-        seen.append(sampler.get_extra_fields())
-    return np.concatenate(parts), {k: np.concatenate([s[k] for s in seen]) for k in seen[0]}
+@eqx.filter_jit
+def _log_posterior(likelihood, near, free):
+    """Natural log of likelihood times prior at Gaussianised parameters [walkers, params]."""
+    theta = likelihood.sim.prior.to_constrained(free)
+    value = jax.vmap(lambda t: likelihood.at(t, 0, near))(theta)
+    return value - 0.5 * (free**2).sum(-1)
 
 
 def _judged(posterior, obs, sim, simulations: int, seed: int) -> dict:

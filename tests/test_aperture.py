@@ -120,6 +120,7 @@ def test_random_numbers_are_of_the_row_and_the_seed():
 # --- tables
 
 
+@pytest.mark.slow
 def test_with_nothing_outside_totals_are_the_parts_bit_for_bit(posterior):
     obs = spectra()
     with_total = summarize(posterior, obs, {"sdss_i": own(obs)})

@@ -58,8 +58,8 @@ def test_conditional_affine_inverts_and_knows_its_jacobian():
     np.testing.assert_allclose(inverse_log_det, -log_det, atol=1e-6)
 
 
-@pytest.mark.parametrize("dim", [pytest.param(1, marks=pytest.mark.slow), 2])
 @pytest.mark.slow
+@pytest.mark.parametrize("dim", [1, 2])
 def test_flow_integrates_to_one_and_its_draws_follow_it(dim):
     flow = Flow(jr.key(1), dim=dim, cond_dim=2, layers=2, width=8, knots=4)
     c = jnp.array([1.0, -0.5])
@@ -75,8 +75,9 @@ def test_flow_integrates_to_one_and_its_draws_follow_it(dim):
     np.testing.assert_allclose(draws.mean(0), mean, atol=0.03)
 
 
-@pytest.mark.parametrize("dim", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 5))])
-@pytest.mark.parametrize("classes", [pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.slow
+@pytest.mark.parametrize("dim", [1, 2, 5])
+@pytest.mark.parametrize("classes", [1, 3])
 def test_many_draws_of_few_conditions_are_what_flowjax_makes_of_each(dim, classes):
     flow = Flow(jr.key(3), dim=dim, cond_dim=4, layers=3, width=16, knots=5)
     arrays, rest = eqx.partition(flow, eqx.is_inexact_array)

@@ -38,6 +38,7 @@ def taught() -> fs.GalaxySimulator:
                        is_leaf=lambda x: x is None)
 
 
+@pytest.mark.slow
 def test_a_model_file_gives_back_the_simulator_it_was_trained_on(tmp_path):
     sizes = fs.Architecture(templates=3, aligned=4, window=21, learned=0, condition=12, layers=2,
                             width=12, knots=4)  # fmt: skip

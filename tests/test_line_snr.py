@@ -55,6 +55,7 @@ def test_a_line_narrower_than_a_pixel_is_that_pixel():
     assert ratio(centre=WAVE[800], sigma=0.01) == pytest.approx(3 / 0.25 * 2, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_simulated_line_is_as_strong_and_as_uncertain(sim):
     """[O III] 5007 of the simulator's own spectrum, fitted in a thousand draws of its noise."""
     draw = sim.nuisances_of(jnp.zeros(0), THETA)

@@ -48,7 +48,8 @@ CASES = {
 }
 
 
-LONG = ("a redshift", "no redshift")  # to compile; the other two have all of it
+# to compile: `test_posteriors` has both kinds of posterior with two sources
+LONG = ("a redshift", "no redshift", "a redshift, two sources")
 
 
 @pytest.mark.parametrize("case", [

@@ -159,6 +159,7 @@ def test_noise_of_residuals_is_measured():
     assert neighbours == pytest.approx(0.4, abs=0.12)  # 3 standard errors of 1,000 pixels
 
 
+@pytest.mark.slow
 def test_templates_of_the_rest_frame_are_found_at_their_redshifts():
     rng = np.random.default_rng(5)
     wave = np.geomspace(4000, 8000, 1200)

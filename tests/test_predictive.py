@@ -83,6 +83,7 @@ def without_models_error(sim):
     return eqx.tree_at(lambda s: (s.model_err, s.floor), sim, replace_fn=jnp.zeros_like)
 
 
+@pytest.mark.slow
 def test_a_line_left_out_has_standard_residuals(sim, predicted):
     obs, found = predicted
     assert np.isfinite(found.residual).all()

@@ -265,8 +265,9 @@ def test_no_light_beyond_the_lyman_limit(vandels):
     assert len(beyond) > 100 and beyond.mean() < 0.05 * red.mean()
 
 
-def test_lines_of_hydrogen_depart_together(both):
-    """By Rydberg's formula: of hydrogen they depart together, and no metal or helium with them."""
+def test_lines_of_hydrogen_depart_together_and_nobody_teaches_how_far(both):
+    """Rydberg's formula says which they are. Abundances and star formation are what ratios of lines
+    say, so observations may not redefine how far the grid can be wrong."""
     lines, groups = both.nebula.wave, np.array(both.groups)
     n = np.arange(2, 40)[:, None]
     series = 1e8 / (109677.58 * (1 / np.array([1, 2, 3]) ** 2 - 1 / np.maximum(n, [2, 3, 4]) ** 2))
@@ -274,11 +275,6 @@ def test_lines_of_hydrogen_depart_together(both):
     optical = lines > 2400  # those of the ultraviolet depart on their own
     together = groups == groups[np.flatnonzero(hydrogen & optical)[0]]
     np.testing.assert_array_equal(together & optical, hydrogen & optical)
-
-
-def test_departures_of_lines_are_not_to_be_taught(both):
-    """Abundances and star formation are what their ratios say, so observations may not redefine
-    how far the grid can be wrong."""
     assert both.known[both.layout.place("lines")].all()
 
 
