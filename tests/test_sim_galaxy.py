@@ -272,8 +272,7 @@ def test_lines_of_hydrogen_depart_together_and_nobody_teaches_how_far(both):
     series = 1e8 / (109677.58 * (1 / np.array([1, 2, 3]) ** 2 - 1 / np.maximum(n, [2, 3, 4]) ** 2))
     hydrogen = np.abs(lines[:, None] / series.ravel() - 1).min(1) < 1e-4
     hydrogen &= lines > 2400  # those of the ultraviolet depart on their own
-    together = (groups == groups[hydrogen.argmax()]) & (lines > 2400)
-    np.testing.assert_array_equal(together, hydrogen)
+    np.testing.assert_array_equal((groups == groups[hydrogen.argmax()]) & (lines > 2400), hydrogen)
     assert both.known[both.layout.place("lines")].all()
 
 
