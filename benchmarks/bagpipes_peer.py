@@ -123,10 +123,9 @@ def agreement(own: np.ndarray, other: np.ndarray) -> dict[str, float]:
     """How far two sets of percentiles [3, objects] differ, the first less the second."""
     difference = own[1] - other[1]
     halves = [(q[2] - q[0]) / 2 for q in (own, other)]
-    offset = scores.middle(difference)
     return {
-        "offset": offset,
-        "nmad": 1.4826 * scores.middle(np.abs(difference - offset)),
+        "offset": scores.middle(difference),
+        "nmad": scores.nmad(difference),
         "flowspec width": scores.middle(halves[0]),
         "bagpipes width": scores.middle(halves[1]),
         "within their joint 68 %": scores.share(np.abs(difference) < np.hypot(*halves)),

@@ -13,7 +13,7 @@ import jax.random as jr
 import numpy as np
 
 import flowspec as fs
-from benchmarks import harness
+from benchmarks import harness, scores
 from flowspec.check import calibration
 from flowspec.cli.diagnose import draw_calibration, prior_box
 from flowspec.posterior.simulators import simulator_of
@@ -23,6 +23,7 @@ from flowspec.sim.simulator import draw_many
 def run(
     *,
     model: str = "sdss",
+    like: str = "",
     noise: str = "",
     n: int = 2000,
     draws: int = 500,
@@ -33,6 +34,8 @@ def run(
 
     Args:
         model: Name of a shipped model or a model file.
+        like: Model whose simulator makes the spectra, by default its own: how well one model
+            recovers what another was trained for.
         noise: File of spectra to take the noise from.
         n: Simulations.
         draws: Posterior draws per simulation.
@@ -40,7 +43,7 @@ def run(
         seed: Of simulations and draws.
     """
     posterior = fs.load(model)
-    simulator = simulator_of(posterior, model)
+    simulator = simulator_of(fs.load(like or model), like or model)
     if noise:
         simulator = simulator.with_noise(real_spectra(noise))
     (theta, flux, ivar), _, simulation = harness.clocked(draw_many, simulator, jr.key(seed), n)
@@ -53,6 +56,8 @@ def run(
         "model": model,
         "simulation_cpu_s": simulation,
         "prediction_cpu_s": prediction,
+        "recovery": {name: scores.nmad(np.median(samples[..., i], 0) - theta[:, i])
+                     for i, name in enumerate(posterior.names)},
         "mean log q": float(np.mean(posterior.log_prob(theta, obs))),
         **score(samples, theta, posterior.names, box, seed),
     }

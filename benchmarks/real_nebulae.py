@@ -24,7 +24,7 @@ import numpy as np
 from astropy.table import Table
 
 import flowspec as fs
-from benchmarks import harness, predictive
+from benchmarks import harness, predictive, scores
 from benchmarks.cloudy_grids import simulator
 from flowspec import plots
 from flowspec.cli.outputs import save
@@ -113,7 +113,7 @@ def direct(posterior, folder: Path, draws: int, figures: str, seed: int) -> dict
             f"left out, direct error above {TOLD} dex": left,
             "offset": float(offset),
             "scatter (standard deviation)": float(np.std(away)),
-            "scatter (NMAD)": float(1.4826 * np.median(np.abs(away - offset))),
+            "scatter (NMAD)": scores.nmad(away),
             "correlation": float(np.corrcoef(middle, known)[0, 1]),
             "median stated sigma": float(np.median((high - low) / 2)),
             "residuals within 1 and 2 sigma of both errors": covered,
@@ -230,8 +230,7 @@ def slope(x: np.ndarray, y: np.ndarray, seed: int) -> list[float]:
 
 def scatter(x: np.ndarray, y: np.ndarray) -> float:
     """NMAD about the straight line."""
-    left = y - np.polyval(np.polyfit(x, y, 1), x)
-    return float(1.4826 * np.median(np.abs(left - np.median(left))))
+    return scores.nmad(y - np.polyval(np.polyfit(x, y, 1), x))
 
 
 def draw_abundances(folder, found, known) -> None:

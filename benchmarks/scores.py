@@ -32,7 +32,7 @@ def against_labels(
 ) -> dict[str, float]:
     """Median offset, scatter about it and coverage of labels; rows without a label do not count.
 
-    The scatter is ``NMAD = 1.4826 median |d - median(d)|`` of ``d = median - label``.
+    The scatter is that of median less label (`nmad`).
 
     Args:
         low: 16th percentiles [rows].
@@ -47,7 +47,7 @@ def against_labels(
     return {
         "n": int(known.sum()),
         "offset": offset,
-        "nmad": 1.4826 * middle(np.abs(difference - offset)),
+        "nmad": nmad(difference),
         "inside_68": share((label >= low) & (label <= high)),
         "inside_68 less offset": share((label + offset >= low) & (label + offset <= high)),
     }
@@ -119,3 +119,8 @@ def share(mask: np.ndarray) -> float:
 def middle(x: np.ndarray) -> float:
     """Median; NaN of nothing."""
     return float(np.median(x)) if len(x) else float("nan")
+
+
+def nmad(x: np.ndarray) -> float:
+    """``1.4826 median |x - median(x)|``, the standard deviation were it normal."""
+    return 1.4826 * middle(np.abs(x - middle(x)))

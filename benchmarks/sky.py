@@ -102,10 +102,9 @@ def against(draws, label, error, rng, *, centred: bool = False, unit: float = 1.
         float(np.mean((label >= low) & (label <= high)))
         for low, high in (np.percentile(draws, p, axis=0) for p in ((16, 84), (2.5, 97.5)))
     ]
-    nmad = 1.4826 * np.median(np.abs(off - np.median(off)))
     return {
         "n": len(rows), "offset": round(float(np.median(off)) * unit, 4),
-        "nmad": round(float(nmad) * unit, 4), "in 68": round(inside[0], 3),
+        "nmad": round(scores.nmad(off) * unit, 4), "in 68": round(inside[0], 3),
         "in 95": round(inside[1], 3),
     }  # fmt: skip
 

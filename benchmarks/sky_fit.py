@@ -20,6 +20,7 @@ from flowspec.adaptation.nuisances import best_population, likelihoods
 from flowspec.adaptation.residuals import information_share, measured_noise
 from flowspec.adaptation.taught import taught
 from flowspec.data.line_waves import WAVES
+from flowspec.posterior.simulators import simulator_of
 from flowspec.sim.explicit import CUT
 from flowspec.sim.latent import Learned
 
@@ -44,7 +45,7 @@ def run(
 
     Args:
         model: That the fits start from.
-        learn: Spectra to learn from.
+        learn: Spectra to learn from; 0 for what the model was taught with.
         rounds: Of learning; 0 is the simulator as it is.
         rows: Of the other half; 0 is all.
         seed: Of the draws that fits start from, and of which spectra are learned from.
@@ -52,6 +53,8 @@ def run(
     obs, z = good_galaxies()
     report = scores.report_half(obs.names)
     posterior, sim = fs.load(model), fs.GalaxySimulator("sdss")
+    if not learn:
+        rounds, sim = 0, simulator_of(posterior, model)
     records = []
     look = np.random.default_rng(seed).permutation(np.flatnonzero(~report))[:learn]
     start = posterior.sample(obs[look], STARTS, seed=seed) if rounds else None
