@@ -57,7 +57,7 @@ def visibility(obs: fs.Spectra, near, sim) -> dict:
     model = np.asarray(jax.jit(jax.vmap(lambda u: sim.spectrum_of(*split(sim, u))))(unknowns))
     found = {}
     for name, change in changes(obs.wave, model, model).items():
-        d = change * near.weight
+        d = change * near.root * near.weight
         parts = []
         for row, columns in zip(d, near.columns.astype(float), strict=True):
             pull, gram = columns @ row, columns @ columns.T + np.eye(len(columns))

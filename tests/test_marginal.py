@@ -1,5 +1,6 @@
 """The likelihood of a spectrum with nuisances and noise integrated over, where it is known."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -15,6 +16,7 @@ from flowspec.sim.explicit import split
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.latent import Layout
 from flowspec.sim.marginal import Marginal
+from flowspec.sim.residual import Residual
 from flowspec.sim.simulator import draw_many
 from flowspec.sim.spectrum import SpectrumSimulator
 from tests.problems import untrained
@@ -86,6 +88,31 @@ def test_far_from_the_best_fit_it_is_still_exact_where_all_is_linear(glow):
     wanted = [log_normal((flux[i] - other[i] @ SHAPES)[None].astype(float),
                          covariance(ivar[i].astype(float) ** -0.5))[0] for i in range(4)]
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=0.05)
+
+
+def test_correlated_noise_is_not_counted_as_independent(glow):
+    """Against the normal distribution with the covariance that the filter of the noise makes."""
+    sim, theta, flux, ivar = glow
+    kernel = np.array([0.02, 0.25, 1.0, 0.25, 0.02])
+    kernel, size = kernel / np.linalg.norm(kernel), 0.8 + 0.2 * X
+    noise = Residual(jnp.asarray(size), jnp.asarray(kernel), *map(jnp.float32, (0.0, 0.0, 1.0)))
+    told = eqx.tree_at(lambda s: s.residual, sim, noise, is_leaf=lambda x: x is None)
+    exact = Marginal(told, scatter=0.0)
+    other = theta + np.float32([0.2, -0.3])
+    draw = jax.vmap(lambda key, theta, ivar: told.add_noise(key, told.flux(key, theta), ivar))
+    flux = np.asarray(draw(jr.split(jr.key(5), 4), theta, ivar))
+    both = [jax.vmap(lambda t, *row: exact(t, 0, *row))(*map(jnp.asarray, (t, flux, ivar)))
+            for t in (theta, other)]
+    filtered = np.stack([np.convolve(row, kernel, "same") for row in np.eye(160)], axis=1)
+    for i in range(4):
+        noisy = np.diag(size * ivar[i].astype(float) ** -0.5) @ filtered
+        square = GLOW.T @ GLOW + noisy @ noisy.T
+        wanted = [log_normal((flux[i] - t[i] @ SHAPES)[None].astype(float), square)[0]
+                  for t in (theta, other)]
+        # at the ends of these few pixels a filter has nothing to go on; were the noise taken as
+        # independent, differences would be twice as large
+        np.testing.assert_allclose([b[i] for b in both], wanted, atol=2.0)
+        assert both[0][i] - both[1][i] == pytest.approx(wanted[0] - wanted[1], rel=0.03)
 
 
 @pytest.mark.slow

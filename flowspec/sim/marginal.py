@@ -35,7 +35,9 @@ class Expansion(NamedTuple):
 
     Attributes:
         flux: The data [pixels].
-        weight: Square root of the inverse variance, less where outliers are [pixels].
+        root: Square root of the inverse variance as stated [pixels].
+        weight: Of residuals in units of the noise: 1, less where outliers are, 0 without data
+            [pixels].
         log_norm: Natural log of the density of the noise where the residuals are 0.
         pixels: Number of those with data.
         free: Gaussianised parameters of the best fit [params].
@@ -55,6 +57,7 @@ class Expansion(NamedTuple):
     """
 
     flux: Float[Array, "*batch pixels"]
+    root: Float[Array, "*batch pixels"]
     weight: Float[Array, "*batch pixels"]
     log_norm: Float[Array, "*batch"]
     pixels: Int[Array, "*batch"]
@@ -109,7 +112,8 @@ class Marginal(eqx.Module):
         free, _ = sim.prior.to_unconstrained(theta)
         white = near.white + near.ridge @ (free - near.free)
         model = sim.spectrum_of(theta, sim.learned.expected(free) + sim.learned.factor @ white)
-        return _integrated(near, (near.flux - model) * near.weight, white)
+        away = _white(sim, (near.flux - model) * near.root) * near.weight
+        return _integrated(near, away, white)
 
     def prepared(self, obs: Spectra, start: Float[ArrayLike, "*starts batch params"]) -> Expansion:
         """Best fits of spectra and the likelihood near them, in arrays with a row for each.
@@ -148,10 +152,10 @@ def expanded(
     count = len(sim.prior.names)
     free, white = unknowns[:count], unknowns[count:]
     model, slopes = jacobian(sim, unknowns)
-    ivar = ivar if sim.residual is None else ivar / sim.residual.size**2
-    root, good = jnp.sqrt(ivar), (ivar > 0).sum()
-    sky = _sky(sim, ivar)
-    away, rows = (flux - model) * root, jnp.concatenate([slopes * root, sky])
+    root, seen = jnp.sqrt(ivar), ivar > 0
+    good, sky = seen.sum(), _sky(sim, ivar)
+    away = _white(sim, (flux - model) * root) * seen
+    rows = jnp.concatenate([_white(sim, slopes * root) * seen, sky])
     start = jnp.concatenate([unknowns, jnp.zeros(len(sky))])
     robust, scale = jnp.ones_like(flux), jnp.float32(1.0)
     for _ in range(1 + _REWEIGHTED):
@@ -176,9 +180,11 @@ def expanded(
     vectors = vectors * factor[:, :, None]
     x = residual / scale
     beyond = huber(x) - (x * robust) ** 2
-    log_norm = jnp.where(ivar > 0, jnp.log(jnp.where(ivar > 0, ivar, 1.0) / (2 * jnp.pi)), 0.0)
+    log_norm = jnp.where(seen, jnp.log(jnp.where(seen, ivar, 1.0) / (2 * jnp.pi)), 0.0)
+    if sim.residual is not None:
+        log_norm = log_norm + jnp.where(seen, 2 * sim.residual.log_slope, 0.0)
     near = Expansion(
-        flux, root * robust, 0.5 * (log_norm - beyond).sum(), good, free, white,
+        flux, root, robust * seen, 0.5 * (log_norm - beyond).sum(), good, free, white,
         ridge[: len(white)], columns, vectors, jnp.maximum(values, 0.0), log_scale,
         log_sky[:, None] + log_width, centre, covariance, x, log_volume,
     )  # fmt: skip
@@ -230,6 +236,11 @@ def _amplitudes(columns):
         return jnp.zeros(1), jnp.zeros(1)
     mass = np.exp(-0.5 * _AMPLITUDES**2) * _AMPLITUDES  # even in the logarithm
     return jnp.asarray(_AMPLITUDES, jnp.float32), jnp.asarray(np.log(mass / mass.sum()))
+
+
+def _white(sim, x: Array) -> Array:
+    """Rows in units of the stated errors, in units of noise that is independent."""
+    return x if sim.residual is None else sim.residual.white(x)
 
 
 def _sky(sim, ivar) -> Array:
