@@ -9,7 +9,7 @@ import pytest
 
 from flowspec.model.flow import ConditionalAffine, Flow
 from flowspec.model.flow_matching import FlowMatching, runge_kutta
-from flowspec.model.space import RedshiftBins
+from flowspec.model.redshift_bins import RedshiftBins
 from flowspec.networks.vector import VectorArchitecture
 
 Z = RedshiftBins(0.1, 0.7, 0.013)

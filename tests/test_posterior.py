@@ -9,7 +9,8 @@ import pytest
 import flowspec as fs
 from flowspec.check.redshift import reliability
 from flowspec.data.frame import Pixels
-from flowspec.model.space import RedshiftBins, Space
+from flowspec.model.redshift_bins import RedshiftBins
+from flowspec.model.space import Space
 from flowspec.posterior.answers import Answers
 from flowspec.posterior.files import read_model, write_model
 from flowspec.posterior.redshift import Recalibration, peaks

@@ -6,7 +6,8 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from flowspec.model.space import RedshiftBins, Space
+from flowspec.model.redshift_bins import RedshiftBins
+from flowspec.model.space import Space
 from flowspec.posterior.weights import normalised, population_weights, resample, weighted
 from flowspec.prior.prior import Prior
 

@@ -7,7 +7,8 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from flowspec.model.space import RedshiftBins, Space
+from flowspec.model.redshift_bins import RedshiftBins
+from flowspec.model.space import Space
 from flowspec.prior.galaxies import moons_prior
 from flowspec.prior.mixture import MixedPrior
 from flowspec.prior.nitrogen import NitrogenPrior
@@ -25,6 +26,9 @@ SPACES = {
     "two sources": Space((FLAT, NARROW), ("a", "b")),
     "bins": Space((FLAT,), ("a",), BINS),
     "bins, two sources": Space((FLAT, NARROW), ("a", "b"), BINS),
+    "two ranges of redshift": Space(
+        (FLAT, FLAT.replace(z=dist.Uniform(0.2, 0.217))), ("a", "b"), BINS
+    ),
     "relative parameters": Space((SHEARED,), ("a",), BINS),
     "a mixture": Space((MixedPrior(moons_prior(), 0.5),), ("a",), RedshiftBins(0.6, 3.0, 0.01)),
     "tied abundances": Space((NEBULA,), ("a",)),
@@ -68,6 +72,7 @@ def test_the_log_determinant_is_that_of_the_map(case):
 def test_nothing_leaves_the_prior_of_its_source(case):
     space, _, _ = case
     k = jr.randint(jr.key(2), (2000,), 0, space.classes)
+    k = k if space.possible is None else np.flatnonzero(space.possible)[k % space.possible.sum()]
     free = 4 * jr.normal(jr.key(3), (2000, len(space.names)))  # most are far out
     theta, source = space.decode(k, free), space.source_of(k)
     assert np.isfinite(space.log_prior(theta, source)).all()
@@ -101,10 +106,25 @@ def test_bins_share_out_the_redshifts():
     edges = BINS.all_edges()
     assert len(edges) == BINS.bins + 1 and edges[0] == 0.1 and edges[-1] == 0.5
     middle = 0.5 * (edges[1:] + edges[:-1])
-    np.testing.assert_array_equal(BINS.split(jnp.asarray(middle))[0], np.arange(BINS.bins))
+    bins = BINS.split(jnp.asarray(middle), BINS.whole)[0]
+    np.testing.assert_array_equal(bins, np.arange(BINS.bins))
     steps = np.diff(np.log1p(edges))
     np.testing.assert_allclose(steps[:-1], BINS.width, rtol=1e-9)
     assert 0 < steps[-1] <= BINS.width * (1 + 1e-9)
+
+
+def test_a_source_has_the_bins_of_its_redshifts():
+    """From 0.2 to 0.217 in steps of 0.013 of ln(1 + z) above 0.1: the 7th and the 8th bin."""
+    space = SPACES["two ranges of redshift"]
+    first, last = (np.log((1 + z) / 1.1) / 0.013 for z in (0.2, 0.217))
+    assert (int(first), int(last)) == (6, 7)
+    own = space.possible.reshape(2, -1)
+    assert own[0].all() and np.flatnonzero(own[1]).tolist() == [6, 7]
+    # what is uniform in the part of a bin that the source has, is so in all of that part
+    free = jnp.array([[-9.0, 0, 0], [0, 0, 0], [9, 0, 0]])
+    z = space.decode(jnp.full(3, BINS.bins + 6), free)[:, 0]
+    ends = np.log1p([0.2, np.expm1(np.log(1.1) + 7 * 0.013)])
+    np.testing.assert_allclose(np.log1p(z), [ends[0], ends.mean(), ends[1]], atol=3e-7)
 
 
 def test_sources_of_other_parameters_are_refused():

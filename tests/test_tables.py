@@ -16,7 +16,8 @@ from flowspec.data.extra import MISSING
 from flowspec.io.densities import DensityWriter
 from flowspec.io.results import TableWriter
 from flowspec.io.table_formats import TABLES
-from flowspec.model.space import RedshiftBins, Space
+from flowspec.model.redshift_bins import RedshiftBins
+from flowspec.model.space import Space
 from flowspec.posterior.candidates import candidate_columns, candidates, refined
 from flowspec.posterior.columns import described, in_order
 from flowspec.posterior.redshift import LIMIT, peaks

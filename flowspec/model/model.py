@@ -16,6 +16,8 @@ from flowspec.networks.registry import network_of
 from flowspec.prior.prior import Prior
 from flowspec.sim.simulator import Simulated
 
+_NEVER = -1e4  # a logit whose probability is zero in single precision, and whose gradient is too
+
 
 class Model(eqx.Module):
     """Posterior density ``p(k, theta | x)`` in two exact factors, ``P(k | x) p(theta | k, x)``.
@@ -47,7 +49,10 @@ class Model(eqx.Module):
 
     def embed(self, *data: Array) -> Embedding:
         """What is computed once per row of data in the model's frame."""
-        return self.network.apply(self.variables, *data, method="embed")
+        embedding = self.network.apply(self.variables, *data, method="embed")
+        if (possible := self.space.possible) is None:
+            return embedding
+        return embedding._replace(logits=jnp.where(possible, embedding.logits, _NEVER))
 
     def condition(
         self, embedding: Embedding, rows: Int[Array, " pairs"], k: Int[Array, " pairs"]

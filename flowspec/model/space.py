@@ -10,61 +10,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import ndtr, ndtri
-from jax.scipy.stats import norm
-from jaxtyping import Array, ArrayLike, Float, Int
+from jaxtyping import Array, ArrayLike, Bool, Float, Int
 
 from flowspec.data.frame import Frame
+from flowspec.model.redshift_bins import Reach, RedshiftBins
 from flowspec.prior.mixture import read_prior
 from flowspec.prior.prior import Prior
 
 if TYPE_CHECKING:
     import distrax
 
-_EDGE = 1e-6
-
-
-@dataclass(frozen=True)
-class RedshiftBins:
-    """Redshift bins of equal width in ``ln(1 + z)`` between two redshifts.
-
-    The factorisation is exact: ``p(z | x) = P(bin | x) p(delta | bin, x) |d delta / dz|`` with
-    ``delta`` in (0, 1) the position of ``ln(1 + z)`` in its bin. The last bin ends at ``high``.
-    """
-
-    low: float
-    high: float
-    width: float
-
-    @property
-    def bins(self) -> int:
-        """Number of bins."""
-        span = math.log1p(self.high) - math.log1p(self.low)
-        return math.ceil(span / self.width - 1e-6)
-
-    def edges(self, bins: Int[Array, "*batch"]) -> tuple[Array, Array]:
-        """Lower edge and width of each bin, in ``ln(1 + z)``."""
-        left = math.log1p(self.low) + bins * self.width
-        return left, jnp.minimum(self.width, math.log1p(self.high) - left)
-
-    def all_edges(self) -> Float[np.ndarray, " edges"]:
-        """Edges of all bins in redshift."""
-        left = math.log1p(self.low) + self.width * np.arange(self.bins)
-        return np.append(np.expm1(left), self.high)
-
-    def split(self, z: Float[Array, "*batch"]) -> tuple[Array, Array, Array]:
-        """Redshift to its bin, ``Phi^-1(delta)``, and the log derivative of the latter by z."""
-        x = jnp.log1p(z)
-        bins = jnp.floor((x - math.log1p(self.low)) / self.width).astype(int)
-        bins = jnp.clip(bins, 0, self.bins - 1)
-        left, width = self.edges(bins)
-        free = ndtri(jnp.clip((x - left) / width, _EDGE, 1 - _EDGE))
-        return bins, free, -x - jnp.log(width) - norm.logpdf(free)
-
-    def join(self, bins: Int[Array, "*batch"], free: Float[Array, "*batch"]) -> Array:
-        """Inverse of `split`."""
-        left, width = self.edges(bins)
-        return jnp.clip(jnp.expm1(left + width * ndtr(free)), self.low, self.high)
 
 
 def class_of(source: str) -> str:
@@ -114,6 +69,11 @@ class Space:
         return self.priors[0].names
 
     @property
+    def own(self) -> Bool[np.ndarray, "sources params"]:
+        """Which parameters each source has; the others are unused (`Prior.unused`)."""
+        return np.array([[n not in prior.unused for n in self.names] for prior in self.priors])
+
+    @property
     def bins(self) -> int:
         """Redshift bins; 1 without a redshift."""
         return self.redshift.bins if self.redshift else 1
@@ -154,7 +114,7 @@ class Space:
         if self.redshift is None:
             return Coded(source, free, log_det.sum(-1))
         i = self.names.index("z")
-        bins, inside, slope = self.redshift.split(theta[..., i])
+        bins, inside, slope = self.redshift.split(theta[..., i], self._reach(source))
         free, log_det = free.at[..., i].set(inside), log_det.at[..., i].set(slope)
         return Coded(source * self.bins + bins, free, log_det.sum(-1))
 
@@ -168,7 +128,28 @@ class Space:
         if self.redshift is None:
             return theta
         i = self.names.index("z")
-        return theta.at[..., i].set(self.redshift.join(k % self.bins, free[..., i]))
+        reach = self._reach(self.source_of(k))
+        return theta.at[..., i].set(self.redshift.join(k % self.bins, free[..., i], reach))
+
+    @property
+    def reaches(self) -> tuple[Reach, ...]:
+        """Where the redshifts of each source are; none where all have the same."""
+        ends = [] if self.redshift is None else [limits(prior) for prior in self.priors]
+        return tuple(self.redshift.reach(*e) for e in ends) if len(set(ends)) > 1 else ()
+
+    @property
+    def possible(self) -> Bool[np.ndarray, " classes"] | None:
+        """Which classes have redshifts that their source can have; None where all have."""
+        bins = np.arange(self.bins)
+        inside = [(bins >= own.first) & (bins <= own.last) for own in self.reaches]
+        return np.concatenate(inside) if inside else None
+
+    def _reach(self, source: Int[ArrayLike, "*batch"]) -> Reach:
+        """Of each row's source."""
+        if not self.reaches:
+            return self.redshift.whole
+        columns = zip(*self.reaches, strict=True)
+        return Reach(*(jnp.asarray(np.array(column))[source] for column in columns))
 
     def log_prior(
         self, theta: Float[ArrayLike, "*batch params"], source: Int[ArrayLike, "*batch"]
@@ -228,10 +209,8 @@ def space_of(
             "expected wavelengths uniform in ln(wavelength), on which redshift is a shift; got "
             f"steps from {step.min():.3g} to {step.max():.3g}. Resample with Spectra.resample"
         )
-    ends = {limits(prior) for prior in priors}
-    if len(ends) > 1:
-        raise ValueError(f"expected sources of one range of redshift; got {sorted(ends)}")
-    low, high = ends.pop()
+    lowest, highest = zip(*map(limits, priors), strict=True)
+    low, high = min(lowest), max(highest)
     if not (-1 < low < high < math.inf):
         raise ValueError(f"expected a bounded prior on z; got limits {low} and {high}")
     bins = RedshiftBins(low, high, float(step.mean() * sizes.bin_pixels))

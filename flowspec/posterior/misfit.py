@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from flowspec.data.frame import Frame, LineSet
-from flowspec.model.space import RedshiftBins
+from flowspec.model.redshift_bins import RedshiftBins
 from flowspec.posterior.oddness import Null, Ranks, kinds_of, snr_of, statistics_of, windows
 from flowspec.posterior.reconstruction import COMPONENTS, Reconstruction
 

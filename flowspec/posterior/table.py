@@ -50,15 +50,18 @@ def summary_table(
     samples, table = answers.samples, Table({"name": list(obs.names)})
     flags, columns = judged
     flags = flags | np.where(answers.p_value < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
-    if answers.found is not None:
-        flags = flags | _add_redshift(table, answers, recalibration, columns["coverage"], flags)
     shares = answers.share.reshape(len(obs), len(space.sources), -1).sum(2)
+    if answers.found is not None:
+        none = (columns["coverage"] < _LEAST_COVERAGE) | ~_has(space, "z")[shares.argmax(1)]
+        rest = recalibration, 1 - columns["coverage"], none, flags
+        flags = flags | _add_redshift(table, answers, *rest)
     for name, column in source_columns(space.sources, shares).items():
         table[name] = column
     if len(space.sources) > 1:
         flags = flags | np.where(shares.max(1) < 0.9, Flag.UNSURE_SOURCE, 0)
     silent = frame.silent(obs)
     shown = [n for n in space.names if not silent.get(n, np.False_).all()]
+    samples = _of_own_kind(space, answers, shares.argmax(1))
     for name in shown:
         draws = samples[..., space.names.index(name)]
         draws = np.where(silent[name], np.nan, draws) if name in silent else draws
@@ -68,10 +71,7 @@ def summary_table(
         table[name] = column.astype(samples.dtype) if column.dtype.kind == "f" else column
     table["p_value"] = answers.p_value
     flags = flags | _add_misfit(table, answers.misfit)
-    edge = at_edge(space, answers)
-    table["prior_edge"] = listed(edge, space.names, shown)
-    table["prior_dominated"] = listed(as_wide(space, answers), space.names, shown)
-    flags = flags | np.where(edge[:, np.isin(space.names, shown)].any(1), Flag.AT_PRIOR_EDGE, 0)
+    flags = flags | _add_prior(table, space, answers, shown)
     if answers.ess is not None:
         table["ess"] = answers.ess
     table["flags"] = flags
@@ -81,13 +81,31 @@ def summary_table(
     return described(_labelled(table, obs.extra), space)
 
 
-def _add_redshift(table: Table, answers: Answers, recalibration, coverage, flags) -> np.ndarray:
-    """``z_best``, ``z_prob`` and candidates, and the flags of redshifts."""
-    few = coverage < _LEAST_COVERAGE
+def _of_own_kind(space: Space, answers: Answers, best) -> Float[np.ndarray, "n batch params"]:
+    """The draws, NaN what is unused: of draws of other kinds, and where the best source has none.
+    """
+    own = space.own
+    if own.all():
+        return answers.samples
+    meant = own[np.maximum(answers.source, 0)] & own[best]
+    return np.where(meant, answers.samples, np.nan).astype(answers.samples.dtype)
+
+
+def _has(space: Space, name: str) -> Bool[np.ndarray, " sources"]:
+    """Which sources have a parameter."""
+    return space.own[:, space.names.index(name)]
+
+
+def _add_redshift(table: Table, answers: Answers, recalibration, lost, none, flags) -> np.ndarray:
+    """``z_best``, ``z_prob`` and candidates, and the flags of redshifts.
+
+    Those of rows with too little of the spectrum, or of kinds of objects that have none, are `none`
+    [batch]; `lost` is the share of the wavelengths that is missing [batch].
+    """
     unlike = (flags & int(Flag.OUT_OF_DISTRIBUTION)) > 0
-    prob = recalibration(np.nan_to_num(answers.found.share, nan=0.5), 1 - coverage)
-    prob = np.where(few | unlike | np.isnan(answers.z_best), np.nan, prob)
-    table["z_best"] = np.where(few, np.nan, answers.z_best)
+    prob = recalibration(np.nan_to_num(answers.found.share, nan=0.5), lost)
+    prob = np.where(none | unlike | np.isnan(answers.z_best), np.nan, prob)
+    table["z_best"] = np.where(none, np.nan, answers.z_best)
     table["z_prob"] = prob
     if answers.candidates is not None:
         table.update(candidate_columns(answers.candidates, table["z_best"], prob))
@@ -95,6 +113,15 @@ def _add_redshift(table: Table, answers: Answers, recalibration, coverage, flags
     return np.where(answers.found.second > 0.1, Flag.MULTIMODAL_REDSHIFT, 0) | np.where(
         sure, 0, Flag.UNSURE_REDSHIFT
     )
+
+
+def _add_prior(table: Table, space: Space, answers: Answers, shown: list[str]) -> np.ndarray:
+    """Which parameters are at a limit of the prior and which as wide as it, and the flag of the
+    first."""
+    edge = at_edge(space, answers)
+    table["prior_edge"] = listed(edge, space.names, shown)
+    table["prior_dominated"] = listed(as_wide(space, answers), space.names, shown)
+    return np.where(edge[:, np.isin(space.names, shown)].any(1), Flag.AT_PRIOR_EDGE, 0)
 
 
 def _add_misfit(table: Table, misfit: Compared | None) -> np.ndarray | int:
@@ -150,5 +177,7 @@ def source_columns(
 def add_percentiles(table: Table, name: str, draws: Float[np.ndarray, "n batch"]):
     """The columns of a parameter."""
     levels = np.percentile(draws, PERCENTILES, axis=0)
+    if (some := np.isnan(draws).any(0) & ~np.isnan(draws).all(0)).any():
+        levels[:, some] = np.nanpercentile(draws[:, some], PERCENTILES, axis=0)
     for level, column in zip(PERCENTILES, levels, strict=True):
         table[f"{name}_p{level}"] = column.astype(draws.dtype)  # no digits that are not there

@@ -64,5 +64,5 @@ def _of_sources(space: Space, answers: Answers, judge) -> Bool[np.ndarray, "batc
     for k, prior in enumerate(space.priors):
         rows = known & (common == k)
         if rows.any():
-            found[rows] = judge(prior, samples[:, rows])
+            found[rows] = judge(prior, samples[:, rows]) & space.own[k]
     return found

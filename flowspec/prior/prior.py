@@ -1,6 +1,6 @@
 """Named priors: what the simulator draws its parameters from and the posterior may never leave."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,8 @@ class Prior:
             every ``theta`` in the package.
         relative: Name to the name of the parameter it is measured from, which must not be
             relative itself.
+        unused: Names of parameters that mean nothing here and only keep a place, for those of
+            another kind of object (`flowspec.sim.classes`).
 
     Raises:
         ValueError: If a relative name or its reference is unknown or itself relative, or a
@@ -40,9 +42,11 @@ class Prior:
         self,
         distributions: Mapping[str, dist.Distribution],
         relative: Mapping[str, str] | None = None,
+        unused: Iterable[str] = (),
     ):
         self.distributions = dict(distributions)
         self.relative = dict(relative or {})
+        self.unused = frozenset(unused)
         if not self.distributions:
             raise ValueError("expected at least one parameter; got none")
         for name, distribution in self.distributions.items():
@@ -68,7 +72,22 @@ class Prior:
         unknown = set(distributions) - set(self.names)
         if unknown:
             raise ValueError(f"expected parameters among {self.names}; got {sorted(unknown)}")
-        return Prior(self.distributions | distributions, self.relative)
+        return Prior(self.distributions | distributions, self.relative, self.unused)
+
+    def among(self, names: Sequence[str]) -> "Prior":
+        """The same prior among further parameters, in the order of `names`: unused ones, which are
+        uniform from 0 to 1, so that they say nothing and cost no density.
+
+        Raises:
+            ValueError: If it is more than independent distributions.
+        """
+        if type(self) is not Prior:
+            raise ValueError("expected a prior of independent parameters among those of other kinds"
+                             f"; got {type(self).__name__}")
+        missing = [name for name in names if name not in self.distributions]
+        every = self.distributions | {name: dist.Uniform(0.0, 1.0) for name in missing}
+        unused = self.unused | set(missing)
+        return Prior({name: every[name] for name in names}, self.relative, unused)
 
     def sample(
         self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
@@ -168,7 +187,8 @@ class Prior:
                     f"got {type(d).__name__}"
                 ) from None
             described[name] = {"distribution": type(d).__name__, **arguments}
-        return {"distributions": described, "relative": self.relative}
+        config = {"distributions": described, "relative": self.relative}
+        return config | ({"unused": sorted(self.unused)} if self.unused else {})
 
     @classmethod
     def from_config(cls, config: Mapping) -> "Prior":
@@ -186,7 +206,7 @@ class Prior:
                     f"expected a numpyro distribution for {name!r}; got {described!r}"
                 )
             distributions[name] = kind(**arguments)
-        return cls(distributions, config["relative"])
+        return cls(distributions, config["relative"], config.get("unused", ()))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Prior) and self._identity() == other._identity()
@@ -200,7 +220,7 @@ class Prior:
             (n, type(d), *(float(getattr(d, a)) for a in d.arg_constraints))
             for n, d in self.distributions.items()
         ]
-        return tuple(parts), tuple(self.relative.items())
+        return tuple(parts), tuple(self.relative.items()), self.unused
 
     def _shear(self, theta: ArrayLike, sign: float) -> Array:
         """Add (or take away) the reference of every relative parameter."""
