@@ -25,7 +25,7 @@ from flowspec.pages.reasons import reasons
 from flowspec.pages.spectra import coarser, window
 from tests.problems import SIGMA, WAVE
 
-pytest.importorskip("plotly", reason="pages need plotly: pip install 'flowspec[view]'")
+pytest.importorskip("plotly", reason="pages need plotly: pip install plotly")
 NASTY = "<script>alert(1)</script>&\"'"
 
 

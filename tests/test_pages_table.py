@@ -20,7 +20,7 @@ from flowspec.io import write
 from flowspec.io.recorded import KEY, MANY, record, recorded
 from tests.test_pages import contents, mocks
 
-pytest.importorskip("plotly", reason="pages need plotly: pip install 'flowspec[view]'")
+pytest.importorskip("plotly", reason="pages need plotly: pip install plotly")
 KEEPING = (".fits", ".ecsv", ".h5", *([".parquet"] if find_spec("pyarrow") else []))
 
 

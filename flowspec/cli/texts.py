@@ -62,7 +62,7 @@ need to be kept. A table of predict (.fits, .ecsv, .parquet, .h5) tells where th
 model; with --rows it says which rows to show: the whole of it, or what is left of it after a
 selection elsewhere. The forward model is fitted to the first N spectra, half a second each;
 others are shown with a reconstruction from components of simulations. Needs plotly: pip install
-'flowspec[view]'.
+plotly.
 
 examples:
   flowspec view results.fits -o page

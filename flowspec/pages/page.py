@@ -44,7 +44,7 @@ def view(
 ) -> Path:  # fmt: skip
     """Write a page to look at observations with: data, models, posteriors, flags, verdicts.
 
-    Needs Plotly (``pip install 'flowspec[view]'``), which is copied into the page.
+    Needs Plotly (``pip install plotly``), which is copied into the page.
 
     Args:
         obs: Spectra or lines, at most `MOST` rows.
@@ -108,8 +108,7 @@ def plotly_source() -> str:
     try:
         from plotly.offline import get_plotlyjs
     except ImportError:
-        raise ImportError("expected plotly for pages; got none: pip install 'flowspec[view]'"
-                          ) from None
+        raise ImportError("expected plotly for pages; got none: pip install plotly") from None
     return get_plotlyjs()
 
 
