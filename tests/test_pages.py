@@ -214,7 +214,7 @@ def test_verdicts_are_kept_by_names_and_data():
 
 def test_a_page_without_plotly_is_refused_in_one_line(tiny_model, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "plotly.offline", None)
-    with pytest.raises(ImportError, match=r"expected plotly .* pip install 'flowspec\[view\]'"):
+    with pytest.raises(ImportError, match=r"expected plotly .* pip install plotly"):
         view(mocks(), tiny_model, tmp_path / "page")
     assert not (tmp_path / "page").exists()
 

@@ -23,8 +23,8 @@ _PREDICTED = 60  # draws of each posterior whose ratios are worked out
 
 
 def lines_contents(posterior, obs: Lines, table: Table, answers: Answers, *,
-                   sim: NebulaSimulator | None = None, count: int = 0,
-                   progress: bool = False) -> tuple[dict, list[dict]]:
+                   sim: NebulaSimulator | None = None, **fits: object,
+                   ) -> tuple[dict, list[dict]]:
     """Contents of a page of line catalogues, and of each of its rows, ready for JSON.
 
     Args:
@@ -33,9 +33,9 @@ def lines_contents(posterior, obs: Lines, table: Table, answers: Answers, *,
         table: Of the posterior, a row per object.
         answers: That the table was made from.
         sim: The simulator of the model's grids, for what they cover, or None.
-        count, progress: Of no use here.
+        fits: How spectra are fitted, which catalogues are not.
     """
-    del count, progress
+    del fits
     columns, values = cells(table)
     contents = {
         "kind": "lines", "columns": columns, "table": values, "lines": list(obs.lines),
