@@ -34,11 +34,13 @@ if TYPE_CHECKING:
     from flowspec.posterior.posterior import Posterior as Posterior
     from flowspec.prior.galaxies import Population as Population
     from flowspec.prior.prior import Prior as Prior
+    from flowspec.sim.classes import Classes as Classes
     from flowspec.sim.galaxy.simulator import GalaxySimulator as GalaxySimulator
     from flowspec.sim.nebula.catalogues import NebulaSimulator as NebulaSimulator
     from flowspec.sim.nebula.spectra import NebulaSpectra as NebulaSpectra
     from flowspec.sim.simulator import Simulated as Simulated
     from flowspec.sim.simulator import Simulator as Simulator
+    from flowspec.sim.sky import SkySimulator as SkySimulator
     from flowspec.sim.stored import Simulations as Simulations
     from flowspec.sim.user import CallableSimulator as CallableSimulator
     from flowspec.train.settings import Training as Training
