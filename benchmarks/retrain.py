@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 
 import flowspec as fs
@@ -23,6 +24,7 @@ from flowspec.posterior.simulators import simulator_of
 from flowspec.prior.mixture import MixedPrior
 from flowspec.prior.prior import Prior
 from flowspec.sim.instrument.varied import Varied
+from flowspec.sim.latent import Learned
 
 SPECTRA: dict[str, Callable[[], tuple]] = {
     "sdss": real_sdss.good_galaxies,
@@ -36,6 +38,7 @@ def run(
     steps: int = 10000, batch: int = 64, rate: float = 1e-3, fits: int = 512, rounds: int = 2,
     seed: int = 11, adapt: str = "nuisances", aligned: int = 0, width: int = 64,
     template_rate: float = 0.1, population: float = 0.5, learned: int = 4, keep: str = "all",
+    without: str = "",
 ) -> dict:  # fmt: skip
     """Train a model.
 
@@ -57,6 +60,7 @@ def run(
         population: Its share in the prior; 0 for a flat one.
         learned: Channels that a new network learns, for its redshifts.
         keep: Of what `start` was taught: "all", "noise", "nuisances" or "nothing".
+        without: Names of nuisances, with commas, of which what was taught is forgotten.
     """
     if instrument == "moons":
         begun, obs = fs.load(start or instrument), None
@@ -64,6 +68,7 @@ def run(
         begun = replace(begun, model=continued(begun, sim))
     else:
         begun, obs, sim = _taught(instrument, start, population, keep)
+        sim = Varied(_forgotten(sim, without.split(",")), SHARES)
     training = fs.Training(
         steps=steps, batch=batch, learning_rate=rate, trial_rate=template_rate,
         rest_rate=template_rate, evaluate=250, patience=40,
@@ -82,7 +87,7 @@ def run(
 
 def _taught(
     instrument: str, start: str, population: float, keep: str
-) -> tuple[fs.Posterior, fs.Spectra, Varied]:
+) -> tuple[fs.Posterior, fs.Spectra, fs.GalaxySimulator]:
     """The model to begin with, the half that may be looked at, the simulator as it was taught."""
     obs, _ = SPECTRA[instrument]()
     begun = fs.load(start or instrument)
@@ -95,7 +100,19 @@ def _taught(
     taught = simulator_of(begun, start or instrument)
     sim = {"all": taught, "noise": _with(plain, taught.residual),
            "nuisances": _with(taught, None), "nothing": plain}[keep]  # fmt: skip
-    return begun, obs[look], Varied(sim, SHARES)
+    return begun, obs[look], sim
+
+
+def _forgotten(sim: fs.GalaxySimulator, names: list[str]) -> fs.GalaxySimulator:
+    """The simulator with some nuisances as it had them before it was taught."""
+    own = np.isin(np.repeat(sim.layout.names, sim.layout.counts), names)
+    mean, slopes, factor = map(np.array, (sim.learned.mean, sim.learned.slopes, sim.learned.factor))
+    covariance = factor @ factor.T
+    covariance[own] = covariance[:, own] = 0.0
+    covariance[own, own] = 1.0
+    mean[own], slopes[own] = 0.0, 0.0
+    new = Learned(*map(jnp.asarray, (mean, slopes, np.linalg.cholesky(covariance))))
+    return eqx.tree_at(lambda s: s.learned, sim, new)
 
 
 def _with(sim: fs.GalaxySimulator, residual) -> fs.GalaxySimulator:
