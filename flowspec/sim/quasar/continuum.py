@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import ndtr
 from jaxtyping import Array, Float, ScalarLike
 
 PIVOT = 3000.0  # angstrom, where the power law is 1
@@ -18,7 +19,7 @@ TEMPERATURE = 15_000.0  # K
 BALMER = 0.10  # of the power law at 3000 A; of the order that decompositions find, from memory
 _C2 = 1.438777e8  # h c / k in angstrom K
 # Upper levels of the series from H8 to where its lines cannot be told from the continuum
-_LEVELS = np.arange(8, 27)
+_LEVELS = np.arange(8, 41)
 
 
 def power_law(
@@ -43,16 +44,19 @@ def power_law(
     return jnp.exp(ln_nu - 2 * x)
 
 
-def balmer_continuum(wave: Float[Array, " n"]) -> Float[Array, " n"]:
+def balmer_continuum(
+    ln_wave: Float[Array, " n"], blur: ScalarLike
+) -> Float[Array, " n"]:
     """Flux per angstrom of the Balmer continuum, 1 at 3000 A and none red of 3646 A.
 
     Gas of 15,000 K of an optical depth of one at the edge: Grandi (1982, ApJ 255, 25), equation 7.
 
     Args:
-        wave: Rest-frame wavelengths in angstrom.
+        ln_wave: ln of rest-frame wavelengths in angstrom.
+        blur: Standard deviation in ln(wavelength) of the motion of the gas, which blurs the edge.
     """
-    shape = _grandi(wave, jnp) / _grandi(np.float64(PIVOT), np)
-    return jnp.where(wave < EDGE, shape, 0.0)
+    shape = _grandi(jnp.exp(ln_wave), jnp) / _grandi(np.float64(PIVOT), np)
+    return shape * ndtr((np.log(EDGE) - ln_wave) / blur)
 
 
 def _grandi(wave, numpy):
@@ -73,6 +77,6 @@ def balmer_series() -> tuple[Float[np.ndarray, " lines"], Float[np.ndarray, " li
     """
     limit = lambda n: EDGE * n**2 / (n**2 - 4.0)  # noqa: E731
     gap = limit(_LEVELS - 0.5) - limit(_LEVELS + 0.5)
-    gap[-1] += limit(_LEVELS[-1] + 0.5) - EDGE
+    gap[-1] += limit(_LEVELS[-1] + 0.5) - EDGE  # of all that follow
     level = _grandi(np.float64(EDGE), np) / _grandi(np.float64(PIVOT), np)
     return limit(_LEVELS), level * gap * np.clip((_LEVELS - 6) / 10, 0.0, 1.0)

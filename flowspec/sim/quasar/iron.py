@@ -1,11 +1,11 @@
 """The blends of quasars that no list of lines resolves, above all of singly ionised iron.
 
 Not a template: the features that table 2 of Vanden Berk et al. (2001, AJ 122, 549) names as iron,
-each a Gaussian of the equivalent width and the width there, over broad humps. The humps are what
-the local continua of that table (its flux over its equivalent width) have above a power law of
-alpha_nu = -0.44 from 1398 A and above the Balmer continuum of `continuum`, by non-negative least
-squares at 27 of its features; that of the ultraviolet has 3.6 times the flux of Mg II, where
-iron's ratio to it is about 4 (Dietrich et al. 2003, ApJ 596, 817; from memory).
+each a Gaussian of its width and of the equivalent width that measures as it does there (as of
+`lines`), over broad humps. The humps are what the local continua of that table (its flux over its
+equivalent width) have above a power law of alpha_nu = -0.44 from 1398 A and above the Balmer
+continuum of `continuum`, by non-negative least squares at 27 of its features.
+
 Multiplets inside a feature are not resolved, and move with the widths of lines only roughly.
 """
 
@@ -13,11 +13,11 @@ import numpy as np
 
 # Centre, equivalent width and standard deviation in angstrom
 FEATURES = np.array([
-    [1788.73, 0.28, 6.06], [2076.62, 2.46, 16.99], [2175.62, 0.25, 5.85], [2222.29, 0.33, 6.98],
-    [2324.58, 3.56, 22.23], [2423.46, 0.77, 8.42], [2467.98, 0.16, 4.54], [2626.92, 0.81, 9.93],
-    [2964.28, 4.93, 22.92], [3127.70, 0.86, 9.38], [3191.78, 1.17, 12.77], [3281.74, 0.10, 4.39],
+    [1788.73, 0.28, 6.06], [2076.62, 3.00, 16.99], [2175.62, 0.25, 5.85], [2222.29, 0.33, 6.98],
+    [2324.58, 4.47, 22.23], [2423.46, 0.77, 8.42], [2467.98, 0.16, 4.54], [2626.92, 0.81, 9.93],
+    [2964.28, 7.30, 22.92], [3127.70, 0.86, 9.38], [3191.78, 1.17, 12.77], [3281.74, 0.10, 4.39],
     [3498.92, 1.38, 16.79], [3785.47, 0.22, 4.24], [3817.41, 0.51, 7.33], [4187.55, 0.76, 9.77],
-    [4239.85, 0.53, 5.73], [4564.71, 19.52, 61.69], [5305.97, 21.47, 74.83],
+    [4239.85, 0.53, 5.73], [4564.71, 28.90, 61.69], [5305.97, 21.90, 74.83],
     [5545.16, 2.12, 21.09],
 ])  # fmt: skip
 # Centre in angstrom, standard deviation in ln(wavelength), height over the power law

@@ -5,8 +5,6 @@
 Everything below `draw` is a pure function of ``(key, theta)``, unbatched; `jax.vmap` batches it.
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +20,8 @@ from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.instrument.shipped import instrument_of
 from flowspec.sim.latent import Layout
-from flowspec.sim.quasar import continuum, iron, lines, reddening, troughs
+from flowspec.sim.quasar import continuum, lines, reddening, troughs
+from flowspec.sim.quasar.emission import KINDS, MARGIN, Emission
 from flowspec.sim.quasar.nuisance import NUISANCES, Draw, layout_of, nuisances_of
 from flowspec.sim.quasar.prior import DEFAULTS, quasar_prior
 from flowspec.sim.spectrum import SpectrumSimulator
@@ -32,22 +31,6 @@ REFERENCE = 6250.0  # angstrom, where `mag` is
 _ZERO = 10 ** (-0.4 * 48.6) * C_KMS * 1e13 / REFERENCE**2 * 1e17
 _LOG_AREA = float(np.log10(4 * np.pi) + 2 * np.log10(3.0856775814913673e24) - 17)
 _LUMINOUS = 1450.0  # angstrom, where luminosities of the Baldwin effect are
-
-
-class Shining(NamedTuple):
-    """What a quasar emits, flux per angstrom over that of the power law at 3000 A [window] each.
-
-    Attributes:
-        continuum: Power law.
-        pseudo: Balmer continuum, high Balmer lines, iron.
-        broad: Broad lines.
-        narrow: Narrow lines, outside of the troughs.
-    """
-
-    continuum: Float[Array, " window"]
-    pseudo: Float[Array, " window"]
-    broad: Float[Array, " window"]
-    narrow: Float[Array, " window"]
 
 
 class QuasarSimulator(SpectrumSimulator):
@@ -85,6 +68,7 @@ class QuasarSimulator(SpectrumSimulator):
             not bounded or reach 0.
     """
 
+    emission: Emission
     opacity: igm.Opacity | None
     dust: Float[Array, " nodes"]
     cosmos: Cosmos
@@ -106,7 +90,10 @@ class QuasarSimulator(SpectrumSimulator):
         limits = redshifts(prior) if "z" in prior.names else (DEFAULTS["z"],) * 2
         if limits[0] <= 0:
             raise ValueError(f"expected redshifts of quasars above 0; got {limits[0]} at least")
-        super().__init__(instrument, prior, limits, noise, nuisances, NUISANCES)
+        margin = np.exp([-MARGIN, MARGIN])
+        reach = tuple(((1 + np.array(limits)) * margin - 1).tolist())
+        super().__init__(instrument, prior, reach, noise, nuisances, NUISANCES)
+        self.emission = Emission(self.lattice, reach[0])
         self.cosmos = Cosmos(cosmology, limits[1])
         self.dust = jnp.asarray(reddening.table(), jnp.float32)
         # red of Lyman alpha at every redshift of the prior there is nothing to absorb
@@ -138,7 +125,7 @@ class QuasarSimulator(SpectrumSimulator):
 
     def spectrum(self, theta: Float[Array, " params"], draw: Draw) -> Float[Array, " pixels"]:
         """Noiseless spectrum for given parameters and nuisances, 1e-17 erg/s/cm2/A."""
-        return self._seen(theta, draw, lambda light, passed: sum(light[:3]) * passed + light.narrow)
+        return self._seen(theta, draw, self.emitted(self.parameters(theta), draw))
 
     def parts(
         self, theta: Float[ArrayLike, " params"], latent: Float[ArrayLike, " latents"]
@@ -148,26 +135,44 @@ class QuasarSimulator(SpectrumSimulator):
         All [pixels] in 1e-17 erg/s/cm2/A; they sum to `spectrum_of`.
         """
         theta = jnp.asarray(theta)
-        draw = self.nuisances_of(jnp.asarray(latent), theta)
-        of = {
-            "continuum": lambda light, passed: light.continuum * passed,
-            "pseudo-continuum": lambda light, passed: light.pseudo * passed,
-            "lines": lambda light, passed: light.broad * passed + light.narrow,
-        }
-        return {name: self._seen(theta, draw, part) for name, part in of.items()}
+        draw, p = self.nuisances_of(jnp.asarray(latent), theta), self.parameters(theta)
+        power = self.power_law(self._ln_rest(p), p, draw)
+        own = power * self.blended(p, draw, ("broad", "narrow"))
+        rest = self.emitted(p, draw) - power - own
+        light = {"continuum": power, "pseudo-continuum": rest, "lines": own}
+        return {name: self._seen(theta, draw, part) for name, part in light.items()}
 
-    def _seen(self, theta, draw, part):
-        """What the pixels have of a part of the light, a function of `Shining` and of the share
-        that passes the troughs."""
+    def _ln_rest(self, p):
+        return self.sight["ln_wave"] - jnp.log1p(p["z"])
+
+    def _seen(self, theta, draw, light):
+        """What the pixels have of light [window] in units of the power law at 3000 A."""
         p = self.parameters(theta)
-        ln_rest = self.sight["ln_wave"] - jnp.log1p(p["z"])
-        passed = jnp.exp(-troughs.opacity(ln_rest, draw.trough))
-        light = part(self.emitted(p, draw), passed) * self.level(p, draw)
+        ln_rest = self._ln_rest(p)
+        light = light * jnp.exp(-troughs.opacity(ln_rest, draw.trough)) * self.level(p, draw)
         light = light * reddening.transmission(ln_rest, self.dust, p["ebv"])
         if self.opacity is not None:
             light = light * jnp.exp(-(10**draw.igm) * self.opacity(p["z"]))
         light = jax.lax.optimization_barrier(light * self.sight["wave"])
         return self.pixels(light) / jnp.asarray(self.wave, jnp.float32) * draw.curve
+
+    def emitted(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " window"]:
+        """Flux per angstrom of all that shines over that of the power law at 3000 A."""
+        ln_rest = self._ln_rest(p)
+        edge = _sigma(p) * 10 ** draw.widths[list(lines.MOTIONS).index("Balmer")]
+        balmer = continuum.BALMER * jnp.exp(draw.balmer)
+        light = self.power_law(ln_rest, p, draw) * (1 + self.blended(p, draw, KINDS))
+        return light + balmer * continuum.balmer_continuum(ln_rest, edge)
+
+    def blended(
+        self, p: dict[str, ScalarLike], draw: Draw, kinds: tuple[str, ...]
+    ) -> Float[Array, " window"]:
+        """Lines and blends of some of `emission.KINDS`, over the power law."""
+        there = self.power_law(jnp.log(self.emission.wave), p, draw)
+        dex = draw.lines + lines.luminosity_dex(self.log_luminosity(p, draw))
+        areas = self.emission.areas(draw, dex, there)
+        wanted = np.isin(np.array(self.emission.kind), [KINDS.index(kind) for kind in kinds])
+        return self.seen_at(self.emission.of(areas * wanted, draw, _sigma(p)), p["z"])
 
     def power_law(
         self, ln_rest: Float[Array, " *n"], p: dict[str, ScalarLike], draw: Draw
@@ -188,63 +193,7 @@ class QuasarSimulator(SpectrumSimulator):
         power = jnp.log10(there * _LUMINOUS * (1 + p["z"]))
         return power + 2 * self.cosmos.log_distance(p["z"]) + _LOG_AREA
 
-    def emitted(self, p: dict[str, ScalarLike], draw: Draw) -> Shining:
-        """Light of the quasar on the window, by what gives it."""
-        ln_rest = self.sight["ln_wave"] - jnp.log1p(p["z"])
-        power = self.power_law(ln_rest, p, draw)
-        gas = 10 ** p["log_fwhm"] / lines.FWHM / C_KMS  # standard deviation in ln(wavelength)
-        return Shining(
-            power,
-            self._balmer(ln_rest, gas, draw) + power * self._iron(ln_rest, gas, draw),
-            power * self._broad(ln_rest, gas, p, draw),
-            power * self._narrow(ln_rest, draw),
-        )
 
-    def _balmer(self, ln_rest, gas, draw):
-        """Balmer continuum and the lines that join it."""
-        wave, flux = continuum.balmer_series()
-        sigma = gas * 10 ** draw.widths[_place("Balmer")] + 0 * wave
-        series = lines.gaussians(ln_rest, np.log(wave), sigma, flux / wave)
-        smooth = continuum.balmer_continuum(jnp.exp(ln_rest))
-        return continuum.BALMER * jnp.exp(draw.balmer) * (smooth + series)
-
-    def _iron(self, ln_rest, gas, draw):
-        """Iron and other blends, over the power law."""
-        wave, own, width, optical = iron.blends()
-        strength = jnp.where(optical, jnp.exp(draw.iron[1]), jnp.exp(draw.iron[0]))
-        gas = gas * lines.MOTIONS["calm"].width * 10 ** draw.widths[_place("calm")]
-        return lines.gaussians(ln_rest, np.log(wave), jnp.hypot(own, gas), strength * width / wave)
-
-    def _broad(self, ln_rest, gas, p, draw):
-        """Broad lines, over the power law."""
-        table = lines.BROAD
-        wave = np.array([line.wave for line in table])
-        family = np.array([list(lines.FAMILIES).index(line.family) for line in table])
-        motion = np.array([_place(line.motion) for line in table])
-        width = np.array([line.width for line in table]) * iron.underlying(wave)
-        dex = draw.lines + lines.luminosity_dex(self.log_luminosity(p, draw))
-        area = width / wave * 10 ** dex[family]
-        wider = np.array([m.width for m in lines.MOTIONS.values()]) * 10**draw.widths
-        velocity = np.array([line.share for line in table]) * draw.blueshift
-        velocity += np.array([line.shift for line in table]) + draw.shifts[motion]
-        centre, sigma = np.log(wave) + velocity / C_KMS, gas * wider[motion]
-        return lines.gaussians(
-            ln_rest,
-            jnp.concatenate([centre, centre]),
-            jnp.concatenate([sigma * lines.CORE_WIDTH, sigma * lines.WING_WIDTH]),
-            jnp.concatenate([area * (1 - draw.wings), area * draw.wings]),
-        )
-
-    def _narrow(self, ln_rest, draw):
-        """Narrow lines, over the power law."""
-        wave = np.array(list(lines.NARROW))
-        width, low = np.array(list(lines.NARROW.values())).T
-        every, excess, wider = draw.narrow
-        area = width * iron.underlying(wave) / wave * 10 ** (every + low * excess)
-        # a lattice of points further apart than that does not see so narrow a line
-        sigma = jnp.hypot(lines.NARROW_SIGMA / C_KMS * 10**wider, 0.6 * self.lattice.step)
-        return lines.gaussians(ln_rest, np.log(wave), sigma + 0 * wave, area)
-
-
-def _place(motion):
-    return list(lines.MOTIONS).index(motion)
+def _sigma(p):
+    """Standard deviation of broad lines in ln(wavelength)."""
+    return 10 ** p["log_fwhm"] / lines.FWHM / C_KMS
