@@ -133,11 +133,13 @@ def test_the_magnitude_is_that_of_the_power_law(near, z, mag):
 
 
 def test_redshift_is_a_shift(near):
-    """Magnitudes at 6250 A observed: the spectrum keeps its shape, at wavelengths further red."""
-    one, other = (spectrum(near, z=z, mag=magnitude_of(near, 45.0, z)) for z in (0.02, 0.0287))
-    moved = np.interp(near.wave * 1.0287 / 1.02, near.wave, other)
-    ratio = (moved / one)[(near.wave > 1400) & (near.wave < 8000)]
-    np.testing.assert_allclose(ratio, np.median(ratio), rtol=4e-3)
+    """By a whole number of pixels, at one luminosity: the same numbers, dimmed."""
+    pixels = 13
+    further = 1.02 * near.wave[pixels] / near.wave[0] - 1
+    one, other = (spectrum(near, z=z, mag=magnitude_of(near, 45.0, z)) for z in (0.02, further))
+    ratio = other[pixels:] / one[:-pixels]
+    # single precision, and the luminosity of the Baldwin effect is that of a table of distances
+    np.testing.assert_allclose(ratio, np.median(ratio), rtol=1e-3)
 
 
 def test_baldwin_effect(near):
@@ -160,8 +162,7 @@ def test_blue_of_lyman_alpha_the_forest_absorbs(far):
     for z in (3.05, 3.5):
         ratio = spectrum(far, z=z) / spectrum(clear, z=z)
         tau = np.asarray(Opacity(far.wave, far.lattice.step)(z), float)
-        inside = np.abs(np.log(far.wave / 1215.67 / (1 + z))) > 0.003  # its edge is a step
-        inside &= np.abs(np.log(far.wave / 1025.72 / (1 + z))) > 0.003
+        inside = np.abs(np.gradient(tau)) < 0.003  # the edges of lines at the source are steps
         np.testing.assert_allclose(ratio[inside], np.exp(-tau)[inside], rtol=6e-3)
         blue = (far.wave > 1060 * (1 + z)) & (far.wave < 1170 * (1 + z))
         # half to three quarters at redshifts of 2.8 to 3.3 (Becker et al. 2013)
@@ -199,6 +200,7 @@ def test_each_nuisance_does_what_it_says(far):
         assert np.abs(left - 1).max() < 0.02, name
 
 
+@pytest.mark.slow
 def test_draws_are_finite_and_inside_the_prior(far):
     theta, flux, ivar = eqx.filter_jit(lambda s, k: s.draw(k, 32))(far, jr.key(2))
     assert theta.shape == (32, 5) and np.isfinite(far.prior.log_prob(theta)).all()
@@ -209,6 +211,7 @@ def test_draws_are_finite_and_inside_the_prior(far):
         assert np.isfinite(found).all() and (found > -1e-3 * found.max()).all()
 
 
+@pytest.mark.slow
 def test_gradients_match_finite_differences(far):
     theta, latent = theta_of(z=3.2, ebv=0.05), 0.3 * jr.normal(jr.key(4), (far.layout.size,))
     steps = jnp.array([2e-4, 1e-2, 1e-2, 5e-3, 5e-3])

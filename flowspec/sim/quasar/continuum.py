@@ -15,6 +15,7 @@ FAR = (-1.07, 0.0)
 # which host galaxies are a part) to none (Glikman et al. 2006, ApJ 640, 579; from memory).
 REDWARD = (-2.01, 0.0)
 EDGE = 3646.0  # angstrom, of the Balmer continuum
+_LIMIT = 3647.05  # angstrom in vacuum, of the series: 4 over Rydberg's constant
 TEMPERATURE = 15_000.0  # K
 BALMER = 0.10  # of the power law at 3000 A; of the order that decompositions find, from memory
 _C2 = 1.438777e8  # h c / k in angstrom K
@@ -23,12 +24,12 @@ _LEVELS = np.arange(8, 41)
 
 
 def power_law(
-    ln_wave: Float[Array, " n"],
+    ln_wave: Float[Array, "*n"],
     slope: ScalarLike,
     far: ScalarLike,
     euv: ScalarLike,
     red: ScalarLike,
-) -> Float[Array, " n"]:
+) -> Float[Array, "*n"]:
     """Flux per angstrom of the power law, 1 at 3000 A (Vanden Berk et al. 2001).
 
     Args:
@@ -44,9 +45,7 @@ def power_law(
     return jnp.exp(ln_nu - 2 * x)
 
 
-def balmer_continuum(
-    ln_wave: Float[Array, " n"], blur: ScalarLike
-) -> Float[Array, " n"]:
+def balmer_continuum(ln_wave: Float[Array, " n"], blur: ScalarLike) -> Float[Array, " n"]:
     """Flux per angstrom of the Balmer continuum, 1 at 3000 A and none red of 3646 A.
 
     Gas of 15,000 K of an optical depth of one at the edge: Grandi (1982, ApJ 255, 25), equation 7.
@@ -75,8 +74,8 @@ def balmer_series() -> tuple[Float[np.ndarray, " lines"], Float[np.ndarray, " li
     Returns:
         Wavelengths in angstrom, and fluxes [lines].
     """
-    limit = lambda n: EDGE * n**2 / (n**2 - 4.0)  # noqa: E731
+    limit = lambda n: _LIMIT * n**2 / (n**2 - 4.0)  # noqa: E731
     gap = limit(_LEVELS - 0.5) - limit(_LEVELS + 0.5)
-    gap[-1] += limit(_LEVELS[-1] + 0.5) - EDGE  # of all that follow
+    gap[-1] += limit(_LEVELS[-1] + 0.5) - _LIMIT  # of all that follow
     level = _grandi(np.float64(EDGE), np) / _grandi(np.float64(PIVOT), np)
     return limit(_LEVELS), level * gap * np.clip((_LEVELS - 6) / 10, 0.0, 1.0)

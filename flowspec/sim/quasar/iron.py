@@ -10,6 +10,7 @@ Multiplets inside a feature are not resolved, and move with the widths of lines 
 """
 
 import numpy as np
+from jaxtyping import ArrayLike, Float
 
 # Centre, equivalent width and standard deviation in angstrom
 FEATURES = np.array([
@@ -48,7 +49,7 @@ def blends() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
             waves > SPLIT)  # fmt: skip
 
 
-def underlying(wave: np.ndarray) -> np.ndarray:
+def underlying(wave: Float[ArrayLike, "*n"]) -> Float[np.ndarray, "*n"]:
     """Humps and power law over the power law alone, at rest-frame wavelengths in angstrom."""
     x = np.log(np.asarray(wave, float)[..., None] / HUMPS[:, 0]) / HUMPS[:, 1]
     return 1 + (HUMPS[:, 2] * np.exp(-0.5 * x**2)).sum(-1)

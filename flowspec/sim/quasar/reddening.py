@@ -46,8 +46,8 @@ def table() -> Float[np.ndarray, " nodes"]:
 
 
 def transmission(
-    ln_wave: Float[Array, " *n"], curve: Float[Array, " nodes"], ebv: ScalarLike
-) -> Float[Array, " *n"]:
+    ln_wave: Float[Array, "*n"], curve: Float[Array, " nodes"], ebv: ScalarLike
+) -> Float[Array, "*n"]:
     """Share of the light that passes.
 
     Args:

@@ -175,8 +175,8 @@ class QuasarSimulator(SpectrumSimulator):
         return self.seen_at(self.emission.of(areas * wanted, draw, _sigma(p)), p["z"])
 
     def power_law(
-        self, ln_rest: Float[Array, " *n"], p: dict[str, ScalarLike], draw: Draw
-    ) -> Float[Array, " *n"]:
+        self, ln_rest: Float[Array, "*n"], p: dict[str, ScalarLike], draw: Draw
+    ) -> Float[Array, "*n"]:
         """Flux per angstrom of the power law over that at 3000 A."""
         return continuum.power_law(ln_rest, p["slope"], draw.far, draw.euv, draw.red)
 
