@@ -253,5 +253,5 @@ def test_quasars_of_boss_are_fitted(data):
     start = np.stack([z, -2.5 * np.log10(flux) - 48.6, *usual], axis=1)
     fit = sim.fit(obs, start, iterations=8)
     assert (fit.chi2 < 1.5).all()
-    # a broad line's redshift, against that of a pipeline that knows principal components
-    np.testing.assert_allclose(fit.theta[:, 0], z, atol=0.02 * (1 + z.max()))
+    # 1,500 km/s: what broad lines leave to choose, whose shifts are nuisances
+    np.testing.assert_allclose((fit.theta[:, 0] - z) / (1 + z), 0, atol=0.005)
