@@ -69,6 +69,7 @@ def injected() -> Injected:
 CASES = {
     "galaxies": lambda: fs.GalaxySimulator(coarse()),
     "spectra of nebulae": lambda: fs.NebulaSpectra(nebulae(), coarse(), z=(0.0, 0.05)),
+    "quasars": lambda: fs.QuasarSimulator(coarse()),
     "nebulae": nebulae,
     "nebulae of two sources": lambda: nebulae(("a", "b")),
     "a function": linear_simulator,
@@ -85,7 +86,7 @@ CASES = {
 
 
 # Of parts that other cases and tests have too.
-_LONG = {"spectra of nebulae", "varied, stored", "nebulae", "injected lines"}
+_LONG = {"spectra of nebulae", "quasars", "varied, stored", "nebulae", "injected lines"}
 
 
 @pytest.fixture(

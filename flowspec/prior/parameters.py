@@ -47,6 +47,11 @@ PARAMETERS: dict[str, Parameter] = {
     "no": Parameter("nitrogen over oxygen", "log10 N/O", r"$\log\,\mathrm{N/O}$"),
     "log_pk": Parameter("pressure over Boltzmann's constant", "log10 K cm-3",
                         r"$\log\,P/k\;[\mathrm{K\,cm}^{-3}]$"),
+    "mag": Parameter("AB magnitude at 6250 A observed", "mag", r"$m_{6250}\;[\mathrm{mag}]$"),
+    "slope": Parameter("power of the continuum", "", r"slope $\alpha$"),
+    "log_fwhm": Parameter("full width at half maximum of broad lines", "log10 km/s",
+                          r"$\log\,\mathrm{FWHM}\;[\mathrm{km\,s}^{-1}]$"),
+    "ebv": Parameter("colour excess", "mag", r"$E(B-V)\;[\mathrm{mag}]$"),
 }  # fmt: skip
 
 
