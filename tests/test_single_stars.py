@@ -239,12 +239,13 @@ def test_wrong_settings_are_named(options, message):
 
 @pytest.mark.slow
 def test_the_table_is_what_the_networks_say(networks):
-    """At its nodes and between them; of the same colours, which the levels hold."""
+    """At its nodes and between them, over the level; M dwarfs between temperatures alone, for
+    the networks are erratic with their gravity and metallicity (tables/README.md)."""
     table, wave = load_single_stars(), build_stars.star_wave()
     nodes = between(table)
     for label, most in (((4.5, 3.76, 0.0), 0.008), ((4.25, 3.77, -0.25), 0.012),
                         ((2.25, 3.65, -0.75), 0.02), ((4.0, 3.99, 0.0), 0.008),
-                        ((4.75, 3.55, -0.25), 0.04)):  # fmt: skip
+                        ((4.5, 3.55, 0.0), 0.025)):  # fmt: skip
         labels = np.array([label])
         own = build_stars.spectra(*networks, labels, wave)
         level, knots = build_stars.levels(np.log(wave), own)
