@@ -6,7 +6,8 @@ from flowspec.prior.prior import Prior
 
 _C_KMS = 299792.458
 # km/s: between the thick disc and the halo (Bland-Hawthorn & Gerhard 2016), so that both are
-# likely; faster stars leave the Galaxy (the escape speed near the Sun is 550, same source).
+# likely; faster stars leave the Galaxy (the escape speed near the
+# Sun is 550, same source); both from memory.
 SCATTER, FASTEST = 130.0, 600.0
 
 

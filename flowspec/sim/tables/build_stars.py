@@ -37,7 +37,7 @@ QUANTUM = 3e-4  # of the local mean, to which the contribution of a component is
 FLOOR = 0.01  # of the median flux, below which the networks, that err by as much, are not followed
 KNOTS = 24  # of the level
 # Johnson and Cousins bands as curves of Bessell (1990): centre (A), and AB magnitude of a star of
-# magnitude 0 (Blanton & Roweis 2007, table 1).
+# magnitude 0 (Blanton & Roweis 2007, table 1; from memory).
 BANDS = {"B": (4380.0, -0.09), "V": (5450.0, 0.02), "R": (6410.0, 0.21), "I": (7980.0, 0.45)}
 RED = (5600.0, 6900.0)  # A: a spectrum has a mean of 1 over its black body here
 
