@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from flowspec.sim.simulator import Simulated as Simulated
     from flowspec.sim.simulator import Simulator as Simulator
     from flowspec.sim.sky import SkySimulator as SkySimulator
+    from flowspec.sim.star.simulator import StarSimulator as StarSimulator
     from flowspec.sim.stored import Simulations as Simulations
     from flowspec.sim.user import CallableSimulator as CallableSimulator
     from flowspec.train.settings import Training as Training

@@ -69,6 +69,7 @@ def injected() -> Injected:
 CASES = {
     "galaxies": lambda: fs.GalaxySimulator(coarse()),
     "spectra of nebulae": lambda: fs.NebulaSpectra(nebulae(), coarse(), z=(0.0, 0.05)),
+    "single stars": lambda: fs.StarSimulator(coarse()),
     "quasars": lambda: fs.QuasarSimulator(coarse()),
     "nebulae": nebulae,
     "nebulae of two sources": lambda: nebulae(("a", "b")),

@@ -1,4 +1,4 @@
-"""The parameters of galaxies and nebulae: the one list of names, units, labels and defaults.
+"""The parameters of galaxies, nebulae and stars: the one list of names, units, labels and defaults.
 
 A name that is not here may be a parameter all the same: it is its own label. A new parameter of
 `GalaxySimulator` takes a row, with the value at which it changes nothing as its default, so that
@@ -47,7 +47,12 @@ PARAMETERS: dict[str, Parameter] = {
     "no": Parameter("nitrogen over oxygen", "log10 N/O", r"$\log\,\mathrm{N/O}$"),
     "log_pk": Parameter("pressure over Boltzmann's constant", "log10 K cm-3",
                         r"$\log\,P/k\;[\mathrm{K\,cm}^{-3}]$"),
-    "mag": Parameter("AB magnitude at 6250 A observed", "mag", r"$m_{6250}\;[\mathrm{mag}]$"),
+    "log_teff": Parameter("effective temperature of a star", "log10 K",
+                          r"$\log\,T_\mathrm{eff}\;[\mathrm{K}]$"),
+    "logg": Parameter("surface gravity of a star", "log10 cm s-2",
+                      r"$\log\,g\;[\mathrm{cm\,s}^{-2}]$"),
+    "feh": Parameter("metallicity of a star over solar", "log10", r"$[\mathrm{M/H}]$"),
+    "mag": Parameter("AB magnitude in the r band", "mag", r"$r\;[\mathrm{mag}]$"),
     "slope": Parameter("power of the continuum", "", r"slope $\alpha$"),
     "log_fwhm": Parameter("full width at half maximum of broad lines", "log10 km/s",
                           r"$\log\,\mathrm{FWHM}\;[\mathrm{km\,s}^{-1}]$"),

@@ -178,15 +178,15 @@ class Prior:
         """
         described = {}
         for name, d in self.distributions.items():
-            arguments = {arg: float(getattr(d, arg)) for arg in d.arg_constraints}
+            kind, arguments = _described(d)
             try:
-                getattr(dist, type(d).__name__)(**arguments)
+                getattr(dist, kind)(**arguments)
             except (AttributeError, TypeError):
                 raise ValueError(
                     f"expected a distribution that its name and numbers describe for {name!r}; "
-                    f"got {type(d).__name__}"
+                    f"got {kind}"
                 ) from None
-            described[name] = {"distribution": type(d).__name__, **arguments}
+            described[name] = {"distribution": kind, **arguments}
         config = {"distributions": described, "relative": self.relative}
         return config | ({"unused": sorted(self.unused)} if self.unused else {})
 
@@ -201,7 +201,8 @@ class Prior:
         for name, described in config["distributions"].items():
             arguments = dict(described)
             kind = getattr(dist, arguments.pop("distribution"), None)
-            if not (isinstance(kind, type) and issubclass(kind, dist.Distribution)):
+            known = isinstance(kind, type) and issubclass(kind, dist.Distribution)
+            if not known and kind is not dist.TruncatedNormal:  # a function, not a class
                 raise ValueError(
                     f"expected a numpyro distribution for {name!r}; got {described!r}"
                 )
@@ -217,8 +218,7 @@ class Prior:
 
     def _identity(self) -> tuple:
         parts = [
-            (n, type(d), *(float(getattr(d, a)) for a in d.arg_constraints))
-            for n, d in self.distributions.items()
+            (n, type(d), *_described(d)[1].values()) for n, d in self.distributions.items()
         ]
         return tuple(parts), tuple(self.relative.items()), self.unused
 
@@ -256,6 +256,15 @@ def _check(name: str, distribution) -> None:
     if not low < high or endless:
         raise ValueError(f"expected finite limits, the lower below the upper in single precision, "
                          f"for {name!r}; got {kind} from {low:g} to {high:g}")
+
+
+def _described(d: dist.Distribution) -> tuple[str, dict[str, float]]:
+    """Name of a distribution and its numbers; of a truncated normal those of the normal too."""
+    parts = (d,)
+    kind = type(d).__name__
+    if isinstance(d, dist.TwoSidedTruncatedDistribution) and isinstance(d.base_dist, dist.Normal):
+        parts, kind = (d.base_dist, d), "TruncatedNormal"
+    return kind, {a: float(getattr(part, a)) for part in parts for a in part.arg_constraints}
 
 
 def _native(theta: ArrayLike) -> Array:

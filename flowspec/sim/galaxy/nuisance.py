@@ -15,6 +15,7 @@ from flowspec.sim.curves import CURVES
 from flowspec.sim.galaxy.interstellar import SCATTER
 from flowspec.sim.galaxy.nucleus import NONE, nucleus_of
 from flowspec.sim.galaxy.winds import SPEED, winds_of
+from flowspec.sim.instrument.blur import WIDTH
 from flowspec.sim.latent import Layout, uniform
 
 NUISANCES = (
@@ -149,7 +150,7 @@ def nuisances_of(
     if "igm" in part:
         draw |= {"igm": 0.12 * part["igm"][0]}
     if "lsf" in part:
-        draw |= {"lsf": 0.07 * part["lsf"][0]}
+        draw |= {"lsf": WIDTH * part["lsf"][0]}
     return Draw(**draw, curve=curve)
 
 

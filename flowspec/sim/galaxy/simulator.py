@@ -32,6 +32,7 @@ from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, layout_of, nuisances_o
 from flowspec.sim.galaxy.response import StellarCurves
 from flowspec.sim.galaxy.settings import checked, redshifts
 from flowspec.sim.galaxy.weights import linear_weights
+from flowspec.sim.instrument.blur import added_variance
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.latent import Layout
@@ -232,8 +233,7 @@ class GalaxySimulator(SpectrumSimulator):
         inverse transform and one attenuation serve both. The gas's continuum has that of the stars.
         """
         weights = self._populations(p, draw)
-        # a line-spread function of another width is a little more or less dispersion
-        blur = self.lsf**2 * jnp.expm1(2 * draw.lsf)
+        blur = added_variance(self.lsf, draw.lsf)
         starlight = (weights.reshape(-1) @ self.star_table).reshape(2, -1) * 10**draw.light
         lines = self.line_power(p, draw) @ self.line_table
         lines += 10 ** self._log_halpha(p, draw) * self.gas_table

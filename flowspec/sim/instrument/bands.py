@@ -51,20 +51,32 @@ def band_magnitudes(
     return magnitude, good @ photons / whole
 
 
+def transmission(band: str) -> Float[np.ndarray, "2 n"]:
+    """Wavelengths in angstrom, evenly spaced, and transmission per photon over its peak.
+
+    Args:
+        band: One of `BANDS`.
+
+    Raises:
+        ValueError: If there is no such band.
+    """
+    if band not in BANDS:
+        raise ValueError(f"expected a band of {', '.join(BANDS)}; got {band!r}")
+    return _curves()[band]
+
+
 def _in_pixels(wave, band: str):
     """Pixels in a band, its photons and those of a flat spectrum in each, and all its photons.
 
     Integrals of T lambda and of T / lambda over each pixel, T being the transmission per photon.
     """
-    if band not in BANDS:
-        raise ValueError(f"expected a band of {', '.join(BANDS)}; got {band!r}")
-    at, transmission = _curves()[band]
+    at, seen = transmission(band)
     padded, source = bridged(wave)
     edges = pixel_edges(padded)
     photons, flat = (np.diff(np.interp(edges, at, _integral(at, weight)))[source >= 0]
-                     for weight in (transmission * at, transmission / at))
+                     for weight in (seen * at, seen / at))
     inside = np.flatnonzero(photons > 0)
-    return inside, photons[inside], flat[inside], _integral(at, transmission * at)[-1]
+    return inside, photons[inside], flat[inside], _integral(at, seen * at)[-1]
 
 
 def _integral(x, y) -> np.ndarray:

@@ -1,0 +1,150 @@
+"""The simulator of single stars: a table of spectra, seen through dust at a radial velocity.
+
+    prior -> star -> radial velocity -> dust of the Milky Way -> pixels -> noise
+"""
+
+from dataclasses import replace
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, ScalarLike
+
+from flowspec.data.spectra import Spectra
+from flowspec.prior.prior import Prior
+from flowspec.prior.stars import star_prior
+from flowspec.sim.curves import CURVES
+from flowspec.sim.galaxy.dust import cardelli
+from flowspec.sim.instrument.blur import WIDTH, added_variance
+from flowspec.sim.instrument.instrument import Instrument, PixelOperator
+from flowspec.sim.instrument.lattice import C_KMS
+from flowspec.sim.instrument.shipped import instrument_of
+from flowspec.sim.latent import Layout
+from flowspec.sim.spectrum import SpectrumSimulator
+from flowspec.sim.star.photometry import Magnitude
+from flowspec.sim.star.table import Between, between, black_body, dispersion, load_single_stars
+
+NUISANCES = ("lsf", "calibration", "mismatch", "sky", "blemishes")
+# Of what a prior leaves out: the Sun, without dust.
+DEFAULTS = {"z": 0.0, "log_teff": 3.7614, "logg": 4.44, "feh": 0.0, "av": 0.0, "mag": 17.0}
+_FASTEST = 0.02  # limit of a radial velocity over c, above that of any star
+_NARROW = 0.25  # of a pixel: least width of a line-spread function
+
+
+class StarSimulator(SpectrumSimulator):
+    """Simulated spectra of single stars for one instrument.
+
+    Parameters of `theta`, in the order of ``prior.names``:
+
+    - ``z``: radial velocity over the speed of light.
+    - ``log_teff``: log10 of the effective temperature, K; 3,000 to 30,000 K.
+    - ``logg``: log10 of the gravity at the surface, cm/s2; 0.5 to 5.
+    - ``feh``: metallicity over solar, [M/H]; -2.5 to 0.5.
+    - ``av``: extinction in V by dust of the Milky Way with R(V) = 3.1 (Cardelli et al. 1989), mag.
+    - ``mag``: magnitude as it is seen, dimmed by the dust: AB, SDSS r.
+
+    The table has 64 km/s (more blue of 5000 angstrom), which the line-spread function of the
+    instrument is narrowed by; instruments that resolve more see lines as wide as the table's. It
+    has no white dwarfs, carbon stars, brown dwarfs, Wolf-Rayet stars, binaries, rotation, emission
+    or abundances other than solar, and above 15,000 K no change of the lines with temperature.
+
+    Args:
+        instrument: "sdss", "muse", ... (`flowspec.sim.instrument.shipped.INSTRUMENTS`) or an
+            `Instrument`.
+        prior: Named parameters; by default `flowspec.prior.stars.star_prior`. One that it leaves
+            out is that of the Sun (`DEFAULTS`), without dust.
+        noise: Observed `Spectra` to take the noise from, or None for the instrument's own curve.
+        nuisances: Names among `NUISANCES` to draw; the others are neutral.
+
+    Raises:
+        ValueError: On an unknown instrument, parameter or nuisance, or velocities that are not
+            bounded.
+    """
+
+    stars: Between
+    ln_knot: Float[np.ndarray, " knots"]
+    star_table: Float[Array, "components freqs2"]
+    extinction: Float[Array, " window"]
+    magnitude: Magnitude
+    common: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        instrument: str | Instrument = "sdss",
+        *,
+        prior: Prior | None = None,
+        noise: Spectra | None = None,
+        nuisances: tuple[str, ...] = NUISANCES,
+    ):
+        instrument = instrument_of(instrument)
+        prior = star_prior() if prior is None else prior
+        limits = _velocities(prior)
+        super().__init__(instrument, prior, limits, noise, nuisances, NUISANCES)
+        # the light is wide already: pixels see it by a narrower function, over another window
+        left = instrument.lsf**2 - dispersion(instrument.wave) ** 2
+        self.common = float(max(left.min(), 0.0))
+        least = _NARROW * C_KMS * instrument.widths
+        narrow = np.sqrt(np.maximum(left - self.common, least**2))
+        self.pixels = PixelOperator(replace(instrument, lsf=narrow), self.lattice)
+        window = {"wave": self.window, "ln_wave": np.log(self.window)}
+        self.sight |= {k: jnp.asarray(v, jnp.float32) for k, v in window.items()}
+        self.extinction = jnp.asarray(cardelli(self.window), jnp.float32)
+        table = load_single_stars()
+        self.stars, self.ln_knot = between(table), np.log(table.knot)
+        at_frame = table.wave * (1 + limits[0])
+        self.star_table = jnp.asarray(self.lattice.of_spectra(at_frame, table.component))
+        self.magnitude = Magnitude.through("sdss_r", table)
+        self._lay_out()
+
+    def own_layout(self) -> Layout:
+        """Numbers of latents of each nuisance."""
+        counts = {"lsf": 1} | CURVES
+        active = {name: count for name, count in counts.items() if name in self.nuisances}
+        return Layout.of(active | self.templates.counts)
+
+    def spectrum_of(
+        self, theta: Float[Array, " params"], latent: Float[Array, " latents"]
+    ) -> Float[Array, " pixels"]:
+        """Noiseless spectrum in 1e-17 erg/s/cm2/A for parameters and latents of the nuisances."""
+        part = self.layout.parts(latent)
+        ln_width = WIDTH * part["lsf"][0] if "lsf" in part else 0.0
+        return self.spectrum(theta, ln_width) * self.curve(part, theta)
+
+    def spectrum(
+        self, theta: Float[Array, " params"], ln_width: ScalarLike
+    ) -> Float[Array, " pixels"]:
+        """Noiseless spectrum for a line-spread function of exp(`ln_width`) times the width."""
+        p = DEFAULTS | dict(zip(self.prior.names, theta, strict=True))
+        columns = self.stars.at(p["log_teff"], p["logg"], p["feh"])
+        level, amplitude = jnp.split(columns, [len(self.ln_knot)])
+        pairs = (amplitude @ self.star_table).reshape(2, -1)
+        blur = jnp.maximum(self.common + added_variance(self.lsf, ln_width), 0.0)
+        light = self.seen_at(pairs * self.lattice.broaden(jnp.sqrt(blur + 1e-6)), p["z"])
+        ln_rest = self.sight["ln_wave"] - jnp.log1p(p["z"])
+        light *= jnp.exp(jnp.interp(ln_rest, jnp.asarray(self.ln_knot, ln_rest.dtype), level))
+        wave = self.sight["wave"]
+        light *= wave * black_body(wave / (1 + p["z"]), p["log_teff"])
+        light *= 10 ** (-0.4 * p["av"] * self.extinction)
+        unit = self.magnitude.of(level, amplitude, p["log_teff"], p["av"], p["z"])
+        light = jax.lax.optimization_barrier(light)
+        level = 10 ** (-0.4 * (p["mag"] - unit))
+        return level * self.pixels(light) / jnp.asarray(self.wave, jnp.float32)
+
+
+def _velocities(prior: Prior) -> tuple[float, float]:
+    """Lowest and highest radial velocity of a prior over c, 0 without one.
+
+    Raises:
+        ValueError: Where they are not bounded, or the prior has unknown parameters.
+    """
+    if set(prior.names) - set(DEFAULTS):
+        raise ValueError(f"expected parameters among {list(DEFAULTS)}; got {list(prior.names)}")
+    if "z" not in prior.names:
+        return 0.0, 0.0
+    support = prior.distributions["z"].support
+    low, high = (float(getattr(support, f"{side}_bound", np.nan)) for side in ("lower", "upper"))
+    if not -_FASTEST <= low < high <= _FASTEST:
+        raise ValueError(f"expected velocities within {-_FASTEST} to {_FASTEST} of that of light; "
+                         f"got {low} to {high}")
+    return low, high
