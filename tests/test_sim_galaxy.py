@@ -273,7 +273,7 @@ def test_lines_of_hydrogen_depart_together_and_nobody_teaches_how_far(both):
     hydrogen = np.abs(lines[:, None] / series.ravel() - 1).min(1) < 1e-4
     hydrogen &= lines > 2400  # those of the ultraviolet depart on their own
     np.testing.assert_array_equal((groups == groups[hydrogen.argmax()]) & (lines > 2400), hydrogen)
-    assert both.known[both.layout.place("lines")].all()
+    assert all(both.known[both.layout.place(name)].all() for name in ("lines", "nucleus"))
 
 
 def test_parameters_left_out_of_the_prior_are_fixed():

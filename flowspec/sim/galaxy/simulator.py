@@ -124,13 +124,13 @@ class GalaxySimulator(SpectrumSimulator):
 
     @property
     def known(self) -> Bool[np.ndarray, " latents"]:
-        """Too: bursts (star formation), ratios of lines (abundances, star formation), errors of
-        libraries (mass), line-spread function (dispersion), of ultraviolet spectra the curvature
-        (dust). A spectrum cannot tell these from the parameters, so what is learned of them, at
+        """Too: bursts (star formation), ratios of lines and the active nucleus (abundances), errors
+        of libraries (mass), line-spread function (dispersion), of ultraviolet spectra the curvature
+        (dust). A spectrum hardly tells these from the parameters, so what is learned of them, at
         given parameters, is how far the fits agree with the simulator and not how wrong it is.
         """
         mask, layout = super().known, self.layout
-        for name in {"burst", "lines", "light", "library", "lsf"} & set(layout.names):
+        for name in {"burst", "lines", "nucleus", "light", "library", "lsf"} & set(layout.names):
             mask[layout.place(name)] = True
         if self.igm is not None and "calibration" in layout.names:
             mask[layout.place("calibration").start + 2] = True
