@@ -42,6 +42,16 @@ def train(obs: fs.Spectra) -> fs.Posterior:
     return posterior
 
 
+def kinds_of_objects(obs: fs.Spectra) -> Table:
+    prior = fs.QuasarSimulator("sdss").prior.replace(z=dist.Uniform(0.5, 4.0))
+    kinds = fs.Classes({"QSO": fs.QuasarSimulator("sdss", prior=prior),
+                        "STAR": fs.StarSimulator("desi"), "NOTHING": fs.SkySimulator(noise=obs)})
+    posterior = fs.fit(kinds.with_noise(obs, exact=True))
+    table = posterior.summarize(obs)
+    assert isinstance(table, Table)
+    return table
+
+
 def own_function() -> fs.Posterior:
     def straight(key: jax.Array, theta: jax.Array) -> jax.Array:
         return theta[0] + theta[1] * jax.numpy.arange(3.0)
