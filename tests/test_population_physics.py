@@ -193,14 +193,14 @@ def test_of_type_takes_one_or_the_other():
 
 
 @pytest.mark.slow
-def test_the_first_version_is_what_the_shipped_model_was_trained_on():
+def test_the_first_version_is_what_the_first_model_was_trained_on():
     """Densities by flowspec 0.1."""
     theta = jnp.array([
         [1.0, 10.0, 0.9, 0.3, -0.5, 1.0, -2.9, 8.5, 100.0],
         [2.0, 9.2, 0.6, 0.0, -0.9, 0.4, -2.6, 8.25, 55.0],
         [0.8, 11.2, -0.6, 0.5, -0.1, 0.2, -3.2, 8.8, 240.0],
     ])  # fmt: skip
-    shipped = fs.load("moons").model.space.priors[0].population
+    shipped = fs.load("moons@0.1").model.space.priors[0].population
     assert shipped.version == 1 and tuple(FIRST) == tuple(CHAIN)
     found = shipped.log_prob(theta)
     np.testing.assert_allclose(found, [-3.9698832, -3.7694025, -5.513214], atol=2e-4)
