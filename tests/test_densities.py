@@ -24,21 +24,21 @@ def test_bins_cover_the_range_and_the_last_one_ends_at_its_end():
 
 def test_split_and_join_are_inverse():
     z = jnp.linspace(0.1001, 0.6999, 999)
-    bins, free, _ = Z.split(z)
-    np.testing.assert_allclose(Z.join(bins, free), z, rtol=2e-6)
+    bins, free, _ = Z.split(z, Z.whole)
+    np.testing.assert_allclose(Z.join(bins, free, Z.whole), z, rtol=2e-6)
     edges = Z.all_edges()
     assert ((z >= edges[bins] - 1e-6) & (z <= edges[bins + 1] + 1e-6)).all()
 
 
 def test_slope_is_the_derivative():
     z = jnp.array([0.1234, 0.3456, 0.6543])
-    slope = jax.vmap(jax.grad(lambda z: Z.split(z)[1]))(z)
-    np.testing.assert_allclose(Z.split(z)[2], jnp.log(slope), rtol=1e-4)
+    slope = jax.vmap(jax.grad(lambda z: Z.split(z, Z.whole)[1]))(z)
+    np.testing.assert_allclose(Z.split(z, Z.whole)[2], jnp.log(slope), rtol=1e-4)
 
 
 def test_no_draw_leaves_the_range():
     free = jnp.array([-1e3, -8.0, 8.0, 1e3])
-    z = Z.join(jnp.array([0, 0, Z.bins - 1, Z.bins - 1]), free)
+    z = Z.join(jnp.array([0, 0, Z.bins - 1, Z.bins - 1]), free, Z.whole)
     assert (z >= 0.1).all() and (z <= 0.7).all()
 
 
