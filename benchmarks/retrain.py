@@ -68,7 +68,7 @@ def run(
         begun = replace(begun, model=continued(begun, sim))
     else:
         begun, obs, sim = _taught(instrument, start, population, keep)
-        sim = Varied(_forgotten(sim, without.split(",")), SHARES)
+        sim = Varied(_forgotten(sim, without.split(",")) if without else sim, SHARES)
     training = fs.Training(
         steps=steps, batch=batch, learning_rate=rate, trial_rate=template_rate,
         rest_rate=template_rate, evaluate=250, patience=40,

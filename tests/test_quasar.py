@@ -12,8 +12,9 @@ from flowspec import QuasarSimulator, read
 from flowspec.sim.galaxy.igm import Opacity
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.quasar import lines, reddening
-from flowspec.sim.quasar.nuisance import NUISANCES, layout_of, nuisances_of
+from flowspec.sim.quasar.nuisance import NUISANCES
 from flowspec.sim.quasar.prior import quasar_prior
+from tests.quasars import draw_of
 
 SPECTRUM = eqx.filter_jit(lambda sim, theta, latent: sim.spectrum_of(theta, latent))
 USUAL = {"z": 0.02, "mag": 19.0, "slope": -0.44, "log_fwhm": 3.65, "ebv": 0.0}
@@ -33,15 +34,6 @@ def theta_of(**changed):
 def spectrum(sim, latent=None, **changed):
     latent = jnp.zeros(sim.layout.size) if latent is None else latent
     return np.asarray(SPECTRUM(sim, theta_of(**changed), latent), float)
-
-
-def draw_of(**latents):
-    """Nuisances of which the latents that are named are not zero."""
-    layout = layout_of(NUISANCES, {})
-    latent = jnp.zeros(layout.size)
-    for name, values in latents.items():
-        latent = latent.at[layout.place(name)].set(jnp.asarray(values, float))
-    return nuisances_of(latent, layout, jnp.ones(1))
 
 
 def magnitude_of(sim, log_l, z):

@@ -8,16 +8,8 @@ import pytest
 
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.quasar import continuum, iron, lines, reddening, troughs
-from flowspec.sim.quasar.nuisance import NUISANCES, layout_of, nuisances_of
-
-
-def draw_of(**latents):
-    """Nuisances of which the latents that are named are not zero."""
-    layout = layout_of(NUISANCES, {})
-    latent = jnp.zeros(layout.size)
-    for name, values in latents.items():
-        latent = latent.at[layout.place(name)].set(jnp.asarray(values, float))
-    return nuisances_of(latent, layout, jnp.ones(1))
+from flowspec.sim.quasar.nuisance import layout_of, nuisances_of
+from tests.quasars import draw_of
 
 
 def test_lines_are_as_wide_as_their_parameter():

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import distrax
 
 
-
 def class_of(source: str) -> str:
     """Kind of a source: ``AGN`` of ``AGN-1.2``."""
     return source.partition("-")[0]
@@ -134,7 +133,7 @@ class Space:
     @property
     def reaches(self) -> tuple[Reach, ...]:
         """Where the redshifts of each source are; none where all have the same."""
-        ends = [] if self.redshift is None else [limits(prior) for prior in self.priors]
+        ends = [] if self.redshift is None else [prior.limits("z") for prior in self.priors]
         return tuple(self.redshift.reach(*e) for e in ends) if len(set(ends)) > 1 else ()
 
     @property
@@ -209,16 +208,9 @@ def space_of(
             "expected wavelengths uniform in ln(wavelength), on which redshift is a shift; got "
             f"steps from {step.min():.3g} to {step.max():.3g}. Resample with Spectra.resample"
         )
-    lowest, highest = zip(*map(limits, priors), strict=True)
+    lowest, highest = zip(*(prior.limits("z") for prior in priors), strict=True)
     low, high = min(lowest), max(highest)
     if not (-1 < low < high < math.inf):
         raise ValueError(f"expected a bounded prior on z; got limits {low} and {high}")
     bins = RedshiftBins(low, high, float(step.mean() * sizes.bin_pixels))
     return Space(space.priors, space.sources, bins)
-
-
-def limits(prior: Prior) -> tuple[float, float]:
-    """Lowest and highest redshift of a prior, infinite where it has no bound."""
-    support = prior.distributions["z"].support
-    return (float(getattr(support, "lower_bound", -math.inf)),
-            float(getattr(support, "upper_bound", math.inf)))

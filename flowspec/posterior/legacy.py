@@ -8,7 +8,6 @@ import re
 
 import numpy as np
 
-from flowspec.model.space import limits
 from flowspec.prior.mixture import read_prior
 
 _FLOW = ".flow.distribution.bijection"
@@ -53,7 +52,7 @@ def _bins(prior: dict, wave: np.ndarray, bin_pixels: int) -> dict | None:
     """Redshift bins, which version 1 worked out from the grid and the flat prior."""
     if "z" not in prior["distributions"]:
         return None
-    low, high = limits(read_prior(prior))
+    low, high = read_prior(prior).limits("z")
     return {"low": low, "high": high, "width": float(np.diff(np.log(wave)).mean() * bin_pixels)}
 
 

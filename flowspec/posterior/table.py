@@ -51,17 +51,17 @@ def summary_table(
     flags, columns = judged
     flags = flags | np.where(answers.p_value < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
     shares = answers.share.reshape(len(obs), len(space.sources), -1).sum(2)
+    best = shares.argmax(1)
     if answers.found is not None:
-        none = (columns["coverage"] < _LEAST_COVERAGE) | ~_has(space, "z")[shares.argmax(1)]
-        rest = recalibration, 1 - columns["coverage"], none, flags
-        flags = flags | _add_redshift(table, answers, *rest)
-    for name, column in source_columns(space.sources, shares).items():
-        table[name] = column
+        none = (columns["coverage"] < _LEAST_COVERAGE) | ~_has(space, "z")[best]
+        lost = 1 - columns["coverage"]
+        flags = flags | _add_redshift(table, answers, recalibration, lost, none, flags)
+    table.update(source_columns(space.sources, shares))
     if len(space.sources) > 1:
         flags = flags | np.where(shares.max(1) < 0.9, Flag.UNSURE_SOURCE, 0)
     silent = frame.silent(obs)
     shown = [n for n in space.names if not silent.get(n, np.False_).all()]
-    samples = _of_own_kind(space, answers, shares.argmax(1))
+    samples = _of_own_kind(space, answers, best)
     for name in shown:
         draws = samples[..., space.names.index(name)]
         draws = np.where(silent[name], np.nan, draws) if name in silent else draws

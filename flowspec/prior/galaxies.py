@@ -205,7 +205,5 @@ class Population(eqx.Module):
 
 def _support(prior: Prior, name: str) -> tuple[float, float]:
     """Limits of a parameter (of log10 of the dispersion), relative ones as differences."""
-    support = prior.distributions[name].support
-    ends = (getattr(support, "lower_bound", -np.inf), getattr(support, "upper_bound", np.inf))
-    low, high = (float(e) for e in ends)
+    low, high = prior.limits(name)
     return (np.log10(max(low, 1e-3)), np.log10(high)) if name == "dispersion" else (low, high)

@@ -63,6 +63,12 @@ class Prior:
         """Parameter names, in column order."""
         return tuple(self.distributions)
 
+    def limits(self, name: str) -> tuple[float, float]:
+        """Lowest and highest value of a parameter, of a relative one of the difference; infinite
+        where there is none."""
+        low, high = map(float, _ends(self.distributions[name]))
+        return low, high
+
     def replace(self, **distributions: dist.Distribution) -> "Prior":
         """The same prior with some distributions exchanged, as in ``replace(z=Uniform(0, 1))``.
 

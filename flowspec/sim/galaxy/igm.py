@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float, ScalarLike
 
 LYMAN_LIMIT = 911.8
+SIGHTLINES = 0.12  # dex, scatter of the optical depth between sightlines
 # Lyman-series wavelengths (angstrom) and coefficients of Inoue+14, table 2, to n = 20: the forest
 # (below z = 1.2) and the damped systems (below z = 2), times 1e4. The coefficients at higher
 # redshift are these times the same factor for every line, because each piecewise power law is

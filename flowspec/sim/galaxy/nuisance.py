@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, ScalarLike
 
 from flowspec.prior.relations import typical_tilt
 from flowspec.sim.curves import CURVES
+from flowspec.sim.galaxy.igm import SIGHTLINES
 from flowspec.sim.galaxy.interstellar import SCATTER
 from flowspec.sim.galaxy.nucleus import NONE, nucleus_of
 from flowspec.sim.galaxy.winds import SPEED, winds_of
@@ -148,7 +149,7 @@ def nuisances_of(
         column, *lya = (uniform(u, *e) for u, e in zip(part["lya"], ends, strict=True))
         draw |= {"column": column, "lya": jnp.stack(lya)}
     if "igm" in part:
-        draw |= {"igm": 0.12 * part["igm"][0]}
+        draw |= {"igm": SIGHTLINES * part["igm"][0]}
     if "lsf" in part:
         draw |= {"lsf": WIDTH * part["lsf"][0]}
     return Draw(**draw, curve=curve)

@@ -1,6 +1,5 @@
 """What a simulator of galaxies can be made for."""
 
-import numpy as np
 
 from flowspec.prior.parameters import galaxy_defaults
 from flowspec.prior.prior import Prior
@@ -33,9 +32,7 @@ def redshifts(prior: Prior) -> tuple[float, float]:
     Raises:
         ValueError: Where they are not bounded.
     """
-    support = prior.distributions["z"].support if "z" in prior.names else None
-    low = float(getattr(support, "lower_bound", np.nan)) if support else 0.0
-    high = float(getattr(support, "upper_bound", np.nan)) if support else 0.0
+    low, high = prior.limits("z") if "z" in prior.names else (0.0, 0.0)
     if not (0 <= low <= high < 20):
         raise ValueError(f"expected redshifts within 0 to 20; got {low} to {high}")
     return low, high

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from flowspec.sim.curves import CURVES
+from flowspec.sim.galaxy import igm
 from flowspec.sim.latent import Layout, uniform
 from flowspec.sim.quasar import continuum, lines, troughs
 
@@ -29,7 +30,6 @@ _NARROW = (0.3, 0.2, 0.12)
 # from memory), as a normal quantile, and the softness of their onset
 WEAK_SHARE, WEAK_THRESHOLD, _WEAK_SOFT = 0.013, 2.2262, 0.05
 _FASTER = -1500.0  # km/s: C IV of weak-line quasars is shifted further (Cheng et al. 2025)
-IGM = 0.12  # dex, of the optical depth between sightlines, as of galaxies
 
 
 class Draw(eqx.Module):
@@ -114,7 +114,7 @@ def nuisances_of(
         shifts=np.array([m.shift for m in motions]) * part["shifts"],
         narrow=np.array(_NARROW) * part["narrow"],
         trough=troughs.trough_of(part["troughs"]),
-        igm=IGM * part["igm"][0],
+        igm=igm.SIGHTLINES * part["igm"][0],
         curve=curve,
     )
 

@@ -142,8 +142,7 @@ def _velocities(prior: Prior) -> tuple[float, float]:
         raise ValueError(f"expected parameters among {list(DEFAULTS)}; got {list(prior.names)}")
     if "z" not in prior.names:
         return 0.0, 0.0
-    support = prior.distributions["z"].support
-    low, high = (float(getattr(support, f"{side}_bound", np.nan)) for side in ("lower", "upper"))
+    low, high = prior.limits("z")
     if not -_FASTEST <= low < high <= _FASTEST:
         raise ValueError(f"expected velocities within {-_FASTEST} to {_FASTEST} of that of light; "
                          f"got {low} to {high}")
