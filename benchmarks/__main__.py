@@ -26,6 +26,7 @@ BENCHMARKS = {
     "judged": 0,
     "recalibrate": 0,
     "retrain": 1,
+    "objects": 1,
     "in_part": 0,
     "misfit": 0,
     "refine": 0,

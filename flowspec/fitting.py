@@ -233,7 +233,7 @@ def _with_noise(sim: Simulator, obs, dereddened: bool, adapt: str) -> Simulator:
 def _new(sim: Simulator, training_set: Simulator, keys, architecture) -> Model:
     """A model for a simulator, with what its network begins with, given some simulations."""
     sizes = architecture or DEFAULTS[sim.frame.kind]
-    model = model_for(keys[1], sim.priors, sim.sources, sim.frame, sizes)
+    model = model_for(keys[1], sim.priors, sim.sources, sim.frame, sizes, sim.source_shares)
     theta, source, data = simulate_many(training_set, keys[2], _STARTING)
     k = model.space.encode(jnp.asarray(theta), jnp.asarray(source)).k
     data = tuple(map(jnp.asarray, data))
@@ -250,7 +250,9 @@ def continued(start: Posterior, sim: Simulator) -> Model:
     model, old = start.model, start.model.space
     names = sim.priors[0].names
     same = model.frame.same(sim.frame) and (old.names, old.sources) == (names, sim.sources)
-    new = space_of(sim.priors, sim.sources, sim.frame, model.architecture) if same else old
+    new = old
+    if same:
+        new = space_of(sim.priors, sim.sources, sim.frame, model.architecture, sim.source_shares)
     limits = [s.redshift and np.array([s.redshift.low, s.redshift.high]) for s in (old, new)]
     if not same or (limits[0] is not None and not np.allclose(*limits)):
         raise ValueError(

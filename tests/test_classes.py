@@ -8,10 +8,14 @@ import numpyro.distributions as dist
 import pytest
 
 import flowspec as fs
+from flowspec.fitting import _new
+from flowspec.model.space import Space
 from flowspec.posterior.answers import Answers, redshift_density
 from flowspec.posterior.redshift import Recalibration, peaks
 from flowspec.posterior.table import summary_table
-from flowspec.prior.mixture import MixedPrior
+from flowspec.prior.galaxies import moons_prior
+from flowspec.prior.mixture import MixedPrior, read_prior
+from flowspec.prior.nitrogen import NitrogenPrior
 from flowspec.prior.prior import Prior
 from flowspec.sim.classes import Classes
 from flowspec.sim.simulator import simulate_many
@@ -164,6 +168,35 @@ def test_what_is_no_set_of_kinds_is_refused(kinds):
         Classes({"BUMPS": bumps(), "NUMBERS": vector_simulator()})
     with pytest.raises(ValueError, match="one source of BOTH; got"):
         Classes({"BUMPS": bumps(), "BOTH": kinds})
-    mixed = MixedPrior(fs.GalaxySimulator("moons").prior, 0.5)
+    with pytest.raises(ValueError, match="2 shares above 0; got"):
+        Classes({"BUMPS": bumps(), "LEVEL": level()}, (1.0, 0.0))
+    mixed = NitrogenPrior(Prior({n: dist.Uniform(-1.0, 9.0) for n in ("oh", "no")}), 0.5)
     with pytest.raises(ValueError, match="independent parameters among those of other kinds"):
         mixed.among((*mixed.names, "height"))
+
+
+def test_a_population_among_other_parameters_is_the_same_population():
+    mixed = MixedPrior(moons_prior(), 0.5)
+    wider = mixed.among(("height", *mixed.names))
+    theta = wider.sample(jr.key(0), (200,))
+    found, expected = wider.log_prob(theta), mixed.log_prob(theta[:, 1:])
+    np.testing.assert_allclose(found, expected, atol=2e-4)  # single precision, sums of 9 terms
+    assert (theta[:, 0] > 0).all() and (theta[:, 0] < 1).all()
+    assert read_prior(wider.config()) == wider and wider.unused == {"height"}
+
+
+def test_shares_are_the_probability_before_the_data():
+    """Of rows as drawn, exactly but for what does not divide; and in the density of the prior."""
+    unequal = Classes({"BUMPS": bumps(), "LEVEL": level()}, (3.0, 1.0))
+    assert unequal.source_shares == (0.75, 0.25)
+    counts = [np.bincount(np.asarray(unequal.simulate(jr.key(i), 10).source), minlength=2)
+              for i in range(200)]
+    assert {tuple(c) for c in counts} == {(8, 2), (7, 3)}
+    # 7.5 of ten: each as often, within 4 standard errors
+    assert np.mean(counts, 0)[0] == pytest.approx(7.5, abs=4 * 0.5 / 200**0.5)
+    model = _new(unequal, unequal, jr.split(jr.key(0), 3), SIZES)
+    theta = jnp.array([[0.3, 0.2, 0.7]])
+    odds = [float(model.space.log_prior(theta, jnp.array([k]))[0]
+                  - unequal.priors[k].log_prob(theta)[0]) for k in range(2)]  # fmt: skip
+    np.testing.assert_allclose(np.exp(odds), [0.75, 0.25], rtol=1e-5)
+    assert Space.from_config(model.space.config()) == model.space

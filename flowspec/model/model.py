@@ -165,10 +165,12 @@ def model_for(
     sources: tuple[str, ...],
     frame: Frame,
     architecture,
+    shares: tuple[float, ...] = (),
 ) -> Model:
-    """An untrained model of a simulator's priors, sources and frame."""
+    """An untrained model of a simulator's priors, sources, their shares and frame."""
     _kind_for(frame, architecture)  # before sizes are looked for that another network has
-    return build(key, frame, space_of(priors, sources, frame, architecture), architecture)
+    space = space_of(priors, sources, frame, architecture, shares)
+    return build(key, frame, space, architecture)
 
 
 def _kind_for(frame: Frame, architecture) -> type[Network]:

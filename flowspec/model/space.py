@@ -5,7 +5,7 @@
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax.numpy as jnp
@@ -48,11 +48,13 @@ class Space:
         priors: Of the parameters, for each source, all of the same names.
         sources: Names of the sources.
         redshift: Bins of the parameter ``z``, or None.
+        shares: How likely each source is before the data; empty where all are alike.
     """
 
     priors: tuple[Prior, ...]
     sources: tuple[str, ...]
     redshift: RedshiftBins | None = None
+    shares: tuple[float, ...] = ()
 
     def __post_init__(self):
         if len(self.priors) != len(self.sources) or not self.sources:
@@ -153,10 +155,15 @@ class Space:
     def log_prior(
         self, theta: Float[ArrayLike, "*batch params"], source: Int[ArrayLike, "*batch"]
     ) -> Float[Array, "*batch"]:
-        """Log density of parameters and source before the data; each source is as likely."""
+        """Log density of parameters and source before the data."""
         source = jnp.asarray(source)
         given = self._chosen([prior.log_prob(theta) for prior in self.priors], source)
-        return given - math.log(len(self.sources))
+        return given + self.log_share(source)
+
+    def log_share(self, source: Int[ArrayLike, "*batch"]) -> Float[Array, "*batch"]:
+        """Log of how likely a source is before the data."""
+        alike = (1 / len(self.sources),) * len(self.sources)
+        return jnp.log(jnp.array(self.shares or alike))[jnp.asarray(source)]
 
     @staticmethod
     def distribution(logits: Float[Array, "*batch classes"]) -> "distrax.Categorical":
@@ -175,19 +182,22 @@ class Space:
         """JSON-ready description, read back by `from_config`."""
         bins = None if self.redshift is None else asdict(self.redshift)
         priors = [prior.config() for prior in self.priors]
-        return {"priors": priors, "sources": list(self.sources), "redshift": bins}
+        shares = {"shares": list(self.shares)} if self.shares else {}
+        return {"priors": priors, "sources": list(self.sources), "redshift": bins} | shares
 
     @classmethod
     def from_config(cls, config: dict) -> "Space":
         """The space that `config` describes."""
         bins = config["redshift"]
         priors = tuple(read_prior(c) for c in config["priors"])
-        return cls(priors, tuple(config["sources"]), bins and RedshiftBins(**bins))
+        shares = tuple(config.get("shares", ()))
+        return cls(priors, tuple(config["sources"]), bins and RedshiftBins(**bins), shares)
 
 
 def space_of(
-    priors: tuple[Prior, ...], sources: tuple[str, ...], frame: Frame, sizes
-) -> Space:
+    priors: tuple[Prior, ...], sources: tuple[str, ...], frame: Frame, sizes,
+    shares: tuple[float, ...] = (),
+) -> Space:  # fmt: skip
     """The space of a simulator: with redshift bins where a spectrum has a parameter ``z``.
 
     Args:
@@ -195,11 +205,12 @@ def space_of(
         sources: Their names.
         frame: Of the data.
         sizes: Of an architecture: of spectra with ``bin_pixels``, pixels per redshift bin.
+        shares: How likely each source is before the data.
 
     Raises:
         ValueError: If the grid is not logarithmic, or the redshift not bounded, where it must be.
     """
-    space = Space(tuple(priors), tuple(sources))
+    space = Space(tuple(priors), tuple(sources), shares=tuple(shares))
     if frame.kind != "pixels" or "z" not in space.names:
         return space
     step = np.diff(np.log(frame.wave))
@@ -213,4 +224,4 @@ def space_of(
     if not (-1 < low < high < math.inf):
         raise ValueError(f"expected a bounded prior on z; got limits {low} and {high}")
     bins = RedshiftBins(low, high, float(step.mean() * sizes.bin_pixels))
-    return Space(space.priors, space.sources, bins)
+    return replace(space, redshift=bins)

@@ -52,7 +52,7 @@ def population_weights(
     own = getattr(population, "prior", None)
     if own is not None and tuple(own.names) != space.names:
         raise ValueError(f"expected a population of {space.names}; got {tuple(own.names)}")
-    prior = np.asarray(space.log_prior(samples, source)) + np.log(len(space.sources))
+    prior = np.asarray(space.log_prior(samples, source) - space.log_share(source))
     weights = np.asarray(population.log_prob(samples)) - prior
     return np.where(np.isfinite(weights), weights, -np.inf)
 

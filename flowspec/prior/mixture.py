@@ -6,6 +6,8 @@ exceeds ``1 / s``, and none towards the flat part ``1 / (1 - s)`` (defensive mix
 1995, Technometrics 37, 185).
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -36,13 +38,18 @@ class MixedPrior(Prior):
     def __init__(self, prior: Prior, share: float, *, version: int = LATEST):
         if not 0 < share < 1:
             raise ValueError(f"expected a share of the population between 0 and 1; got {share:g}")
-        super().__init__(prior.distributions, prior.relative)
+        super().__init__(prior.distributions, prior.relative, prior.unused)
         self.share, self.population = float(share), Population(prior, version=version)
 
     def replace(self, **distributions) -> "MixedPrior":
         """As of `Prior`, the population inside the new limits."""
         prior = super().replace(**distributions)
         return MixedPrior(prior, self.share, version=self.population.version)
+
+    def among(self, names: Sequence[str]) -> "MixedPrior":
+        """As of `Prior`: a population leaves parameters alone that it says nothing of."""
+        plain = Prior(self.distributions, self.relative, self.unused).among(names)
+        return MixedPrior(plain, self.share, version=self.population.version)
 
     def sample(
         self, key: PRNGKeyArray, shape: tuple[int, ...] = ()

@@ -36,6 +36,11 @@ class Simulator(eqx.Module):
     sources: AbstractVar[tuple[str, ...]]
     frame: AbstractVar[Frame]
 
+    @property
+    def source_shares(self) -> tuple[float, ...]:
+        """How likely each source is before the data; empty where all are alike."""
+        return ()
+
     @abstractmethod
     def simulate(self, key: PRNGKeyArray, n: int) -> Simulated:
         """Draw `n` rows; traceable by JAX."""
@@ -158,6 +163,11 @@ class Perturbed(Simulator):
     def sources(self) -> tuple[str, ...]:
         """Those of the simulator."""
         return self.simulator.sources
+
+    @property
+    def source_shares(self) -> tuple[float, ...]:
+        """Those of the simulator."""
+        return self.simulator.source_shares
 
     @property
     def frame(self) -> Frame:

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from flowspec.data.spectra import Spectra
 from flowspec.prior.prior import Prior
 from flowspec.sim.instrument.instrument import Instrument
+from flowspec.sim.instrument.noise import MixedNoise, Noise
 from flowspec.sim.instrument.shipped import instrument_of
 from flowspec.sim.latent import Layout
 from flowspec.sim.simulated import Simulated
@@ -19,6 +20,8 @@ from flowspec.sim.spectrum import SpectrumSimulator
 _LEVEL, _SPREAD = 0.15, 0.5  # median of its size, standard deviation of the natural log
 _SHAPE = (1.0, 0.5, 0.35, 0.25, 0.15)  # of Legendre polynomials, by degree
 _FAINT = 1e-3  # 1e-17 erg/s/cm2/A: flux of which the noise of the instrument is that of the sky
+# log10 of the flux, in that unit, whose signal-to-noise ratio a noise of given ratios is drawn for
+_LEVELS = (-2.0, 1.0)
 
 
 class SkySimulator(SpectrumSimulator):
@@ -65,9 +68,11 @@ class SkySimulator(SpectrumSimulator):
         Returns:
             theta [n, 1], flux [n, pixels] in 1e-17 erg/s/cm2/A and its inverse variance.
         """
-        prior_key, left_key, noise_key, pixel_key = jr.split(key, 4)
+        prior_key, left_key, noise_key, pixel_key, level_key = jr.split(key, 5)
         theta = self.prior.sample(prior_key, (n,))
         none = jnp.full((n, len(self.wave)), _FAINT)
+        if isinstance(self.noise, Noise | MixedNoise):
+            none = none.at[:].set(10 ** jr.uniform(level_key, (n, 1), float, *_LEVELS))
         ivar = jax.vmap(self.noise.draw)(jr.split(noise_key, n), none)
         typical = jnp.nanmedian(jnp.where(ivar > 0, ivar, jnp.nan), axis=1, keepdims=True)
         left = jax.vmap(self.flux)(jr.split(left_key, n), theta) / jnp.sqrt(typical)

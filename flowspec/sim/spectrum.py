@@ -54,6 +54,7 @@ class SpectrumSimulator(Simulator):
     detector: Detector | None
     sight: dict[str, Array]
     lsf: float = eqx.field(static=True)
+    widest: float = eqx.field(static=True)
     layout: Layout = eqx.field(static=True)
     templates: Templates
     learned: Learned
@@ -73,12 +74,14 @@ class SpectrumSimulator(Simulator):
         self.prior, self.nuisances, self.frame = prior, tuple(nuisances), Pixels(instrument.wave)
         self.lattice = Lattice.seen(instrument.wave, instrument.lsf, instrument.step, *limits)
         self.pixels = PixelOperator(instrument, self.lattice)
-        self.lsf = float(np.median(instrument.lsf))
+        self.lsf, self.widest = float(np.median(instrument.lsf)), instrument.widest
         self.templates, self.residual = Templates.none(len(instrument.wave)), None
         # the lattice's rest frame is that of the lowest redshift, which keeps it short
         self.ln_frame = float(np.log1p(limits[0]))
         self.absolute_sky = instrument.residual is not None
-        sky = instrument.residual if self.absolute_sky else airglow(self.wave, instrument.lsf)
+        # of what stands for many instruments, as wide as those in the middle have it
+        typical = instrument.lsf * np.sqrt(instrument.widest)
+        sky = instrument.residual if self.absolute_sky else airglow(self.wave, typical)
         sight = {
             "wave": self.window,
             "ln_wave": np.log(self.window),

@@ -16,7 +16,7 @@ from flowspec.sim.galaxy.igm import SIGHTLINES
 from flowspec.sim.galaxy.interstellar import SCATTER
 from flowspec.sim.galaxy.nucleus import NONE, nucleus_of
 from flowspec.sim.galaxy.winds import SPEED, winds_of
-from flowspec.sim.instrument.blur import WIDTH
+from flowspec.sim.instrument.blur import ln_width
 from flowspec.sim.latent import Layout, uniform
 
 NUISANCES = (
@@ -27,6 +27,7 @@ NUISANCES = (
 # carry 0.3 dex at 95 % (Conroy, Gunn & White 2009, ApJ 699, 486), of which libraries (`response`),
 # histories, dust and metallicity are drawn on their own.
 LIGHT = 0.1
+_BURST = 0.3  # dex: scatter of H-alpha over the ultraviolet (Weisz et al. 2012, ApJ 744, 44)
 TILT = 0.25  # of the power of an attenuation curve, which is about 1
 
 
@@ -103,10 +104,11 @@ def nuisances_of(
     kinds: tuple[int, ...],
     curve: Float[Array, " pixels"],
     av: ScalarLike,
+    widest: float = 1.0,
 ) -> Draw:
     """Nuisances of standard normal latents; those without latents are neutral.
 
-    Widths: bursts as the scatter of Halpha over UV (Weisz+12); attenuation slopes by a quarter of
+    Widths: attenuation slopes by a quarter of
     their power about that of their dust (`relations.typical_tilt`); nebular reddening as
     Calzetti+00 in the mean, its range that of Kreckel+13 and Price+14; outflows and Lyman alpha
     Steidel+10, Steidel+18 and Shapley+03; columns Reddy+16; calibration a few per cent to ten per
@@ -121,13 +123,13 @@ def nuisances_of(
         kinds: Kind of each interstellar line, as in `interstellar.LINES` [absorbers].
         curve: `Draw.curve`.
         av: Attenuation at 5500 angstrom in magnitudes, which attenuation curves depend on.
+        widest: As of `Instrument`.
     """
     part = layout.parts(latent)
     draw = _neutral(len(groups), len(kinds))
-    if "burst" in part:
-        draw |= {"burst": 0.3 * part["burst"][0]}
-    if "light" in part:
-        draw |= {"light": LIGHT * part["light"][0]}
+    for name, width in (("burst", _BURST), ("light", LIGHT), ("igm", SIGHTLINES)):
+        if name in part:
+            draw |= {name: width * part[name][0]}
     if "gas" in part:
         width, pressure = part["gas"]
         draw |= {"gas": 0.25 * width - 0.1, "pressure": uniform(pressure, 5.2, 6.6)}
@@ -148,10 +150,8 @@ def nuisances_of(
         ends = ((19.0, 22.0), (-3.0, -0.2), (70.0, 770.0), (80.0, 300.0))
         column, *lya = (uniform(u, *e) for u, e in zip(part["lya"], ends, strict=True))
         draw |= {"column": column, "lya": jnp.stack(lya)}
-    if "igm" in part:
-        draw |= {"igm": SIGHTLINES * part["igm"][0]}
     if "lsf" in part:
-        draw |= {"lsf": WIDTH * part["lsf"][0]}
+        draw |= {"lsf": ln_width(part["lsf"][0], widest)}
     return Draw(**draw, curve=curve)
 
 

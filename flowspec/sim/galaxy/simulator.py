@@ -192,15 +192,10 @@ class GalaxySimulator(SpectrumSimulator):
     ) -> Draw:
         """Nuisances for latents and parameters."""
         return nuisances_of(
-            latent,
-            self.layout,
-            groups=self.groups,
-            offsets=self.offsets,
-            scatter=self.scatter,
-            kinds=self.kinds,
-            curve=self.curve(self.layout.parts(latent), theta),
-            av=self.parameters(theta)["av"],
-        )
+            latent, self.layout, groups=self.groups, offsets=self.offsets, scatter=self.scatter,
+            kinds=self.kinds, curve=self.curve(self.layout.parts(latent), theta),
+            av=self.parameters(theta)["av"], widest=self.widest,
+        )  # fmt: skip
 
     def parameters(self, theta: Float[Array, " params"]) -> dict[str, ScalarLike]:
         """Every physical parameter by name, those not in the prior at their defaults."""

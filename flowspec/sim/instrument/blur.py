@@ -1,16 +1,29 @@
 """How line-spread functions of single spectra differ from that of their instrument."""
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, ScalarLike
+
+from flowspec.sim.latent import uniform
 
 WIDTH = 0.07  # standard deviation of ln(width), as the fibres of the SDSS differ
 
 
-def added_variance(lsf: float, ln_width: ScalarLike) -> Array:
+def ln_width(latent: ScalarLike, widest: float) -> ScalarLike:
+    """Natural log of the width of a spectrum's line-spread function over the instrument's.
+
+    Args:
+        latent: Standard normal.
+        widest: `Instrument.widest`: beyond 1 the logarithm is uniform from 0 to that of it.
+    """
+    return uniform(latent, 0.0, float(np.log(widest))) if widest > 1 else WIDTH * latent
+
+
+def added_variance(lsf: float, wider: ScalarLike) -> Array:
     """Squared dispersion (km/s) that another line-spread function adds, or takes where negative.
 
     Args:
         lsf: Standard deviation of the instrument's, km/s.
-        ln_width: Natural log of the width of this one over the instrument's.
+        wider: Natural log of the width of this one over the instrument's.
     """
-    return lsf**2 * jnp.expm1(2 * ln_width)
+    return lsf**2 * jnp.expm1(2 * wider)

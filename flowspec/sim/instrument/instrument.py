@@ -19,7 +19,8 @@ class Instrument(eqx.Module):
         name: For messages and records.
         wave: Pixel centres in vacuum angstrom, increasing [pixels].
         lsf: Gaussian sigma of the line-spread function in km/s [pixels], without the pixel.
-        noise: Typical shape of the noise per pixel in any unit [pixels].
+        noise: Typical shape of the noise per pixel in any unit [pixels], or several that are as
+            likely [curves, pixels].
         snr: Lowest and highest signal-to-noise ratio per pixel of the preset noise.
         oversample: Lattice points per (smallest) pixel.
         detector: Pixels of the reduced data (angstrom) where `wave` is not that, else None.
@@ -28,6 +29,8 @@ class Instrument(eqx.Module):
         exposure: What draws inverse variances (as `Noise.draw`) in place of `noise` and `snr`.
         residual: What sky subtraction leaves, 1 sigma in 1e-17 erg/s/cm2/A [pixels], or None for
             as much as the noise at the known lines of the airglow.
+        widest: Largest line-spread function over `lsf`, for what stands for many instruments; 1
+            for one, whose spectra differ by `flowspec.sim.instrument.blur.WIDTH`.
         prior: Of the galaxies that it sees, which `GalaxySimulator` takes by default; without one
             a simulator of galaxies has to be given a prior.
     """
@@ -43,6 +46,7 @@ class Instrument(eqx.Module):
     width: np.ndarray | None = None
     exposure: eqx.Module | None = None
     residual: np.ndarray | None = None
+    widest: float = eqx.field(static=True, default=1.0)
     prior: Prior | None = eqx.field(static=True, default=None)
 
     @property

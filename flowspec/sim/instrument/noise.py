@@ -48,9 +48,10 @@ class Noise(eqx.Module):
 
     @classmethod
     def preset(cls, sigma: np.ndarray, snr: tuple[float, float]) -> "Noise":
-        """One smooth curve; the ratio is log-uniform between the two of `snr`."""
+        """Smooth curves, one or several; the ratio is log-uniform between the two of `snr`."""
         limits = (float(np.log10(snr[0])), float(np.log10(snr[1])))
-        return cls(jnp.asarray(sigma[None] ** -2.0, jnp.float32), jnp.ones(1), limits, False)
+        curves = jnp.asarray(np.atleast_2d(sigma) ** -2.0, jnp.float32)
+        return cls(curves, jnp.ones(len(curves)), limits, False)
 
     @classmethod
     def from_observed(

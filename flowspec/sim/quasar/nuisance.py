@@ -12,12 +12,13 @@ from jaxtyping import Array, Float
 
 from flowspec.sim.curves import CURVES
 from flowspec.sim.galaxy import igm
+from flowspec.sim.instrument.blur import ln_width
 from flowspec.sim.latent import Layout, uniform
 from flowspec.sim.quasar import continuum, lines, troughs
 
 NUISANCES = (
     "continuum", "balmer", "iron", "lines", "widths", "shifts", "narrow", "weak", "troughs", "igm",
-    "calibration", "mismatch", "sky", "blemishes",
+    "lsf", "calibration", "mismatch", "sky", "blemishes",
 )  # fmt: skip
 # Scatter of ln of the Balmer continuum and of iron, the latter as wide as R_Fe of the optical
 # (Boroson & Green 1992, ApJS 80, 109); both from memory
@@ -49,6 +50,7 @@ class Draw(eqx.Module):
         narrow: dex: narrow lines, those of low ionisation beside them, their width [3].
         trough: An outflow that absorbs.
         igm: dex, departure of the optical depth of the intergalactic medium.
+        lsf: Natural log of the width of the line-spread function over the instrument's.
         curve: Smooth factor on the flux: calibration error and template mismatch [pixels].
     """
 
@@ -65,6 +67,7 @@ class Draw(eqx.Module):
     narrow: Float[Array, " 3"]
     trough: troughs.Trough
     igm: Float[Array, ""]
+    lsf: Float[Array, ""]
     curve: Float[Array, " pixels"]
 
 
@@ -78,20 +81,22 @@ def layout_of(active: tuple[str, ...], templates: dict[str, int]) -> Layout:
     counts = {
         "continuum": 3, "balmer": 1, "iron": 2, "lines": len(lines.FAMILIES),
         "widths": len(lines.MOTIONS) + 1, "shifts": len(lines.MOTIONS), "narrow": 3, "weak": 1,
-        "troughs": 5, "igm": 1,
+        "troughs": 5, "igm": 1, "lsf": 1,
     } | CURVES  # fmt: skip
     return Layout.of({name: n for name, n in counts.items() if name in active} | templates)
 
 
 def nuisances_of(
-    latent: Float[Array, " latents"], layout: Layout, curve: Float[Array, " pixels"]
-) -> Draw:
+    latent: Float[Array, " latents"], layout: Layout, curve: Float[Array, " pixels"],
+    widest: float = 1.0,
+) -> Draw:  # fmt: skip
     """Nuisances of standard normal latents; those without latents are as with latents of zero.
 
     Args:
         latent: Standard normal.
         layout: What they are (`layout_of`).
         curve: `Draw.curve`.
+        widest: As of `Instrument`.
     """
     part = {name: jnp.zeros(count) for name, count in zip(*layout_of(NUISANCES, {}), strict=True)}
     part |= layout.parts(latent)
@@ -115,6 +120,7 @@ def nuisances_of(
         narrow=np.array(_NARROW) * part["narrow"],
         trough=troughs.trough_of(part["troughs"]),
         igm=igm.SIGHTLINES * part["igm"][0],
+        lsf=ln_width(part["lsf"][0], widest) if "lsf" in layout.names else jnp.float32(0.0),
         curve=curve,
     )
 

@@ -16,6 +16,7 @@ from flowspec.prior.cosmos import Cosmos
 from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy import igm
 from flowspec.sim.galaxy.settings import redshifts
+from flowspec.sim.instrument.blur import added_variance
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.instrument.shipped import instrument_of
@@ -115,7 +116,7 @@ class QuasarSimulator(SpectrumSimulator):
     ) -> Draw:
         """Nuisances for latents and parameters."""
         curve = self.curve(self.layout.parts(latent), theta)
-        return nuisances_of(latent, self.layout, curve)
+        return nuisances_of(latent, self.layout, curve, self.widest)
 
     def spectrum_of(
         self, theta: Float[Array, " params"], latent: Float[Array, " latents"]
@@ -172,7 +173,9 @@ class QuasarSimulator(SpectrumSimulator):
         dex = draw.lines + lines.luminosity_dex(self.log_luminosity(p, draw))
         areas = self.emission.areas(draw, dex, there)
         wanted = np.isin(np.array(self.emission.kind), [KINDS.index(kind) for kind in kinds])
-        return self.seen_at(self.emission.of(areas * wanted, draw, _sigma(p)), p["z"])
+        blur = jnp.maximum(added_variance(self.lsf, draw.lsf), 0.0)  # lines are wider by far
+        light = self.emission.of(areas * wanted, draw, _sigma(p))
+        return self.seen_at(light * self.lattice.broaden(jnp.sqrt(blur + 1e-6)), p["z"])
 
     def power_law(
         self, ln_rest: Float[Array, "*n"], p: dict[str, ScalarLike], draw: Draw

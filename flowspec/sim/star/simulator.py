@@ -16,7 +16,7 @@ from flowspec.prior.prior import Prior
 from flowspec.prior.stars import star_prior
 from flowspec.sim.curves import CURVES
 from flowspec.sim.galaxy.dust import cardelli
-from flowspec.sim.instrument.blur import WIDTH, added_variance
+from flowspec.sim.instrument.blur import added_variance, ln_width
 from flowspec.sim.instrument.instrument import Instrument, PixelOperator
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.instrument.shipped import instrument_of
@@ -83,9 +83,10 @@ class StarSimulator(SpectrumSimulator):
         super().__init__(instrument, prior, limits, noise, nuisances, NUISANCES)
         # the light is wide already: pixels see it by a narrower function, over another window
         left = instrument.lsf**2 - dispersion(instrument.wave) ** 2
-        self.common = float(max(left.min(), 0.0))
+        # of a finer instrument the median stands for all: what is wider has that much less to add
+        self.common = float(left.min() if left.min() > 0 else min(np.median(left), 0.0))
         least = _NARROW * C_KMS * instrument.widths
-        narrow = np.sqrt(np.maximum(left - self.common, least**2))
+        narrow = np.sqrt(np.maximum(left - max(self.common, 0.0), least**2))
         self.pixels = PixelOperator(replace(instrument, lsf=narrow), self.lattice)
         window = {"wave": self.window, "ln_wave": np.log(self.window)}
         self.sight |= {k: jnp.asarray(v, jnp.float32) for k, v in window.items()}
@@ -108,18 +109,18 @@ class StarSimulator(SpectrumSimulator):
     ) -> Float[Array, " pixels"]:
         """Noiseless spectrum in 1e-17 erg/s/cm2/A for parameters and latents of the nuisances."""
         part = self.layout.parts(latent)
-        ln_width = WIDTH * part["lsf"][0] if "lsf" in part else 0.0
-        return self.spectrum(theta, ln_width) * self.curve(part, theta)
+        wider = ln_width(part["lsf"][0], self.widest) if "lsf" in part else 0.0
+        return self.spectrum(theta, wider) * self.curve(part, theta)
 
     def spectrum(
-        self, theta: Float[Array, " params"], ln_width: ScalarLike
+        self, theta: Float[Array, " params"], wider: ScalarLike
     ) -> Float[Array, " pixels"]:
-        """Noiseless spectrum for a line-spread function of exp(`ln_width`) times the width."""
+        """Noiseless spectrum for a line-spread function of exp(`wider`) times the width."""
         p = DEFAULTS | dict(zip(self.prior.names, theta, strict=True))
         columns = self.stars.at(p["log_teff"], p["logg"], p["feh"])
         level, amplitude = jnp.split(columns, [len(self.ln_knot)])
         pairs = (amplitude @ self.star_table).reshape(2, -1)
-        blur = jnp.maximum(self.common + added_variance(self.lsf, ln_width), 0.0)
+        blur = jnp.maximum(self.common + added_variance(self.lsf, wider), 0.0)
         light = self.seen_at(pairs * self.lattice.broaden(jnp.sqrt(blur + 1e-6)), p["z"])
         ln_rest = self.sight["ln_wave"] - jnp.log1p(p["z"])
         light *= jnp.exp(jnp.interp(ln_rest, jnp.asarray(self.ln_knot, ln_rest.dtype), level))
