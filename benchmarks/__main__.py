@@ -15,6 +15,7 @@ from benchmarks import harness
 BENCHMARKS = {
     "real_sdss": 0,
     "real_vandels": 0,
+    "real_classes": 0,
     "sky": 0,
     "sky_fit": 0,
     "stars": 1,

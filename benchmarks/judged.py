@@ -36,12 +36,12 @@ def run(*, model: str = "sdss", simulations: int = 8192, save: str = "", seed: i
     """
     posterior = fs.load(model)
     sim = simulator(posterior, model)
-    theta, _, data = simulate_many(sim, jr.key(seed), simulations)
+    theta, source, data = simulate_many(sim, jr.key(seed), simulations)
     obs, z = posterior.model.frame.observed(*data), None
     if posterior.model.space.redshift is not None:
         z = theta[:, posterior.names.index("z")]
         own = posterior.recalibration.coefficients[:2]
-        new = recalibrated(posterior, obs, z).coefficients
+        new = recalibrated(posterior, obs, z, source).coefficients
         # of rows without anything as it is now, of whole ones as it was
         coefficients = np.concatenate([own, new[:2] + new[2:] - own])
         posterior = replace(posterior, recalibration=Recalibration(coefficients))

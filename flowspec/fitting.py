@@ -103,7 +103,7 @@ def fit(
     posterior = _unjudged(model, sim, account | {"adaptation": lesson})
     if adapt == "none" or lesson:
         drawn = fresh if held else simulate_many(sim, keys[4], _SCREEN)
-        return calibrated(posterior, drawn.theta, drawn.data)
+        return calibrated(posterior, drawn)
     posterior = _adapt(
         posterior, sim, obs, adapt, seed=seed, training=training, adaptation=adaptation,
         progress=progress, dereddened=dereddened,
@@ -189,7 +189,7 @@ def adapt(
     drawn = simulate_many(sim, keys[4], _SCREEN) if held is None else validation
     if held is not None and isinstance(sim, Perturbed):
         drawn = sim.perturbed(keys[4], jax.tree.map(jnp.asarray, drawn))
-    return calibrated(adapted, drawn.theta, drawn.data)
+    return calibrated(adapted, drawn)
 
 
 _adapt = adapt  # `fit` has an argument of that name

@@ -10,7 +10,7 @@ import pytest
 import flowspec as fs
 from flowspec.fitting import _new
 from flowspec.model.space import Space
-from flowspec.posterior.answers import Answers, redshift_density
+from flowspec.posterior.answers import Answers, of_best_kind, redshift_density
 from flowspec.posterior.redshift import Recalibration, peaks
 from flowspec.posterior.table import summary_table
 from flowspec.prior.galaxies import moons_prior
@@ -148,11 +148,13 @@ def test_the_table_masks_what_the_kind_has_not():
     samples = np.asarray(both.priors[0].sample(jr.key(5), (300, 4)))
     share = np.zeros((4, space.classes))
     share[:, 3], share[:, space.bins] = 1 - source.mean(0), source.mean(0)
-    found = peaks(space.redshift.all_edges(), redshift_density(space, share))
+    found = peaks(space.redshift.all_edges(), redshift_density(space, of_best_kind(space, share)))
     answers = Answers(samples, source, share, np.full(4, 0.5), None, found, found.z)
     table = summary_table(space, frame, obs, frame.judged(obs), answers, Recalibration.identity())
-    assert table["source"].tolist() == ["LINE", "LINE", "NOTHING", "NOTHING"]
-    np.testing.assert_allclose(table["p_NOTHING"], source.mean(0))
+    assert table["class"].tolist() == ["LINE", "LINE", "NOTHING", "NOTHING"]
+    np.testing.assert_allclose(table["p_nothing"], source.mean(0))
+    # the redshift is right where the kind is too: all of a line is in one bin here
+    np.testing.assert_allclose(table["z_prob"][:2], table["p_line"][:2], atol=1e-6)
     for column in ("z_best", "z_prob", "z_p50", "strength_p50"):
         assert np.ma.getmaskarray(table[column]).tolist() == [False, False, True, True]
     for row in (0, 1):

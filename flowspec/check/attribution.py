@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from flowspec.data.continuum import continuum
 from flowspec.data.line_names import GALAXY_LINES
-from flowspec.data.spectra import Spectra, on_grid
+from flowspec.data.spectra import Spectra
 from flowspec.model.model import Model
 from flowspec.posterior.posterior import Posterior
 
@@ -44,7 +44,7 @@ def redshift_attribution(
     model = posterior.model
     if model.space.redshift is None:
         raise ValueError(f"expected a model with a redshift; got parameters {posterior.names}")
-    obs = on_grid(obs, posterior.wave)
+    obs = model.frame.gridded(obs)
     flux, ivar = jnp.asarray(obs.flux), jnp.asarray(obs.ivar)
     edges = model.space.redshift.all_edges()
     centre = 0.5 * (edges[1:] + edges[:-1])

@@ -192,6 +192,8 @@ def title(row: Row, names: Sequence[str]) -> str:
         parts += [f"z = {row['z_best']:.5f}",
                   "probability that it is right: "
                   + ("not known" if np.ma.is_masked(sure) else f"{_down(sure):.3f}")]
+    if "class" in columns:
+        parts.append(str(row["class"]))
     if "source" in columns:
         parts.append(f"ionised by {row['source']}")
     parts.append(f"S/N {row['snr']:.1f} (median)")

@@ -13,7 +13,7 @@ from flowspec.cli.inputs import expanded, reading
 from flowspec.cli.outputs import make_folder, save, write_table
 from flowspec.data.continuum import broad_features, noise_of
 from flowspec.data.frame import Pixels
-from flowspec.data.spectra import Spectra, on_grid
+from flowspec.data.spectra import Spectra
 from flowspec.io import read
 from flowspec.plots import gap as plots_domain
 from flowspec.posterior.load import load
@@ -35,7 +35,7 @@ def run(args: Namespace, simulate) -> None:
     if posterior.model.frame.kind != Pixels.kind:
         raise ValueError(f"{args.model}: expected a model of spectra; got one of "
                          f"{posterior.model.frame.kind}")
-    obs = on_grid(read(expanded(args.gap), **reading(args)), posterior.wave)
+    obs = posterior.model.frame.gridded(read(expanded(args.gap), **reading(args)))
     theta, sims = simulate(posterior, obs)
     folder = make_folder(args.output)
     table, ratio, gap = measured(posterior, theta, sims, obs)

@@ -10,9 +10,10 @@ from dataclasses import replace
 import numpy as np
 from tqdm import tqdm
 
+from flowspec.data.frame import Pixels
 from flowspec.data.lines import Lines
 from flowspec.data.observation import Observation
-from flowspec.data.spectra import Spectra, on_grid
+from flowspec.data.spectra import Spectra
 from flowspec.io import read, read_lines, stream, stream_lines
 from flowspec.io.hdf5 import row_count
 from flowspec.io.paths import expanded, unreadable
@@ -70,11 +71,11 @@ def observations(args: Namespace, frame) -> Iterator[Observation]:
     if frame.kind == "lines":
         return line_blocks(args.spectra, dict(args.columns), args.suffix)
     keep = list((args.total or {}).values())
-    return blocks(args.spectra, frame.wave, reading(args) | {"keep": keep})
+    return blocks(args.spectra, frame, reading(args) | {"keep": keep})
 
 
 def blocks(
-    patterns: Iterable[str], wave: np.ndarray, options: dict, rows: int = 1024
+    patterns: Iterable[str], frame: Pixels, options: dict, rows: int = 1024
 ) -> Iterator[Spectra]:
     """All rows of all files, in order and in blocks of no more than `rows`.
 
@@ -83,7 +84,7 @@ def blocks(
 
     Args:
         patterns: Files, patterns or folders.
-        wave: Grid to resample to.
+        frame: Whose grid they are resampled to.
         options: See `reading`.
         rows: Of a block, at most.
 
@@ -91,7 +92,7 @@ def blocks(
         ValueError: If a pattern or a folder has no file.
     """
     waiting: list[Spectra] = []
-    for part in _parts(patterns, wave, options, rows):
+    for part in _parts(patterns, frame, options, rows):
         for start in range(0, len(part), rows):
             piece = part[start : start + rows]
             if sum(map(len, waiting)) + len(piece) > rows:
@@ -125,17 +126,17 @@ def line_blocks(
             yield read_lines(path, columns=columns, suffix=suffix)
 
 
-def _parts(patterns, wave, options, rows) -> Iterator[Spectra]:
+def _parts(patterns, frame, options, rows) -> Iterator[Spectra]:
     paths = expanded(patterns)
     plain = len({os.path.basename(p) for p in paths}) == len(set(paths))
     for path in paths:
         label = os.path.basename(path) if plain else path
         try:
             for spectra in _opened(path, options, min(rows, _AT_ONCE)):
-                yield on_grid(_labelled(spectra, path, label), wave)
+                yield frame.gridded(_labelled(spectra, path, label))
         except ValueError as error:
-            empty = np.zeros((1, len(wave)))
-            yield Spectra(wave, empty, empty, names=[label], notes=[str(error)])
+            empty = np.zeros((1, frame.size))
+            yield Spectra(frame.wave, empty, empty, names=[label], notes=[str(error)])
 
 
 def _opened(path, options, rows) -> Iterable[Spectra]:

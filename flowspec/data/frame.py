@@ -23,22 +23,28 @@ from flowspec.data.spectra import Spectra, on_grid
 from flowspec.data.units import checked_wave
 from flowspec.data.vectors import Vectors
 
+LEAST = 0.75  # of `Pixels`, where nothing else is said
+_ENOUGH = 2 / 3  # of the span that is asked for
+
 
 class Pixels(Frame):
     """Spectra on one grid of wavelengths.
 
     Args:
         wave: Pixel centres in vacuum angstrom, increasing [pixels]; or a quantity.
+        least: Share of the grid, in ln(wavelength), that good pixels must span or be flagged.
+            Spectra that cover less than two thirds of it are refused, and those flagged that have
+            so few good pixels.
     """
 
     kind, data = "pixels", Spectra
 
-    def __init__(self, wave):
-        self.wave = checked_wave(wave)
+    def __init__(self, wave, least: float = LEAST):
+        self.wave, self.least = checked_wave(wave), float(least)
 
     @property
     def key(self) -> tuple:
-        return (self.wave.tobytes(),)
+        return self.wave.tobytes(), self.least
 
     def __repr__(self) -> str:
         return f"Pixels({len(self.wave)}, {self.wave[0]:.1f}-{self.wave[-1]:.1f} A)"
@@ -53,9 +59,17 @@ class Pixels(Frame):
                 and np.allclose(self.wave, other.wave, rtol=1e-6))
 
     def arrays(self, obs: Spectra) -> tuple[np.ndarray, ...]:
-        """Flux and inverse variance on the grid (`on_grid`)."""
-        obs = on_grid(obs, self.wave)
+        """Flux and inverse variance on the grid (`gridded`)."""
+        obs = self.gridded(obs)
         return obs.flux, obs.ivar
+
+    def gridded(self, obs: Spectra) -> Spectra:
+        """Spectra on the grid, without pixels of impossible precision (`on_grid`).
+
+        Raises:
+            ValueError: If they cover too little of the grid.
+        """
+        return on_grid(obs, self.wave, self.least * _ENOUGH)
 
     def observed(self, flux, ivar) -> Spectra:
         """Spectra on the grid."""
@@ -71,8 +85,8 @@ class Pixels(Frame):
         share = (good * np.gradient(x)).sum(1) / whole
         flags = (
             np.where(~good.any(1), Flag.NO_DATA, 0)
-            | np.where(covered < 0.75, Flag.LITTLE_COVERAGE, 0)
-            | np.where(share < 0.5, Flag.FEW_PIXELS, 0)
+            | np.where(covered < self.least, Flag.LITTLE_COVERAGE, 0)
+            | np.where(share < self.least * _ENOUGH, Flag.FEW_PIXELS, 0)
         )
         return flags, {"coverage": share, "snr": obs.snr}
 

@@ -214,14 +214,21 @@ class Spectra(eqx.Module):
         )
 
 
-def on_grid(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> Spectra:
+def on_grid(
+    obs: Spectra, wave: Float[np.ndarray, " pixels"], least: float = 0.5
+) -> Spectra:
     """Spectra on the model's grid, without pixels of impossible precision.
 
     An inverse variance over 30 times the median of a spectrum is an accident of its reduction,
     and would outweigh all other pixels.
 
+    Args:
+        obs: Spectra.
+        wave: The grid.
+        least: Share of it, in ln(wavelength), that they must cover.
+
     Raises:
-        ValueError: If less than half of the grid is covered.
+        ValueError: If they cover less.
     """
     good = np.where(obs.ivar > 0, obs.ivar, np.nan)
     with warnings.catch_warnings():
@@ -233,9 +240,10 @@ def on_grid(obs: Spectra, wave: Float[np.ndarray, " pixels"]) -> Spectra:
         # to the last bit, or rows of several files would not join
         return obs if np.array_equal(obs.wave, wave) else replace(obs, wave=wave)
     low, high = max(obs.wave[0], wave[0]), min(obs.wave[-1], wave[-1])
-    if np.log(max(high / low, 1)) < 0.5 * np.log(wave[-1] / wave[0]):
+    if np.log(max(high / low, 1)) < least * np.log(wave[-1] / wave[0]):
+        share = "half" if least == 0.5 else f"{least:.0%}"
         raise ValueError(
-            f"{obs.names[0]}: expected spectra that cover at least half of the model's "
+            f"{obs.names[0]}: expected spectra that cover at least {share} of the model's "
             f"{wave[0]:.0f}-{wave[-1]:.0f} A; got {obs.wave[0]:.0f}-{obs.wave[-1]:.0f} A"
         )
     log.info("resampling %d spectra from %d to %d pixels", len(obs), len(obs.wave), len(wave))

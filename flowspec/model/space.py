@@ -75,6 +75,16 @@ class Space:
         return np.array([[n not in prior.unused for n in self.names] for prior in self.priors])
 
     @property
+    def of_objects(self) -> bool:
+        """Whether sources are kinds of objects (`flowspec.sim.classes`), with parameters of their
+        own."""
+        return not self.own.all()
+
+    def has(self, name: str) -> Bool[np.ndarray, " sources"]:
+        """Which sources have a parameter."""
+        return self.own[:, self.names.index(name)]
+
+    @property
     def bins(self) -> int:
         """Redshift bins; 1 without a redshift."""
         return self.redshift.bins if self.redshift else 1

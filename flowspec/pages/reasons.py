@@ -48,7 +48,7 @@ _WORDS: dict[Flag, tuple[_Why, str]] = {
         lambda row: f"Nothing here that the model could use: {row['notes']}.",
         "Look at the file with `flowspec inspect`."),
     Flag.LITTLE_COVERAGE: (
-        lambda row: "Good pixels span less than three quarters of the model's wavelengths "
+        lambda row: "Good pixels span less of the model's wavelengths than it asks for "
                     f"({row.share('coverage')} have data).",
         "Trust what the visible lines carry; the rest leans on the prior."),
     Flag.FEW_PIXELS: (

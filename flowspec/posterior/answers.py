@@ -113,6 +113,21 @@ def redshift_density(
     return share.reshape(len(share), len(space.sources), -1).sum(1) / width
 
 
+def of_best_kind(
+    space: Space, share: Float[np.ndarray, "batch classes"]
+) -> Float[np.ndarray, "batch classes"]:
+    """Probabilities of classes, of kinds of objects those of the best kind alone.
+
+    What a redshift holds of these is the probability that it and the kind are right.
+    """
+    if not space.of_objects:
+        return share
+    of_each = share.reshape(len(share), len(space.sources), -1)
+    best = of_each.sum(2).argmax(1)
+    return np.where((np.arange(len(space.sources)) == best[:, None])[..., None], of_each,
+                    np.zeros((), share.dtype)).reshape(share.shape)  # fmt: skip
+
+
 def tilted_chunks(posterior, obs, source: str | None = None, progress: bool = False):
     """Embeddings of all rows, classes tilted by the source and the redshift that are given."""
     model, tilt = posterior.model, None
@@ -121,6 +136,21 @@ def tilted_chunks(posterior, obs, source: str | None = None, progress: bool = Fa
     if posterior.known is not None:
         tilt = posterior.known.tilt(len(obs), model.space) + (0 if tilt is None else tilt)
     return chunks(model, obs, progress, tilt)
+
+
+def class_shares(
+    posterior, obs, source: str | None = None
+) -> Float[np.ndarray, "batch sources bins"]:
+    """Probability of each redshift bin of each source; NaN without data.
+
+    Args:
+        posterior: `flowspec.Posterior`.
+        obs: Observations.
+        source: Name of the source, or of the class of sources, to condition on.
+    """
+    share = np.concatenate([shares(chunk) for chunk in tilted_chunks(posterior, obs, source)])
+    share[without_data(posterior.model.frame, obs)] = np.nan
+    return share.reshape(len(obs), len(posterior.sources), -1)
 
 
 def drawn(
@@ -193,7 +223,7 @@ def _of_chunk(
     samples, source = np.asarray(samples), np.asarray(source)
     if space.redshift is not None:
         edges = space.redshift.all_edges()
-        pdf = redshift_density(space, share)
+        pdf = redshift_density(space, of_best_kind(space, share))
         found = peaks(edges, pdf)
         draws = samples[..., space.names.index("z")]
         z = best_redshift(draws, found.z)

@@ -17,6 +17,7 @@ DIGITS = ".6g"  # float32 holds no more, and 500 draws tell less
 _ABOUT = {
     "name": "name of the file or row",
     "source": "most probable source",
+    "class": "most probable kind of object",
     "snr": "median signal-to-noise ratio per good pixel or measured line",
     "coverage": "share of the model's wavelengths with good pixels",
     "lines": "lines of the model that were measured or limited",
@@ -75,7 +76,10 @@ def _columns(space: Space) -> Iterator[tuple[str, tuple[str, Unit | None]]]:
     for name, about in _ABOUT.items():
         yield name, (about, None)
     for name in dict.fromkeys((*map(class_of, space.sources), *space.sources)):
-        yield f"p_{name}", (f"probability that the source is {name}", None)
+        if space.of_objects:
+            yield f"p_{name.lower()}", (f"probability that the object is a {name}", None)
+        else:
+            yield f"p_{name}", (f"probability that the source is {name}", None)
     for name in space.names:
         for level in PERCENTILES:
             about, unit = _about(name, _where(name, space)), _unit(name)

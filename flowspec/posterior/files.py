@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from flowspec.data.atomic import replacing
-from flowspec.data.frame import FRAMES, Pixels
+from flowspec.data.frame import FRAMES, LEAST, Pixels
 from flowspec.io.source import one_line
 from flowspec.model.model import Model, build
 from flowspec.model.space import Space
@@ -113,6 +113,8 @@ def written(path: str | Path, posterior, kind: type) -> None:
     frame = {"kind": model.frame.kind}
     if model.frame.kind != Pixels.kind:
         frame["names"] = list(model.frame.key)
+    elif model.frame.least != LEAST:
+        frame["least"] = model.frame.least
     config = {
         "frame": frame,
         "space": model.space.config(),
@@ -152,7 +154,10 @@ def restored(config: dict, arrays: dict[str, np.ndarray]) -> tuple[Model, Recali
         ValueError: If a name is none of those known.
     """
     kind = FRAMES[config["frame"]["kind"]]
-    frame = kind(arrays["wave"] if kind is Pixels else config["frame"]["names"])
+    if kind is Pixels:
+        frame = Pixels(arrays["wave"], config["frame"].get("least", LEAST))
+    else:
+        frame = kind(config["frame"]["names"])
     sizes = network_of(config["architecture"]["network"]).Sizes(**config["architecture"])
     check_sizes(sizes, arrays)
     space = Space.from_config(config["space"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from flowspec.data.frame import FRAMES, Frame, LineSet, Pixels
+from flowspec.data.frame import FRAMES, LEAST, Frame, LineSet, Pixels
 from flowspec.io.source import one_line
 
 _MODELS = Path(__file__).parents[1] / "models"
@@ -31,7 +31,8 @@ def model_frame(path: str | Path) -> Frame:
         with safe_open(path, "numpy") as file:
             config = json.loads((file.metadata() or {})["config"])
             if "wave" in file.keys():
-                return Pixels(file.get_tensor("wave"))
+                least = config.get("frame", {}).get("least", LEAST)
+                return Pixels(file.get_tensor("wave"), least)
         if "lines" in config:  # version 1
             return LineSet(config["lines"])
         return FRAMES[config["frame"]["kind"]](config["frame"]["names"])

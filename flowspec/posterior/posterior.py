@@ -10,9 +10,9 @@ from jaxtyping import ArrayLike, Float, Int
 
 from flowspec.data.observation import Observation
 from flowspec.model.model import Model
-from flowspec.posterior.answers import density, drawn, tilted_chunks, without_data
+from flowspec.posterior.answers import class_shares, density, drawn, tilted_chunks, without_data
 from flowspec.posterior.asked import draw_count, parameters_of, row_numbers, sources_of
-from flowspec.posterior.draws import described, shares
+from flowspec.posterior.draws import described
 from flowspec.posterior.files import restored, written
 from flowspec.posterior.given import Known, known_redshift
 from flowspec.posterior.goodness import Goodness
@@ -140,7 +140,7 @@ class Posterior(OfModel):
     ) -> Float[np.ndarray, "batch sources"]:
         """Probability of every source of each row."""
         obs = self.model.frame.seen(obs, dereddened)
-        return self._shares(obs).sum(2)
+        return class_shares(self, obs).sum(2)
 
     def redshift_pdf(
         self, obs: Observation, edges: Float[np.ndarray, " edges"] | None = None, *,
@@ -162,7 +162,7 @@ class Posterior(OfModel):
         own = self._edges()
         edges = own if edges is None else np.asarray(edges, float)
         obs = self.model.frame.seen(obs)
-        return edges, rebinned(self._shares(obs, source).sum(1), own, edges)
+        return edges, rebinned(class_shares(self, obs, source).sum(1), own, edges)
 
     def summaries(
         self, obs: Observation, *, dereddened: bool = False
@@ -290,11 +290,6 @@ class Posterior(OfModel):
         return cls(model, Screen.restored(arrays), recalibration, config["provenance"],
                    Misfit.restored(arrays), None, stretch,
                    Lesson.restored(config.get("lesson"), arrays))
-
-    def _shares(self, obs, source=None) -> Float[np.ndarray, "batch sources bins"]:
-        share = np.concatenate([shares(chunk) for chunk in tilted_chunks(self, obs, source)])
-        share[without_data(self.model.frame, obs)] = np.nan
-        return share.reshape(len(obs), len(self.sources), -1)
 
 
 LinePosterior = Posterior  # the name that the posterior of line catalogues had in version 0.1

@@ -41,7 +41,7 @@ def peaks(edges: Float[np.ndarray, " edges"], pdf: Float[np.ndarray, "rows bins"
 
     Args:
         edges: Of the redshift bins, increasing.
-        pdf: Density in them, which integrates to one.
+        pdf: Density in them, which integrates to one, or to the probability of a kind of object.
     """
     parts = [_peaks(edges, pdf[i : i + _ROWS]) for i in range(0, max(len(pdf), 1), _ROWS)]
     return Peaks(*map(np.concatenate, zip(*parts, strict=True)))

@@ -53,10 +53,10 @@ def summary_table(
     shares = answers.share.reshape(len(obs), len(space.sources), -1).sum(2)
     best = shares.argmax(1)
     if answers.found is not None:
-        none = (columns["coverage"] < _LEAST_COVERAGE) | ~_has(space, "z")[best]
+        none = (columns["coverage"] < _LEAST_COVERAGE) | ~space.has("z")[best]
         lost = 1 - columns["coverage"]
         flags = flags | _add_redshift(table, answers, recalibration, lost, none, flags)
-    table.update(source_columns(space.sources, shares))
+    table.update(source_columns(space, shares))
     if len(space.sources) > 1:
         flags = flags | np.where(shares.max(1) < 0.9, Flag.UNSURE_SOURCE, 0)
     silent = frame.silent(obs)
@@ -89,11 +89,6 @@ def _of_own_kind(space: Space, answers: Answers, best) -> Float[np.ndarray, "n b
         return answers.samples
     meant = own[np.maximum(answers.source, 0)] & own[best]
     return np.where(meant, answers.samples, np.nan).astype(answers.samples.dtype)
-
-
-def _has(space: Space, name: str) -> Bool[np.ndarray, " sources"]:
-    """Which sources have a parameter."""
-    return space.own[:, space.names.index(name)]
 
 
 def _add_redshift(table: Table, answers: Answers, recalibration, lost, none, flags) -> np.ndarray:
@@ -157,17 +152,24 @@ def _masked(table: Table, none: Bool[np.ndarray, " batch"]) -> Table:
     for name in table.colnames:
         if table[name].dtype.kind == "f" and (mask := np.isnan(table[name])).any():
             table[name] = MaskedColumn(table[name], mask=mask)
-    if "source" in table.colnames and none.any():
-        table["source"] = np.where(none, "", table["source"])
+    for name in {"source", "class"} & set(table.colnames):
+        table[name] = np.where(none, "", table[name])
     return table
 
 
 def source_columns(
-    sources: tuple[str, ...], share: Float[np.ndarray, "batch sources"]
+    space: Space, share: Float[np.ndarray, "batch sources"]
 ) -> dict[str, np.ndarray | list]:
-    """The best source, and the probability of each and of each class; none of a single one."""
+    """The best source, and the probability of each and of each class; none of a single one.
+
+    Of kinds of objects it is the ``class``, with probabilities in lower case, as ``p_galaxy``.
+    """
+    sources = space.sources
     if len(sources) < 2:
         return {}
+    if space.of_objects:
+        kinds = {f"p_{s.lower()}": p for s, p in zip(sources, share.T, strict=True)}
+        return {"class": [sources[k] for k in share.argmax(1)]} | kinds
     columns = {"source": [sources[k] for k in share.argmax(1)]}
     for kind in dict.fromkeys(map(class_of, sources)):
         columns[f"p_{kind}"] = share[:, [class_of(s) == kind for s in sources]].sum(1)

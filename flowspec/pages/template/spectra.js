@@ -17,7 +17,7 @@ const kind = {
   },
   show(index) {
     const { row } = state;
-    heading(index, ["z_best", "z_prob", "snr", "misfit"]);
+    heading(index, ["class", "z_best", "z_prob", "snr", "misfit"]);
     if (emptiness(index)) return;
     state.arrays = { flux: unpacked(row.flux), error: unpacked(row.error), draws: unpacked(row.draws) };
     state.z = row.peaks[0]?.z ?? NaN;

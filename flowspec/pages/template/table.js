@@ -6,7 +6,7 @@ const table = {
   sorted: { name: "", down: false },
   start() {
     const names = page.columns.map((column) => column.name);
-    const first = page.kind === "spectra" ? ["name", "z_best", "z_prob", "snr", "flag_names"]
+    const first = page.kind === "spectra" ? ["name", "class", "z_best", "z_prob", "snr", "flag_names"]
       : ["name", "source", "oh_p50", "lines", "snr", "flag_names"];
     this.columns = ["quality", ...first.filter((name) => names.includes(name))];
     byId("add-column").append(element("option", "+ column", { value: "" }),

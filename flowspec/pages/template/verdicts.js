@@ -46,7 +46,7 @@ const verdicts = {
     byId("progress").textContent = `${count} of ${page.table.length} judged`;
   },
   csv() {
-    const columns = ["name", ...["z_best", "z_prob", "source", "flag_names"].filter((name) => table.place(name) >= 0)];
+    const columns = ["name", ...["z_best", "z_prob", "class", "source", "flag_names"].filter((name) => table.place(name) >= 0)];
     const quoted = (value) => value === null || value === undefined ? ""
       : /[",\n\r]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value);
     const lines = page.table.map((row, index) => {

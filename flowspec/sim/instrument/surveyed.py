@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from flowspec.data.frame import Pixels
 from flowspec.sim.simulator import Perturbed, Simulated, Simulator
 
 CUT, STEP = 0.7, 0.15  # probabilities of a shorter range, of arms that do not join
@@ -23,6 +24,11 @@ class Surveyed(Perturbed):
     simulator: Simulator
     cut: float = eqx.field(static=True, default=CUT)
     step: float = eqx.field(static=True, default=STEP)
+
+    @property
+    def frame(self) -> Pixels:
+        """The grid of the simulator, of which a part will do."""
+        return Pixels(self.simulator.frame.wave, LEAST)
 
     def perturbed(self, key: PRNGKeyArray, simulated: Simulated) -> Simulated:
         """Spectra already made, as spectrographs of a shorter range would have seen them."""
