@@ -22,6 +22,7 @@ BENCHMARKS = {
     "aperture": 0,
     "bagpipes_peer": 0,
     "calibration": 0,
+    "class_calibration": 0,
     "toy_spectra": 1,
     "doors": 1,
     "judged": 0,

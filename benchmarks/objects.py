@@ -34,7 +34,7 @@ def run(
         aligned: Of a new network, projected at one redshift.
         learned: Channels that a new network learns, for its redshifts.
     """
-    sim = Varied(Surveyed(objects(instrument)), SHARES)
+    sim = simulator(instrument)
     training = fs.Training(
         steps=steps, batch=batch, learning_rate=rate, evaluate=250, patience=40
     )
@@ -45,3 +45,8 @@ def run(
     )  # fmt: skip
     posterior.save(model)
     return {"file": model, **posterior.provenance}
+
+
+def simulator(instrument: str = "optical") -> Varied:
+    """What the model is trained on."""
+    return Varied(Surveyed(objects(instrument)), SHARES)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from flowspec.sim.instrument.desi import desi
+from flowspec.sim.instrument.fourmost import fourmost
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.moons import moons
 from flowspec.sim.instrument.muse import muse
@@ -15,7 +16,7 @@ from flowspec.sim.instrument.vandels import vandels
 # "moons-coarse" is their coaddition to such, in fours.
 INSTRUMENTS: dict[str, Callable[[], Instrument]] = {
     "sdss": sdss, "vandels": vandels, "moons": moons, "moons-coarse": partial(moons, 4),
-    "muse": muse, "desi": desi, "optical": optical,
+    "muse": muse, "desi": desi, "4most": fourmost, "optical": optical,
 }  # fmt: skip
 
 
