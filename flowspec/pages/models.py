@@ -7,7 +7,9 @@ from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from flowspec.data.spectra import Spectra
+from flowspec.model.space import Space
 from flowspec.posterior.answers import Answers
+from flowspec.posterior.redshift import peaks
 from flowspec.sim.explicit import AT_ONCE
 from flowspec.sim.spectrum import SpectrumSimulator
 
@@ -65,14 +67,35 @@ def fits(
     return shown
 
 
-def reconstructions(posterior, obs: Spectra, peaks: Float[np.ndarray, "rows most"],
+def runner_up(
+    space: Space, share: Float[np.ndarray, "rows classes"]
+) -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, " rows"], list[str]]:
+    """The second most probable kind of object of each row: best redshift, probability, name.
+
+    NaN and no name where sources are no kinds of objects, or that kind has no redshift or less than
+    `LEAST`.
+    """
+    rows = len(share)
+    if not space.of_objects or space.redshift is None:
+        return np.full(rows, np.nan), np.full(rows, np.nan), [""] * rows
+    of_each = share.reshape(rows, len(space.sources), -1)
+    prob = of_each.sum(2)
+    second = np.argsort(-np.nan_to_num(prob), axis=1)[:, 1]
+    here = np.arange(rows), second
+    found = peaks(space.redshift.all_edges(), of_each[here] / np.diff(space.redshift.all_edges()))
+    told = space.has("z")[second] & (np.nan_to_num(prob[here]) >= LEAST)
+    names = [space.sources[k] if known else "" for k, known in zip(second, told, strict=True)]
+    return np.where(told, found.z, np.nan), np.where(told, prob[here], np.nan), names
+
+
+def reconstructions(posterior, obs: Spectra, z: Float[np.ndarray, "rows most"],
                     probs: Float[np.ndarray, "rows most"]) -> list[list[Shown]]:
     """What simulations look like, fitted to each row at each of its redshifts in closed form.
 
     Args:
         posterior: `flowspec.Posterior`, with its misfit.
         obs: Spectra on the model's pixels.
-        peaks: Redshifts, NaN beyond those there are.
+        z: Redshifts, NaN beyond those there are.
         probs: Of each; further ones below `LEAST` are passed over.
 
     Returns:
@@ -84,18 +107,18 @@ def reconstructions(posterior, obs: Spectra, peaks: Float[np.ndarray, "rows most
     frame, redshift = posterior.model.frame, posterior.model.space.redshift
     flux, ivar = frame.arrays(obs)
     count = len(posterior.misfit.reconstruction.mean)
-    for i in range(peaks.shape[1]):
-        wanted = np.isfinite(peaks[:, i]) & (ivar > 0).any(1)
+    for i in range(z.shape[1]):
+        wanted = np.isfinite(z[:, i]) & (ivar > 0).any(1)
         wanted &= (i == 0) | (np.nan_to_num(probs[:, i]) >= LEAST)
         rows = np.flatnonzero(wanted)
         if not len(rows):
             continue
         residual = posterior.misfit.residuals(frame, redshift, (flux[rows], ivar[rows]),
-                                              peaks[rows, i])
+                                              z[rows, i])
         error = np.where(ivar[rows] > 0, np.maximum(ivar[rows], 1e-30) ** -0.5, np.nan)
         for row, model in zip(rows.tolist(), flux[rows] - residual * error, strict=True):
-            z = float(peaks[row, i])
-            words = (f"Reconstruction at z = {z:.5f} from {count} components of what simulations "
-                     "look like, fitted to this spectrum; no fit of the forward model.")
-            shown[row].append(Shown(model, z, "reconstruction", words))
+            here = float(z[row, i])
+            words = (f"Reconstruction at z = {here:.5f} from {count} components of what "
+                     "simulations look like, fitted to this spectrum; no fit of the forward model.")
+            shown[row].append(Shown(model, here, "reconstruction", words))
     return shown

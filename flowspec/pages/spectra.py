@@ -10,10 +10,10 @@ from flowspec.data.flags import Flag
 from flowspec.data.line_marks import MARKS
 from flowspec.data.spectra import Spectra
 from flowspec.pages.cells import cell, cells
-from flowspec.pages.models import Shown, fits, reconstructions
+from flowspec.pages.models import Shown, fits, reconstructions, runner_up
 from flowspec.pages.packed import exact, packed, packed_columns
 from flowspec.pages.reasons import reasons
-from flowspec.posterior.answers import Answers, redshift_density
+from flowspec.posterior.answers import Answers, of_own_kind, redshift_density
 
 DRAWS = 200  # of each posterior that a page holds
 _PIXELS = 36_000_000  # bytes for pixels: with the rest of a page of 1,000 less than 50 MB
@@ -38,11 +38,14 @@ def spectra_contents(posterior, obs: Spectra, table: Table, answers: Answers, *,
     fitted = {} if sim is None else fits(sim, obs, answers, some[:count], progress=progress)
     peaks, sigmas, probs = (_filled(table, name, len(obs))
                             for name in ("z_peaks", "z_peak_sigmas", "z_peak_probs"))
+    space = posterior.model.space
+    second = runner_up(space, answers.share)
+    peaks, sigmas, probs = (np.column_stack([x, more]) for x, more in
+                            ((peaks, second[0]), (sigmas, second[0] * np.nan), (probs, second[1])))
     built = reconstructions(posterior, obs, peaks, probs)
     models = [[*([fitted[i]] if i in fitted else []), *built[i]] for i in range(len(obs))]
     factor = _factor(models, len(obs.wave))
     coarse = coarser(obs, factor)
-    space = posterior.model.space
     columns, values = cells(table)
     contents = {
         "kind": "spectra", "columns": columns, "table": values,
@@ -54,16 +57,16 @@ def spectra_contents(posterior, obs: Spectra, table: Table, answers: Answers, *,
     if space.redshift is not None:
         density = redshift_density(space, answers.share)
         contents["edges"] = exact(space.redshift.all_edges())
-    rows = []
+    draws, rows = of_own_kind(space, answers), []
     for i in range(len(obs)):
         rows.append({
             "flux": packed(np.where(coarse.ivar[i] > 0, coarse.flux[i], np.nan)),
             "error": packed(np.where(coarse.ivar[i] > 0,
                                      np.maximum(coarse.ivar[i], 1e-30) ** -0.5, np.nan)),
             "models": [_packed_model(m, obs[i], factor) for m in models[i]],
-            "draws": packed_columns(answers.samples[:DRAWS, i]),
+            "draws": packed_columns(draws[:DRAWS, i]),
             "pdf": None if density is None else packed(density[i]),
-            "peaks": _peaks(peaks[i], sigmas[i], probs[i]),
+            "peaks": _peaks(peaks[i], sigmas[i], probs[i], second[2][i]),
             "reasons": reasons(dict(zip(table.colnames, table[i], strict=True))),
             "window": window(str(table["unlike_at"][i]) if "unlike_at" in table.colnames else ""),
         })  # fmt: skip
@@ -98,9 +101,11 @@ def _filled(table: Table, name: str, rows: int) -> Float[np.ndarray, "rows most"
     return np.ma.filled(np.ma.asarray(table[name], float), np.nan)
 
 
-def _peaks(z, sigma, prob) -> list[dict]:
-    return [{"z": cell(a), "sigma": cell(b), "prob": cell(c)}
-            for a, b, c in zip(z, sigma, prob, strict=True) if np.isfinite(a)]  # fmt: skip
+def _peaks(z, sigma, prob, runner_up: str) -> list[dict]:
+    """Redshifts to choose among; the last column is that of the second most probable kind."""
+    kinds = [""] * (len(z) - 1) + [runner_up]
+    return [{"z": cell(a), "sigma": cell(b), "prob": cell(c), "kind": kind}
+            for a, b, c, kind in zip(z, sigma, prob, kinds, strict=True) if np.isfinite(a)]
 
 
 def _packed_model(shown: Shown, row: Spectra, factor: int) -> dict:

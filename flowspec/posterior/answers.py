@@ -113,6 +113,16 @@ def redshift_density(
     return share.reshape(len(share), len(space.sources), -1).sum(1) / width
 
 
+def of_own_kind(space: Space, answers: "Answers") -> Float[np.ndarray, "n batch params"]:
+    """The draws, NaN what is unused: of draws of other kinds, and where the best kind has none."""
+    own = space.own
+    if own.all():
+        return answers.samples
+    best = answers.share.reshape(len(answers.share), len(space.sources), -1).sum(2).argmax(1)
+    meant = own[np.maximum(answers.source, 0)] & own[best]
+    return np.where(meant, answers.samples, np.nan).astype(answers.samples.dtype)
+
+
 def of_best_kind(
     space: Space, share: Float[np.ndarray, "batch classes"]
 ) -> Float[np.ndarray, "batch classes"]:

@@ -8,7 +8,7 @@ from flowspec.data.extra import Extra
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Frame
 from flowspec.model.space import Space, class_of
-from flowspec.posterior.answers import Answers, no_data
+from flowspec.posterior.answers import Answers, no_data, of_own_kind
 from flowspec.posterior.aperture import Totals
 from flowspec.posterior.candidates import candidate_columns
 from flowspec.posterior.columns import PERCENTILES, described
@@ -61,7 +61,7 @@ def summary_table(
         flags = flags | np.where(shares.max(1) < 0.9, Flag.UNSURE_SOURCE, 0)
     silent = frame.silent(obs)
     shown = [n for n in space.names if not silent.get(n, np.False_).all()]
-    samples = _of_own_kind(space, answers, best)
+    samples = of_own_kind(space, answers)
     for name in shown:
         draws = samples[..., space.names.index(name)]
         draws = np.where(silent[name], np.nan, draws) if name in silent else draws
@@ -79,16 +79,6 @@ def summary_table(
     table["notes"] = notes
     table = _masked(table, no_data(flags))
     return described(_labelled(table, obs.extra), space)
-
-
-def _of_own_kind(space: Space, answers: Answers, best) -> Float[np.ndarray, "n batch params"]:
-    """The draws, NaN what is unused: of draws of other kinds, and where the best source has none.
-    """
-    own = space.own
-    if own.all():
-        return answers.samples
-    meant = own[np.maximum(answers.source, 0)] & own[best]
-    return np.where(meant, answers.samples, np.nan).astype(answers.samples.dtype)
 
 
 def _add_redshift(table: Table, answers: Answers, recalibration, lost, none, flags) -> np.ndarray:

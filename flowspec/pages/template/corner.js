@@ -27,9 +27,15 @@ const corner = {
     const place = page.parameters.findIndex((p) => p.name === name), count = page.parameters.length;
     return state.arrays.draws.filter((_, i) => i % count === place);
   },
+  // What this row's kind of object has of what is chosen; where that is next to nothing, its first.
+  shown() {
+    const own = page.parameters.map((p) => p.name).filter((name) => this.column(name).some(Number.isFinite));
+    const chosen = own.filter((name) => this.chosen.includes(name));
+    return chosen.length > 1 || chosen.length === this.chosen.length ? chosen : own.slice(0, 4);
+  },
   draw() {
     for (const button of byId("corner-choice").children) button.setAttribute("aria-pressed", String(this.chosen.includes(button.dataset.name)));
-    const names = this.chosen, columns = names.map((name) => this.column(name)), many = names.length;
+    const names = this.shown(), columns = names.map((name) => this.column(name)), many = names.length;
     const { model, fill } = theme.colours, traces = [], axes = {};
     const labels = names.map((name) => page.parameters.find((p) => p.name === name).label);
     const key = (letter, i, j) => { const n = i * many + j + 1; return `${letter}${n > 1 ? n : ""}`; };

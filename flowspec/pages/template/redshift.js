@@ -113,7 +113,7 @@ const redshift = {
   buttons() {
     byId("peaks").replaceChildren(...state.row.peaks.map((peak, i) => {
       const share = peak.prob === null ? "probability not told" : `${(100 * peak.prob).toFixed(peak.prob < 0.1 ? 1 : 0)} %`;
-      const button = element("button", `${i + 1}: ${peak.z.toFixed(4)}, ${share}`,
+      const button = element("button", `${i + 1}: ${peak.kind ? `${peak.kind}, ` : ""}${peak.z.toFixed(4)}, ${share}`,
         { type: "button", "data-peak": i, title: `z = ${peak.z} ± ${written(peak.sigma)}` });
       button.addEventListener("click", () => this.go(i));
       return button;
