@@ -116,8 +116,8 @@ def steps(rng: np.random.Generator, flux, ivar, wave, joins) -> tuple[np.ndarray
     return flux * factor, ivar / factor**2
 
 
-def blend(rng: np.random.Generator, flux, ivar, wave, partner) -> tuple[np.ndarray, np.ndarray]:
-    """Two galaxies in one fibre: a partner of 0.3 to 1 times the median flux is added.
+def blend(rng: np.random.Generator, flux, ivar, wave, other) -> tuple[np.ndarray, np.ndarray]:
+    """Two galaxies in one fibre: another of 0.3 to 1 times the median flux is added.
 
     GAMA has 280 such spectra (Holwerda et al. 2015, MNRAS 449, 4277); of 5.8 million luminous red
     galaxies of DESI 4,110 have lines of another one behind them (arXiv:2512.04275). Noise adds too,
@@ -128,29 +128,35 @@ def blend(rng: np.random.Generator, flux, ivar, wave, partner) -> tuple[np.ndarr
         flux: [rows, pixels].
         ivar: Its inverse variance [rows, pixels].
         wave: Vacuum angstrom [pixels].
-        partner: Row that is added to each [rows], as of `partners`.
+        other: Flux and inverse variance of what is added to each row, as `partners` are chosen.
     """
     del wave
-    flux, ivar = np.asarray(flux, float), np.asarray(ivar, float)
-    both = (ivar > 0) & (ivar[partner] > 0)
-    own, other = _median(flux, both), _median(flux[partner], both)
-    scale = rng.uniform(*RATIOS, (len(flux), 1)) * own / np.where(both.any(1)[:, None], other, 1.0)
-    total = np.where(both, flux + scale * flux[partner], 0.0)
-    variance = _sigma(ivar) ** 2 + (scale * _sigma(ivar[partner])) ** 2
+    both = (np.asarray(ivar) > 0) & (np.asarray(other[1]) > 0)
+    own, added = _median(flux, both), _median(other[0], both)
+    scale = rng.uniform(*RATIOS, (len(flux), 1)) * own / np.where(both.any(1)[:, None], added, 1.0)
+    total = np.where(both, flux + scale * other[0], 0.0)
+    variance = _sigma(ivar) ** 2 + (scale * _sigma(other[1])) ** 2
     return total, np.where(both, 1 / np.where(both, variance, 1.0), 0.0)
 
 
-def partners(rng: np.random.Generator, z: np.ndarray) -> np.ndarray:
-    """A row for each row [rows] whose redshift is another one, by more than `APART` (1 + z).
+def partners(rng: np.random.Generator, z: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """For each redshift the number of another one, more than `APART` (1 + z) away [rows].
 
     Raises:
-        ValueError: If a row has none.
+        ValueError: If there is none for one of them.
     """
-    far = np.abs(z - z[:, None]) > APART * (1 + np.maximum(z, z[:, None]))
+    far = np.abs(others - z[:, None]) > APART * (1 + np.maximum(others, z[:, None]))
     if not far.any(1).all():
-        raise ValueError(f"expected redshifts {APART} (1 + z) or more apart; got "
-                         f"{np.min(z):.4f} to {np.max(z):.4f} and none as far from all")
+        raise ValueError(f"expected a redshift more than {APART} (1 + z) away for each; got none "
+                         f"for {z[~far.any(1)][0]:.4f}")
     return np.array([rng.choice(np.flatnonzero(row)) for row in far])
+
+
+def redshifted(flux, ivar, pixels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Spectra moved to the red by whole pixels of a logarithmic grid; the first are without data.
+    """
+    empty = np.zeros((len(flux), pixels))
+    return tuple(np.hstack([empty, a[:, : a.shape[1] - pixels]]) for a in (flux, ivar))
 
 
 def metal_poor(prior: Prior) -> Prior:

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
 
+import flowspec as fs
 from benchmarks import adversarial, artefacts
 from benchmarks.adversarial import Sample
 from flowspec import Flag
 from flowspec.prior.parameters import broad_prior
+from flowspec.sim.star.simulator import StarSimulator
 from tests.problems import line_simulator
 
 WAVE = np.arange(3600.0, 10000.0, 1.0)
@@ -21,7 +23,9 @@ EVERY = {
     "trough": artefacts.trough,
     "airglow": partial(artefacts.airglow, lines=LINES),
     "steps": partial(artefacts.steps, joins=artefacts.DESI),
-    "blend": partial(artefacts.blend, partner=np.arange(ROWS)[::-1]),
+    "blend": lambda rng, flux, ivar, wave: artefacts.blend(
+        rng, flux, ivar, wave, (flux[::-1], ivar[::-1])
+    ),
 }
 
 
@@ -134,7 +138,7 @@ def test_blends_add_the_partner_and_its_noise():
     flux[1::2], ivar[1::2] = 12.0, 1.0
     ivar[1, :100] = 0
     partner = np.arange(ROWS) ^ 1  # even and odd rows of a pair
-    new, told = artefacts.blend(rng(), flux, ivar, WAVE, partner)
+    new, told = artefacts.blend(rng(), flux, ivar, WAVE, (flux[partner], ivar[partner]))
     ratio = new[:, 200] / flux[:, 200] - 1
     assert 0.3 <= ratio.min() < 0.4 and 0.9 < ratio.max() <= 1
     scale = ratio * np.where(np.arange(ROWS) % 2, 4.0, 0.25)
@@ -144,11 +148,23 @@ def test_blends_add_the_partner_and_its_noise():
 
 
 def test_partners_have_other_redshifts():
-    z = np.random.default_rng(1).uniform(0, 0.3, 50)
-    partner = artefacts.partners(rng(), z)
-    assert (np.abs(z[partner] - z) > 0.03 * (1 + z)).all()
-    with pytest.raises(ValueError, match="expected redshifts 0.03"):
-        artefacts.partners(rng(), np.full(5, 0.1))
+    z, others = np.random.default_rng(1).uniform(0, 0.3, (2, 50))
+    partner = artefacts.partners(rng(), z, others)
+    assert (np.abs(others[partner] - z) > 0.03 * (1 + z)).all()
+    with pytest.raises(ValueError, match="expected a redshift more than 0.03"):
+        artefacts.partners(rng(), z, np.full(5, z[0]))
+
+
+def test_objects_further_away_have_their_lines_where_the_redshift_says():
+    wave = 10 ** (3.6 + 1e-4 * np.arange(4000))
+    z = np.array([0.01, 0.04])
+    flux = np.exp(-0.5 * ((wave / (5008.24 * (1 + z[:, None])) - 1) / 3e-4) ** 2)
+    near = Sample(fs.Spectra(wave, flux, np.ones(flux.shape)), z[:, None], np.array(["GALAXY"] * 2))
+    far = adversarial.further(near)
+    np.testing.assert_allclose(far.z[:, 0], (1 + z) * 10**0.04 - 1, rtol=1e-6)
+    at = (far.obs.flux * wave).sum(1) / far.obs.flux.sum(1)
+    np.testing.assert_allclose(at, 5008.24 * (1 + far.z[:, 0]), rtol=1e-5)
+    assert (far.obs.ivar[:, :400] == 0).all() and (far.obs.ivar[:, 400:] == 1).all()
 
 
 def test_metal_poor_dwarfs_are_at_the_corner_of_the_prior():
@@ -159,6 +175,11 @@ def test_metal_poor_dwarfs_are_at_the_corner_of_the_prior():
     assert (theta["oh"] < 7.74).all() and (theta["av"] < 0.05).all()
     assert (theta["log_sfr"] - theta["log_mstar"] > -8.11).all()  # within 0.1 of -8, and rounding
     assert (broad_prior().log_prob(np.stack(list(theta.values()), 1)) > -np.inf).all()
+
+
+def line_spectra(key):
+    """Of flux 1 and noise 1/2 but for a line."""
+    return adversarial.of_kinds(line_simulator(), key)._replace(kinds=np.full(256, "GALAXY"))
 
 
 def sample(z, kinds):
@@ -198,8 +219,7 @@ def test_upper_limits_of_shares():
 
 
 def test_drawn_objects_suit_and_have_the_wanted_signal_to_noise_ratios(monkeypatch):
-    """Of flux 1 and noise 1/2 but for a line: ratios of about 2."""
-    found = adversarial.drawn(line_simulator(), jr.key(0), 300, lambda s: s.z[:, 0] < 0.2)
+    found = adversarial.drawn(line_spectra, jr.key(0), 300, lambda s: s.z[:, 0] < 0.2)
     assert found.z.shape == (300, 1) and len(found.obs) == 300
     assert (found.z > 0.1).all() and (found.z < 0.2).all()
     assert (found.obs.snr > 0.5).all() and (found.obs.snr < 20).all()
@@ -209,7 +229,18 @@ def test_drawn_objects_suit_and_have_the_wanted_signal_to_noise_ratios(monkeypat
     np.testing.assert_allclose(at[bright], 5000 * (1 + found.z[bright, 0]), rtol=0.02)
     monkeypatch.setattr(adversarial, "_TRIES", 2)
     with pytest.raises(ValueError, match="expected 10 simulations that suit"):
-        adversarial.drawn(line_simulator(), jr.key(0), 10, lambda s: s.z[:, 0] < 0)
+        adversarial.drawn(line_spectra, jr.key(0), 10, lambda s: s.z[:, 0] < 0)
+
+
+def test_of_the_simulators_own_prior_spectra_are_its_own(monkeypatch):
+    """To a hundredth of the noise: sums are rounded in another order."""
+    monkeypatch.setattr(adversarial, "_AT_ONCE", 8)
+    sim, key = StarSimulator("sdss"), jr.key(3)
+    theta, _, (flux, ivar) = sim.simulate(key, 8)
+    found = adversarial.of_prior(sim, sim.prior, key)
+    np.testing.assert_allclose(found.z[:, 0], theta[:, sim.prior.names.index("z")], rtol=1e-6)
+    np.testing.assert_allclose(found.obs.ivar, ivar, rtol=1e-3)
+    assert np.abs((found.obs.flux - flux) * np.sqrt(ivar)).max() < 0.01
 
 
 def test_models_without_kinds_of_objects_get_galaxies_within_their_redshifts(tiny_model):
@@ -220,7 +251,7 @@ def test_models_without_kinds_of_objects_get_galaxies_within_their_redshifts(tin
 
 def test_redshifts_of_other_spectra_are_sure_and_wrong(tiny_model):
     """An artefact that exchanges spectra changes how many are right, and not how many are sure."""
-    objects = adversarial.drawn(line_simulator(), jr.key(1), 100, adversarial.known(tiny_model))
+    objects = adversarial.drawn(line_spectra, jr.key(1), 100, adversarial.known(tiny_model))
     obs = adversarial.injected(lambda _, flux, ivar, wave: (flux[::-1], ivar), None, objects.obs)
     changed = {"exchanged": objects._replace(obs=obs)}
     summarize = partial(tiny_model.summarize, n=50)
