@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import equinox as eqx
 import jax.random as jr
 import numpy as np
 import pytest
@@ -236,7 +237,7 @@ def test_of_the_simulators_own_prior_spectra_are_its_own(monkeypatch):
     """To a hundredth of the noise: sums are rounded in another order."""
     monkeypatch.setattr(adversarial, "_AT_ONCE", 8)
     sim, key = StarSimulator("sdss"), jr.key(3)
-    theta, _, (flux, ivar) = sim.simulate(key, 8)
+    theta, _, (flux, ivar) = eqx.filter_jit(StarSimulator.simulate)(sim, key, 8)
     found = adversarial.of_prior(sim, sim.prior, key)
     np.testing.assert_allclose(found.z[:, 0], theta[:, sim.prior.names.index("z")], rtol=1e-6)
     np.testing.assert_allclose(found.obs.ivar, ivar, rtol=1e-3)
