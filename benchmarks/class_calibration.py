@@ -31,7 +31,7 @@ def run(
         seed: Of simulations and draws.
     """
     posterior = fs.load(model)
-    made = simulate_many(simulator(instrument), jr.key(seed), n)
+    made = simulate_many(simulator(instrument, ()), jr.key(seed), n)
     obs = posterior.model.frame.observed(*made.data)
     shares = posterior.source_probabilities(obs)
     kinds = posterior.sources

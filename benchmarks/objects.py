@@ -5,13 +5,21 @@ at an arm, as spectrographs see them. A checkpoint lies beside the model; a run 
 goes on from there.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import jax.random as jr
+
 import flowspec as fs
+from flowspec.posterior.calibrated import calibrated
 from flowspec.sim.instrument.surveyed import Surveyed
 from flowspec.sim.instrument.varied import Varied
+from flowspec.sim.objects import SHARES as KINDS
 from flowspec.sim.objects import objects
+from flowspec.sim.simulator import simulate_many
 
+_JUDGED = 4096  # simulations
 SHARES = (0.25, 0.0, 0.15)  # of spectra with coarser pixels, a shorter range (`Surveyed`), a gap
 
 
@@ -26,7 +34,7 @@ def run(
         instrument: Of which there is a prior of galaxies.
         start: Model to go on with, or a new one.
         model: File to write.
-        steps: Of the optimiser.
+        steps: Of the optimiser; 0 to take `start` as it is.
         batch: Spectra per step.
         rate: Peak of the learning rate.
         seed: Of everything.
@@ -34,19 +42,38 @@ def run(
         aligned: Of a new network, projected at one redshift.
         learned: Channels that a new network learns, for its redshifts.
     """
-    sim = simulator(instrument)
-    training = fs.Training(
-        steps=steps, batch=batch, learning_rate=rate, evaluate=250, patience=40
-    )
-    sizes = fs.Architecture(templates=templates, aligned=aligned, learned=learned)
-    posterior = fs.fit(
-        sim, start=fs.load(start) if start else None, architecture=None if start else sizes,
-        seed=seed, training=training, checkpoint=Path(model).with_suffix(".ckpt"), progress=False,
-    )  # fmt: skip
-    posterior.save(model)
+    posterior = fs.load(start) if start else None
+    if steps:
+        posterior = _trained(
+            simulator(instrument), posterior, Path(model).with_suffix(".ckpt"), seed=seed,
+            training=fs.Training(steps=steps, batch=batch, learning_rate=rate, evaluate=250,
+                                 patience=40),
+            sizes=fs.Architecture(templates=templates, aligned=aligned, learned=learned),
+        )  # fmt: skip
+    posterior = alike(posterior, instrument, seed + 1)
+    posterior.save(model, half=True)
     return {"file": model, **posterior.provenance}
 
 
-def simulator(instrument: str = "optical") -> Varied:
-    """What the model is trained on."""
-    return Varied(Surveyed(objects(instrument)), SHARES)
+def _trained(sim, start, checkpoint, *, seed, training, sizes) -> fs.Posterior:
+    """On `sim`, from where a model is, or a new one."""
+    return fs.fit(sim, start=start, architecture=None if start else sizes, seed=seed,
+                  training=training, checkpoint=checkpoint, progress=False)
+
+
+def alike(posterior: fs.Posterior, instrument: str, seed: int) -> fs.Posterior:
+    """The model where every kind is as likely before the data, judged on such simulations.
+
+    In training galaxies are more frequent than they are likely: that is taken back exactly.
+    """
+    kinds = len(posterior.sources)
+    posterior = replace(posterior, model=posterior.model.with_shares([1.0] * kinds))
+    made = simulate_many(simulator(instrument, ()), jr.key(seed), _JUDGED)
+    return calibrated(posterior, made)
+
+
+def simulator(
+    instrument: str = "optical", shares: Sequence[float] = tuple(KINDS.values())
+) -> Varied:
+    """What the model is trained on, or with other `shares` of the kinds."""
+    return Varied(Surveyed(objects(instrument, shares)), SHARES)

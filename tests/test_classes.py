@@ -1,5 +1,7 @@
 """Kinds of objects with parameters of their own, against posteriors that are known."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -10,7 +12,12 @@ import pytest
 import flowspec as fs
 from flowspec.fitting import _new
 from flowspec.model.space import Space
-from flowspec.posterior.answers import Answers, of_best_kind, redshift_density
+from flowspec.posterior.answers import (
+    Answers,
+    class_shares,
+    of_best_kind,
+    redshift_density,
+)
 from flowspec.posterior.redshift import Recalibration, peaks
 from flowspec.posterior.table import summary_table
 from flowspec.prior.galaxies import moons_prior
@@ -202,3 +209,22 @@ def test_shares_are_the_probability_before_the_data():
                   - unequal.priors[k].log_prob(theta)[0]) for k in range(2)]  # fmt: skip
     np.testing.assert_allclose(np.exp(odds), [0.75, 0.25], rtol=1e-5)
     assert Space.from_config(model.space.config()) == model.space
+
+
+def test_other_shares_are_bayes_theorem(kinds):
+    """Odds of two kinds change by the ratio of their shares, and nothing inside a kind changes."""
+    both = Classes({"ANY": line_simulator(), "NEAR": line_simulator()})
+    posterior = untrained(both.priors, both.sources, both.frame, SIZES)
+    other = replace(posterior, model=posterior.model.with_shares([8.0, 2.0]))
+    obs = fs.Spectra(WAVE, *simulate_many(both, jr.key(3), 5).data)
+    old, new = (class_shares(p, obs) for p in (posterior, other))
+    odds = [x.sum(2)[:, 0] / x.sum(2)[:, 1] for x in (old, new)]
+    np.testing.assert_allclose(odds[1] / odds[0], 4.0, rtol=1e-4)
+    for k in range(2):
+        np.testing.assert_allclose(new[:, k] / new[:, k].sum(1, keepdims=True),
+                                   old[:, k] / old[:, k].sum(1, keepdims=True), rtol=1e-3)
+    assert other.model.space.shares == (0.8, 0.2)
+    with pytest.raises(ValueError, match="shares above 0 of"):
+        posterior.model.with_shares([1.0, 0.0])
+    with pytest.raises(ValueError, match="expected a model of spectra"):
+        fs.load("nebula").model.with_shares([1.0])

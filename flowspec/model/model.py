@@ -1,16 +1,20 @@
 """The one PyTree: a network and a density that together are a normalised posterior density."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from flowspec.data.frame import Frame
 from flowspec.model.density import Density
 from flowspec.model.registry import density_of
 from flowspec.model.space import Space, space_of
+from flowspec.networks.aligned import AlignedNetwork
 from flowspec.networks.network import Embedding, Network
 from flowspec.networks.registry import network_of
 from flowspec.prior.prior import Prior
@@ -53,6 +57,26 @@ class Model(eqx.Module):
         if (possible := self.space.possible) is None:
             return embedding
         return embedding._replace(logits=jnp.where(possible, embedding.logits, _NEVER))
+
+    def with_shares(self, shares: Sequence[float]) -> "Model":
+        """The same model where sources are otherwise likely before the data, by Bayes' theorem.
+
+        Args:
+            shares: Probability of each source, in the order of the space.
+
+        Raises:
+            ValueError: If there is not one above 0 for each, or the network cannot.
+        """
+        new = np.array(shares, float)
+        if new.shape != (len(self.space.sources),) or not (new > 0).all():
+            raise ValueError(f"expected shares above 0 of {self.space.sources}; got {shares}")
+        if not isinstance(self.network, AlignedNetwork):
+            raise ValueError(f"expected a model of spectra; got one of {self.frame.kind}")
+        new = new / new.sum()
+        log_odds = jnp.log(new) - self.space.log_share(np.arange(len(new)))
+        variables = self.network.with_odds(self.variables, log_odds.astype(jnp.float32))
+        space = replace(self.space, shares=tuple(new.tolist()))
+        return replace(self, variables=variables, space=space)
 
     def condition(
         self, embedding: Embedding, rows: Int[Array, " pairs"], k: Int[Array, " pairs"]

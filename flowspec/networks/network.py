@@ -82,6 +82,6 @@ class Network(nn.Module):
         return {}
 
 
-def merged(variables: dict, **params: Array) -> dict:
+def merged(variables: dict, **params: Array | dict) -> dict:
     """Flax variables with some parameters exchanged."""
     return variables | {"params": variables["params"] | params}

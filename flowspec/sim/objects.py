@@ -1,5 +1,7 @@
 """What a survey's fibres point at: galaxies, quasars, stars and nothing, as one simulator."""
 
+from collections.abc import Sequence
+
 from flowspec.prior.mixture import MixedPrior
 from flowspec.sim.classes import Classes
 from flowspec.sim.galaxy.simulator import GalaxySimulator
@@ -9,17 +11,20 @@ from flowspec.sim.quasar.simulator import QuasarSimulator
 from flowspec.sim.sky import SkySimulator
 from flowspec.sim.star.simulator import StarSimulator
 
-# Probability of each kind before the data: most of what surveys ask of a spectrum is asked of
-# galaxies, and what is common in training is learned best.
+# Of each kind in training: most of what surveys ask of a spectrum is asked of galaxies, and what is
+# common in training is learned best.
 SHARES = {"GALAXY": 0.5, "QSO": 0.25, "STAR": 0.15, "NOTHING": 0.1}
 POPULATION = 0.5  # share of the galaxies that are as a population has them; the others are flat
 
 
-def objects(instrument: str | Instrument = "optical") -> Classes:
+def objects(
+    instrument: str | Instrument = "optical", shares: Sequence[float] = tuple(SHARES.values())
+) -> Classes:
     """Galaxies, quasars, stars and nothing, seen by one instrument.
 
     Args:
         instrument: Of which galaxies there is a prior.
+        shares: How likely each is before the data; empty where all are alike.
 
     Raises:
         ValueError: On an unknown instrument, or one without a prior.
@@ -34,4 +39,4 @@ def objects(instrument: str | Instrument = "optical") -> Classes:
         "STAR": StarSimulator(instrument),
         "NOTHING": SkySimulator(instrument),
     }
-    return Classes(kinds, tuple(SHARES.values()))
+    return Classes(kinds, shares)
