@@ -6,10 +6,11 @@ import shlex
 from argparse import Namespace
 
 from flowspec import pages
+from flowspec.cli.answering import options_of
 from flowspec.cli.grids import grids
 from flowspec.cli.inputs import check_inputs, observations, rows_bar
 from flowspec.cli.outputs import make_folder
-from flowspec.cli.predict import RECORDED, options_of
+from flowspec.cli.predict import RECORDED
 from flowspec.data.lines import Lines
 from flowspec.data.observation import Observation
 from flowspec.data.spectra import Spectra
@@ -40,7 +41,7 @@ def run(args: Namespace) -> None:
     if not obs.usable.any():
         raise ValueError(f"{obs.names[0]}: {obs.notes[0]}")
     folder, sim = make_folder(args.output), _simulator(args, posterior)
-    options = options_of(args, posterior)
+    options = options_of(args, posterior, args.model)
     options |= {"fits": args.fits, "title": args.title, "model": args.model}
     options["progress"] = not args.quiet
     path = pages.view(obs, posterior, folder, sim=sim, **options)
@@ -99,7 +100,7 @@ def _read(args: Namespace, wanted: Named | None, *, from_table: bool):
 
 def _observed(args: Namespace, posterior: Posterior, wanted: Named | None) -> Observation:
     """All rows, or those wanted in their order; no more than a page holds."""
-    options_of(args, posterior)  # refuses what the model's data do not have
+    options_of(args, posterior, args.model)  # refuses what the model's data do not have
     parts, count = [], 0
     with rows_bar(args, posterior.model.frame) as bar:
         for part in observations(args, posterior.model.frame):

@@ -14,7 +14,10 @@ def summarized(
     by_name: bool = False, dereddened: bool = False, progress: bool = False, population=None,
     total=None,
 ) -> tuple[Table, Answers]:  # fmt: skip
-    """The table of `flowspec.Posterior.summarize`, with its arguments, and the answers in it."""
+    """The table of `flowspec.Posterior.summarize`, with its arguments, and the answers in it.
+
+    Here ``first`` may be the number of every row [batch] as well.
+    """
     model, n = posterior.model, draw_count(n)
     whole = measured(model, obs, total)
     obs = model.frame.seen(obs, dereddened)
