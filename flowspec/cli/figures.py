@@ -199,7 +199,7 @@ class Galleries:
             raise ValueError(f"{output}: expected one row to draw; got rows of "
                              f"{', '.join(filled)}, for which a folder")
         return [path for name, one in filled.items()
-                for path in one.write(Path(output) / name, progress=progress)]
+                for path in one.write(str(Path(output) / name), progress=progress)]
 
 
 def chosen(names: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
