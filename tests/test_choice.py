@@ -1,6 +1,7 @@
 """`--model auto`: which model a spectrum is for, and the rows of several models in one table."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -212,3 +213,14 @@ def test_catalogues_of_lines_are_for_the_model_of_nebulae(tmp_path):
     chosen, named = (Table.read(tmp_path / f"{model}.ecsv") for model in ("auto", "nebula"))
     assert list(chosen["model"]) == ["nebula"] and "model" not in named.colnames
     assert chosen["oh_p50"][0] == named["oh_p50"][0]
+
+
+def test_the_page_has_the_table_that_the_command_prints(capsys):
+    assert main(["models"]) == 0
+    printed = capsys.readouterr().out.partition("which model for which spectrograph")[2]
+    page = (Path(__file__).resolve().parents[1] / "docs/models/index.md").read_text()
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in page.splitlines()}
+    lines = printed.splitlines()[1:]
+    for one, line in zip(SPECTROGRAPHS, lines, strict=True):
+        assert line.split()[0] == one.name.split()[0]
+        assert line.partition(" A ")[2].strip() in rows[one.name] and one.source in rows[one.name]
