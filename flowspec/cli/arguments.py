@@ -8,6 +8,8 @@ from flowspec.cli import texts
 from flowspec.cli.values import column, positive, total, whole
 from flowspec.train.settings import OPTIMISERS, Training
 
+_CHOSEN = ", or 'auto': for each spectrum the shipped one that it is for"
+
 
 class _Parser(argparse.ArgumentParser):
     """Errors in one line, like all others."""
@@ -54,7 +56,7 @@ def _predict(commands):
     c = _command(commands, "predict", "posteriors of spectra, from a trained model", texts.PREDICT)
     c.add_argument("spectra", nargs="+", metavar="SPECTRA",
                    help="files, patterns or folders")
-    _add_model(c)
+    _add_model(c, more=_CHOSEN)
     c.add_argument("-o", "--output", required=True, metavar="TABLE",
                    help="table: .ecsv, .fits, .csv, .vot, .xml, .parquet or .h5")
     c.add_argument("--samples", metavar="FILE", help="write the samples too, to this HDF5 file")
@@ -80,7 +82,7 @@ def _view(commands):
     c = _command(commands, "view", about, texts.VIEW)
     c.add_argument("spectra", nargs="+", metavar="FILES",
                    help="spectra, as for predict, or lines; or a table of predict, alone")
-    _add_model(c, required=False, more="; needless with a table, which tells it")
+    _add_model(c, required=False, more=f"{_CHOSEN}; needless with a table, which tells it")
     c.add_argument("-o", "--output", required=True, metavar="FOLDER",
                    help="where index.html is written")
     c.add_argument("--rows", metavar="TABLE",
@@ -101,7 +103,7 @@ def _plot(commands):
     about = "a figure per spectrum or line-catalogue row, to judge its posterior by"
     c = _command(commands, "plot", about, texts.PLOT)
     c.add_argument("spectra", nargs="+", metavar="FILE", help="files, patterns or folders")
-    _add_model(c)
+    _add_model(c, more=_CHOSEN)
     c.add_argument("-o", "--output", required=True, metavar="FIGURE",
                    help="a name that ends in .png, for one row, or a folder")
     _add_figures(c)

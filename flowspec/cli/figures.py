@@ -12,6 +12,8 @@ from tqdm import tqdm
 
 from flowspec import plots
 from flowspec.check.predictive import predict
+from flowspec.cli.answering import Answered, OneModel
+from flowspec.cli.auto import ChosenModels
 from flowspec.cli.outputs import make_folder, save
 from flowspec.data.observation import Observation
 from flowspec.plots.pages import Answer, Model
@@ -59,6 +61,9 @@ class Gallery:
         self._quick = quick
         self._shown = chosen(posterior.names, parameters)
         self._kept: list[Kept] = []
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def offer(
         self, obs: Observation, table: Table, answers: Answers, dereddened: bool = False
@@ -150,6 +155,51 @@ class Gallery:
             return answer
         edges, density = space.redshift.all_edges(), redshift_density(space, kept.share[None])[0]
         return answer._replace(best=float(kept.row["z_best"]), edges=edges, density=density)
+
+
+class Galleries:
+    """A gallery for each model that answers rows.
+
+    Args:
+        by: What answers.
+        top: How many rows of each model.
+        parameters: See `Gallery`.
+
+    Raises:
+        ValueError: If the model, where it is known, lacks one of the parameters.
+    """
+
+    def __init__(
+        self, by: OneModel | ChosenModels, top: int, parameters: Sequence[str]
+    ):
+        self._of_each: dict[str, Gallery] = {}
+        self._rest = top, parameters
+        if isinstance(by, OneModel):
+            self._of_each[by.model] = Gallery(by.posterior, by.model, *self._rest)
+
+    def offer(self, one: Answered, dereddened: bool = False) -> None:
+        """Look at some more rows."""
+        if one.model not in self._of_each:
+            self._of_each[one.model] = Gallery(one.posterior, one.model, *self._rest)
+        self._of_each[one.model].offer(one.obs, one.table, one.answers, dereddened)
+
+    def write(self, output: str | Path, *, progress: bool = False) -> list[Path]:
+        """Draw them: of several models, those of each in a folder of its name in `output`.
+
+        Raises:
+            ValueError: If there is no row with data, or several for one file.
+        """
+        filled = {name: one for name, one in self._of_each.items() if len(one)}
+        if len(filled) < 2:
+            one = next(iter((filled or self._of_each).values()), None)
+            if one is None:
+                raise ValueError(f"{output}: expected one row to draw; got no row with data")
+            return one.write(output, progress=progress)
+        if is_file(output):
+            raise ValueError(f"{output}: expected one row to draw; got rows of "
+                             f"{', '.join(filled)}, for which a folder")
+        return [path for name, one in filled.items()
+                for path in one.write(str(Path(output) / name), progress=progress)]
 
 
 def chosen(names: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:

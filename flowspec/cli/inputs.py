@@ -3,7 +3,7 @@
 import logging
 import os
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -127,16 +127,33 @@ def line_blocks(
 
 
 def _parts(patterns, frame, options, rows) -> Iterator[Spectra]:
+    empty = np.zeros((1, frame.size))
+    return parts(patterns, options, rows, frame.gridded, lambda label, note: Spectra(
+        frame.wave, empty, empty, names=[label], notes=[note]))  # fmt: skip
+
+
+def parts(
+    patterns: Iterable[str], options: dict, rows: int, taken: Callable[[Spectra], Spectra],
+    failed: Callable[[str, str], Spectra],
+) -> Iterator[Spectra]:  # fmt: skip
+    """All spectra of all files in order, a file or a part of one at a time.
+
+    Args:
+        patterns: Files, patterns or folders.
+        options: See `reading`.
+        rows: Of a part of an HDF5 file, at most.
+        taken: What is made of spectra on their own grid.
+        failed: And of a file that cannot be read or taken, by its label and why.
+    """
     paths = expanded(patterns)
     plain = len({os.path.basename(p) for p in paths}) == len(set(paths))
     for path in paths:
         label = os.path.basename(path) if plain else path
         try:
             for spectra in _opened(path, options, min(rows, _AT_ONCE)):
-                yield frame.gridded(_labelled(spectra, path, label))
+                yield taken(_labelled(spectra, path, label))
         except ValueError as error:
-            empty = np.zeros((1, frame.size))
-            yield Spectra(frame.wave, empty, empty, names=[label], notes=[str(error)])
+            yield failed(label, str(error))
 
 
 def _opened(path, options, rows) -> Iterable[Spectra]:

@@ -1,20 +1,23 @@
 """`flowspec models`: what the shipped models, or given ones, are and how they were made."""
 
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 
+from flowspec.data.spectrographs import SPECTROGRAPHS
+from flowspec.posterior.choice import choices, closest, fit_of
 from flowspec.posterior.load import load, shipped
 from flowspec.posterior.posterior import Posterior
 
 
 def run(args: Namespace) -> None:
-    """Print a paragraph per model.
+    """Print a paragraph per model, and of the shipped ones which is for which spectrograph.
 
     Raises:
         ValueError: If one is not a model file.
         OSError: If one is not there.
     """
-    known = shipped()
+    known, posteriors = shipped(), {}
     if not (args.models or known):
         print("no models are shipped with this version; 'flowspec fit' makes one")
     for name in args.models or known:
@@ -23,6 +26,33 @@ def run(args: Namespace) -> None:
         print(f"{name} ({file.stat().st_size / 1e6:.1f} MB)")
         for title, text in described(posterior).items():
             print(f"  {title:<12}{text}")
+        posteriors[name] = posterior
+    if not args.models:
+        print("\nwhich model for which spectrograph (share of its range that the model takes)")
+        for spectrograph, *cells in which(posteriors):
+            print(f"  {spectrograph:<17}" + "".join(f"{cell:<22}" for cell in cells).rstrip())
+
+
+def which(posteriors: Mapping[str, Posterior]) -> list[tuple[str, str, str]]:
+    """Spectrograph, its wavelengths, and the models that its spectra are for, the best first, as
+    `--model auto` has them: from grids and published numbers, whatever the redshifts.
+
+    Args:
+        posteriors: Models by name.
+    """
+    frames = {name: posterior.model.frame for name, posterior in posteriors.items()}
+    rows = []
+    for one in SPECTROGRAPHS:
+        obs = one.blank()
+        texts = []
+        for name in choices(frames, obs)[0]:
+            share = fit_of(frames[name], obs).used[0]
+            redshift = posteriors[name].model.space.redshift
+            texts.append(f"{name} ({100 * share:.0f} %"
+                         + (f", z {redshift.low:g}-{redshift.high:g})" if redshift else ")"))
+        found = ", ".join(texts) or f"none: {closest(frames, obs)[0].partition('which ')[2]}"
+        rows.append((one.name, f"{one.low:g}-{one.high:g} A", found))
+    return rows
 
 
 def described(posterior: Posterior) -> dict[str, str]:

@@ -2,12 +2,10 @@
 
 from argparse import Namespace
 
-from flowspec.cli.figures import Gallery, is_file
-from flowspec.cli.inputs import check_inputs, observations, rows_bar
+from flowspec.cli.auto import answering
+from flowspec.cli.figures import Galleries, is_file
+from flowspec.cli.inputs import check_inputs, rows_bar
 from flowspec.cli.outputs import check_file, check_folder, make_parents
-from flowspec.cli.predict import options_of
-from flowspec.posterior.load import load
-from flowspec.posterior.summary import summarized
 
 
 def run(args: Namespace) -> None:
@@ -23,16 +21,14 @@ def run(args: Namespace) -> None:
         check_file(args.output, inputs=taken)
     else:
         check_folder(args.output)
-    posterior = load(args.model)
-    options = options_of(args, posterior)
-    gallery = Gallery(posterior, args.model, args.top, args.parameters)
-    rows = 0
-    with rows_bar(args, posterior.model.frame) as bar:
-        for obs in observations(args, posterior.model.frame):
-            gallery.offer(obs, *summarized(posterior, obs, **options, first=rows), args.dereddened)
-            rows += len(obs)
-            bar.update(len(obs))
+    by = answering(args)
+    galleries = Galleries(by, args.top, args.parameters)
+    with rows_bar(args, by.frame) as bar:
+        for table, answered in by.blocks():
+            for one in answered:
+                galleries.offer(one, args.dereddened)
+            bar.update(len(table))
     if is_file(args.output):
         make_parents([args.output])
-    for path in gallery.write(args.output, progress=not args.quiet):
+    for path in galleries.write(args.output, progress=not args.quiet):
         print(path)

@@ -11,29 +11,22 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table, vstack
 
-from flowspec.cli.inputs import check_inputs, observations, rows_bar
+from flowspec.cli.answering import WORDS, OneModel
+from flowspec.cli.auto import ChosenModels, answering
+from flowspec.cli.inputs import check_inputs, rows_bar
 from flowspec.cli.outputs import check_file, check_folder, check_table, make_parents, write_table
 from flowspec.data.flags import Flag
 from flowspec.io.densities import DensityWriter
 from flowspec.io.recorded import KEY, record
 from flowspec.io.results import TableWriter
 from flowspec.io.samples import SampleWriter
-from flowspec.io.source import blaming
 from flowspec.posterior.answers import redshift_density
-from flowspec.posterior.columns import described, in_order
-from flowspec.posterior.load import load
-from flowspec.posterior.posterior import Posterior
-from flowspec.posterior.summary import summarized
-from flowspec.posterior.table import add_percentiles
-from flowspec.prior.galaxies import Population
+from flowspec.posterior.columns import in_order
 
 log = logging.getLogger("flowspec")
-# What only spectra, and only lines, are read with.
-_OPTIONS = {"pixels": ("flux_unit", "wave_unit", "air", "total"), "lines": ("dereddened", "suffix")}
 # Arguments that decide what is in the table, which it records.
 RECORDED = ("model", "seed", "num_samples", "by_name", "population", "total", "dereddened",
             "suffix", "flux_unit", "wave_unit", "air", "columns")  # fmt: skip
-_WORDS = {"pixels": "spectra", "lines": "lines"}  # in messages
 
 
 def run(args: Namespace) -> None:
@@ -45,36 +38,32 @@ def run(args: Namespace) -> None:
     """
     start = time.perf_counter()
     outputs = _checked_outputs(args)
-    posterior = load(args.model)
-    options = options_of(args, posterior)
-    gallery = gallery_of(posterior, args)
+    by = answering(args)
+    galleries = _galleries(args, by)
     make_parents(outputs)
     loaded, rows = time.perf_counter(), 0
-    unusable = _Unusable(_WORDS[posterior.model.frame.kind])
+    unusable = _Unusable(WORDS[by.frame.kind])
     about = {"model": args.model, "seed": args.seed, "by_name": args.by_name}
     about["flowspec"] = version("flowspec")
-    with (
-        _samples_file(args, posterior, about) as samples,
-        _densities_file(args, posterior, about) as densities,
-    ):
+    with _samples_file(args, by, about) as samples, _densities_file(args, by, about) as densities:
         # within: without the table there are no samples either
-        with _table_file(args, about) as append, rows_bar(args, posterior.model.frame) as bar:
-            for obs in observations(args, posterior.model.frame):
-                table, answers = summarized(posterior, obs, **options, first=rows)
-                append(table if args.dereddened else _with_silent(table, posterior))
+        with _table_file(args, about) as append, rows_bar(args, by.frame) as bar:
+            for table, answered in by.blocks():
+                append(table)
                 unusable.count(table)
-                if gallery is not None:
-                    gallery.offer(obs, table, answers, args.dereddened)
-                if samples is not None:
-                    samples.append(obs.names, answers.samples)
-                if densities is not None:
-                    density = redshift_density(posterior.model.space, answers.share)
-                    densities.append(obs.names, density)
-                rows += len(obs)
-                bar.update(len(obs))
+                for one in answered:
+                    if galleries is not None:
+                        galleries.offer(one, args.dereddened)
+                    if samples is not None:
+                        samples.append(one.obs.names, one.answers.samples)
+                    if densities is not None:
+                        density = redshift_density(one.posterior.model.space, one.answers.share)
+                        densities.append(one.obs.names, density)
+                rows += len(table)
+                bar.update(len(table))
             unusable.tell()
-    if gallery is not None:
-        gallery.write(args.plots, progress=not args.quiet)
+    if galleries is not None:
+        galleries.write(args.plots, progress=not args.quiet)
     seconds = time.perf_counter() - loaded
     log.info(
         "%d rows in %.1f s, %.2g s per row; %.1f s to load the model",
@@ -97,7 +86,7 @@ def _checked_outputs(args: Namespace) -> list[str]:
     return outputs
 
 
-def gallery_of(posterior: Posterior, args: Namespace):
+def _galleries(args: Namespace, by: OneModel | ChosenModels):
     """What draws the figures, loaded where they are asked for: matplotlib takes seconds.
 
     Raises:
@@ -106,43 +95,20 @@ def gallery_of(posterior: Posterior, args: Namespace):
     if not args.plots:
         return None
     figures = import_module("flowspec.cli.figures")
-    return figures.Gallery(posterior, args.model, args.top, args.parameters)
+    return figures.Galleries(by, args.top, args.parameters)
 
 
-def options_of(args: Namespace, posterior: Posterior) -> dict:
-    """Of `summarized`, after options that the model's data do not have are refused."""
-    kind = posterior.model.frame.kind
-    if kind not in _OPTIONS:
-        raise ValueError(f"{args.model}: expected a model of spectra or lines; got one of {kind}")
-    for other in set(_OPTIONS) - {kind}:
-        for option in _OPTIONS[other]:
-            if getattr(args, option):
-                raise ValueError(f"expected --{option.replace('_', '-')} only with a model of "
-                                 f"{_WORDS[other]}; got a model of {_WORDS[kind]}")
-    if args.redshift_pdf and posterior.model.space.redshift is None:
-        raise ValueError(f"expected --redshift-pdf only with a model of redshifts; got parameters "
-                         f"{', '.join(posterior.names)}")
-    if args.redshift_pdf and args.population:
-        raise ValueError("expected --redshift-pdf without --population, which weights draws; "
-                         "--samples has their redshifts")
-    options = {"n": args.num_samples, "seed": args.seed}
-    options |= {"dereddened": args.dereddened, "by_name": args.by_name, "total": args.total}
-    if args.population:
-        with blaming(args.model):
-            options["population"] = Population(posterior.model.space.priors[0])
-    return options
-
-
-def _samples_file(args: Namespace, posterior: Posterior, about: dict):
+def _samples_file(args: Namespace, by: OneModel | ChosenModels, about: dict):
     if not args.samples:
         return nullcontext()
-    return SampleWriter(args.samples, posterior.names, args.num_samples, about)
+    return SampleWriter(args.samples, by.posterior.names, args.num_samples, about)
 
 
-def _densities_file(args: Namespace, posterior: Posterior, about: dict):
+def _densities_file(args: Namespace, by: OneModel | ChosenModels, about: dict):
     if not args.redshift_pdf:
         return nullcontext()
-    return DensityWriter(args.redshift_pdf, posterior.model.space.redshift.all_edges(), about)
+    edges = by.posterior.model.space.redshift.all_edges()
+    return DensityWriter(args.redshift_pdf, edges, about)
 
 
 @contextmanager
@@ -161,14 +127,6 @@ def _table_file(args: Namespace, about: dict):
     table = table[in_order(table.colnames)]
     table.meta |= about
     write_table(table, args.output)
-
-
-def _with_silent(table: Table, posterior: Posterior) -> Table:
-    """With NaN for parameters of which all rows of a block say nothing: those of others may."""
-    for name in posterior.names:
-        if f"{name}_p50" not in table.colnames:
-            add_percentiles(table, name, np.full((1, len(table)), np.nan, np.float32))
-    return described(table, posterior.model.space)
 
 
 class _Unusable:

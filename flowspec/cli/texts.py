@@ -36,7 +36,13 @@ examples:
   flowspec predict survey.h5 --model my-model -o results.fits --samples samples.h5 --num-samples 200
   flowspec predict table.fits --flux-unit "1e-18 erg/s/cm2/A" --column err=FLUX_SIGMA \\
            --model sdss -o results.ecsv
+  flowspec predict mixed-surveys/ --model auto -o results.ecsv
   flowspec predict survey.h5 --total PETRO_I:sdss_i --model sdss -o whole-galaxies.ecsv
+
+With --model auto each spectrum is answered by the shipped model that keeps most of it, and where
+several keep about as much, by the first whose simulations it is like; the column 'model' says
+which. A spectrum that none covers is a row with the flag no_data, and 'notes' says which comes
+closest.
 
 With --total the table has log_mstar_total and log_sfr_total of whole galaxies too; other columns
 are of what the aperture holds. Bands: sdss_u to _z, panstarrs_, decam_, hsc_, lsst_, euclid_.
@@ -137,6 +143,9 @@ examples:
   flowspec diagnose --model sdss --gap spec-*.fits -o report
 """
 MODELS = """\
+A paragraph per model; without MODEL all shipped ones, and which of them is for which spectrograph,
+as 'flowspec predict --model auto' would choose by wavelengths and resolution alone.
+
 examples:
   flowspec models
   flowspec models my-model

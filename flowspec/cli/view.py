@@ -2,21 +2,24 @@
 
 import contextlib
 import logging
+import os
 import shlex
 from argparse import Namespace
+from typing import NamedTuple
 
 from flowspec import pages
+from flowspec.cli.answering import OneModel, options_of
+from flowspec.cli.auto import ChosenModels, answering
 from flowspec.cli.grids import grids
 from flowspec.cli.inputs import check_inputs, observations, rows_bar
 from flowspec.cli.outputs import make_folder
-from flowspec.cli.predict import RECORDED, options_of
+from flowspec.cli.predict import RECORDED
 from flowspec.data.lines import Lines
 from flowspec.data.observation import Observation
 from flowspec.data.spectra import Spectra
 from flowspec.io.named import Named, named_in
 from flowspec.io.recorded import Recorded, recorded
 from flowspec.pages.page import MOST, plotly_source
-from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
 from flowspec.posterior.simulators import nebulae_of, simulator_of
 
@@ -36,16 +39,24 @@ def run(args: Namespace) -> None:
     table = _table_among(args)
     wanted = named_in(args.rows) if args.rows else None
     with contextlib.chdir(table.folder if table else "."):  # its names of files are from there
-        posterior, obs = _read(args, wanted, from_table=table is not None)
-    if not obs.usable.any():
-        raise ValueError(f"{obs.names[0]}: {obs.notes[0]}")
-    folder, sim = make_folder(args.output), _simulator(args, posterior)
-    options = options_of(args, posterior)
-    options |= {"fits": args.fits, "title": args.title, "model": args.model}
-    options["progress"] = not args.quiet
-    path = pages.view(obs, posterior, folder, sim=sim, **options)
-    size = path.stat().st_size / 1e6
-    print(f"{path}: {len(obs)} rows, {size:.1f} MB; open it in a browser")
+        found = _read(args, wanted, from_table=table is not None)
+    for one in found:
+        folder = args.output if len(found) == 1 else os.path.join(args.output, one.model)
+        sim = _simulator(args, one)
+        options = options_of(args, one.posterior, one.model)
+        options |= {"fits": args.fits, "title": args.title, "model": one.model}
+        options["progress"] = not args.quiet
+        path = pages.view(one.obs, one.posterior, make_folder(folder), sim=sim, **options)
+        size = path.stat().st_size / 1e6
+        print(f"{path}: {len(one.obs)} rows, {size:.1f} MB; open it in a browser")
+
+
+class _Page(NamedTuple):
+    """What is on one page: rows and their model."""
+
+    model: str
+    posterior: Posterior
+    obs: Observation
 
 
 def _table_among(args: Namespace) -> Recorded | None:
@@ -80,47 +91,87 @@ def _instead(path: str, model: str) -> str:
     return f"If they have moved: {shlex.join(words)}"
 
 
-def _read(args: Namespace, wanted: Named | None, *, from_table: bool):
-    """The posterior and all rows to show.
+def _read(args: Namespace, wanted: Named | None, *, from_table: bool) -> list[_Page]:
+    """All rows to show, by model.
 
     Raises:
         ValueError: In one line; of a table, that what it was made from is not where it was.
     """
     try:
         check_inputs(args.spectra)
-        posterior = load(args.model)
+        by = answering(args)
     except (ValueError, OSError) as error:
         if from_table:
             raise ValueError(f"{args.rows}: expected what it was made from; got {error}. "
                              f"{_instead(args.rows, args.model)}") from error
         raise
-    return posterior, _observed(args, posterior, wanted)
+    if isinstance(by, ChosenModels):
+        found = _chosen(by, wanted)
+    else:
+        found = [_Page(by.model, by.posterior, _observed(args, by, wanted))]
+    if not found[0].obs.usable.any():
+        raise ValueError(f"{found[0].obs.names[0]}: {found[0].obs.notes[0]}")
+    return found
 
 
-def _observed(args: Namespace, posterior: Posterior, wanted: Named | None) -> Observation:
+def _observed(args: Namespace, by: OneModel, wanted: Named | None) -> Observation:
     """All rows, or those wanted in their order; no more than a page holds."""
-    options_of(args, posterior)  # refuses what the model's data do not have
     parts, count = [], 0
-    with rows_bar(args, posterior.model.frame) as bar:
-        for part in observations(args, posterior.model.frame):
+    with rows_bar(args, by.frame) as bar:
+        for part in observations(args, by.frame):
             bar.update(len(part))
-            part = part.select(posterior.lines) if isinstance(part, Lines) else part
+            part = part.select(by.posterior.lines) if isinstance(part, Lines) else part
             part = part if wanted is None else part[wanted.places(part.names)]
             parts, count = [*parts, part], count + len(part)
-            if count > MOST:
-                raise ValueError(f"expected at most {MOST} rows for one page; got more: name "
-                                 "fewer files, or a table of some of the rows (--rows)")
-    kind = Lines if posterior.model.frame.kind == "lines" else Spectra
+            _check_size(count)
+    kind = Lines if by.frame.kind == "lines" else Spectra
     obs = kind.concatenate([p for p in parts if len(p)] or parts)
     return obs if wanted is None else obs[wanted.ordered(obs.names)]
 
 
-def _simulator(args: Namespace, posterior: Posterior):
+def _chosen(by: ChosenModels, wanted: Named | None) -> list[_Page]:
+    """All rows that a model is for, or those wanted in their order, by model.
+
+    Raises:
+        ValueError: If there are none, or more than a page holds.
+    """
+    parts, count, names, notes = {}, 0, [], []
+    for table, answered in by.blocks():
+        names += list(table["name"])
+        notes += list(table["notes"])
+        for one in answered:
+            rows = slice(None) if wanted is None else wanted.places(one.obs.names)
+            kept = one.obs[rows]
+            parts.setdefault(one.model, (one.posterior, []))[1].append(kept)
+            count += len(kept)
+            _check_size(count)
+    if wanted is not None:
+        wanted.ordered([name for name in names if wanted.places([name])])  # refuses what is in none
+    found = []
+    for model, (posterior, some) in parts.items():
+        obs = Spectra.concatenate(some)
+        obs = obs if wanted is None else obs[wanted.arranged(obs.names)]
+        if len(obs):
+            found.append(_Page(model, posterior, obs))
+    if not found:
+        raise ValueError(f"{names[0]}: {notes[0] or 'no data'}")
+    if missing := len(names) - count if wanted is None else 0:
+        log.warning("%d of %d spectra are on no page: no model covers them", missing, len(names))
+    return found
+
+
+def _check_size(count: int) -> None:
+    if count > MOST:
+        raise ValueError(f"expected at most {MOST} rows for one page; got more: name "
+                         "fewer files, or a table of some of the rows (--rows)")
+
+
+def _simulator(args: Namespace, page: _Page):
     """What the model was trained on, if it is known; what that costs the page is told."""
     try:
-        if posterior.model.frame.kind == "lines":
-            return nebulae_of(posterior, args.model, grids(args.grid))
-        return simulator_of(posterior, args.model)
+        if page.posterior.model.frame.kind == "lines":
+            return nebulae_of(page.posterior, page.model, grids(args.grid))
+        return simulator_of(page.posterior, page.model)
     except ValueError as error:
         if args.grid:
             raise

@@ -36,6 +36,10 @@ class Named:
             first = min(missing, key=self._place.__getitem__)
             raise ValueError(f"{self._path}: expected rows of the files that are given; got "
                              f"{first!r}, which is in none ({len(missing)} such rows)")
+        return self.arranged(names)
+
+    def arranged(self, names: Sequence[str]) -> list[int]:
+        """Places of `names`, all of them among these, in the order of the table."""
         return sorted(range(len(names)), key=lambda i: self._place[names[i]])
 
 

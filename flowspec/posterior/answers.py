@@ -95,6 +95,20 @@ def silenced(answers: Answers, none: Bool[np.ndarray, " batch"]) -> Answers:
     )  # fmt: skip
 
 
+def of_rows(answers: Answers, rows: Int[np.ndarray, " some"]) -> Answers:
+    """The answers of some rows, by number."""
+
+    def taken(x, axis: int = 0):
+        if isinstance(x, tuple):
+            return type(x)(*map(taken, x))
+        if isinstance(x, list):
+            return [x[row] for row in rows]
+        return None if x is None else np.take(x, rows, axis)
+
+    samples, source, *rest = answers
+    return Answers(taken(samples, 1), taken(source, 1), *map(taken, rest))
+
+
 def without_data(frame: Frame, obs) -> Bool[np.ndarray, " batch"]:
     """Rows that have nothing for the model."""
     return no_data(frame.judged(obs)[0])

@@ -26,18 +26,20 @@ def draw_count(n, least: int = 1) -> int:
 
 
 def row_numbers(
-    obs: Observation, first: int = 0, by_name: bool = False
+    obs: Observation, first: int | Int[np.ndarray, " rows"] = 0, by_name: bool = False
 ) -> UInt32[np.ndarray, "rows words"]:
     """What tells the random numbers of one row from those of another.
 
     Args:
         obs: Observations.
-        first: Number of the first row: each row has its number.
+        first: Number of the first row: each row has its number; or the number of every row, of
+            rows that do not follow one another.
         by_name: Or each has 64 bits of the BLAKE2 hash of its name (RFC 7693), the same wherever
             the row stands, and on every machine.
     """
     if not by_name:
-        return (first + np.arange(len(obs)))[:, None].astype(np.uint32)
+        each = first if np.ndim(first) else first + np.arange(len(obs))
+        return np.asarray(each)[:, None].astype(np.uint32)
     digests = (hashlib.blake2b(name.encode(), digest_size=8).digest() for name in obs.names)
     return np.frombuffer(b"".join(digests), "<u4").reshape(-1, 2).astype(np.uint32)
 

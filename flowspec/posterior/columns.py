@@ -64,6 +64,14 @@ def described(table: Table, space: Space) -> Table:
     return table
 
 
+def described_of_models(table: Table) -> Table:
+    """The same table, of rows of several models, where no column says the limits of one."""
+    for name, (about, unit) in _of_redshift(", of the column model,"):
+        if name in table.colnames:
+            table[name].description, table[name].unit = about, unit
+    return table
+
+
 def in_order(names: Sequence[str]) -> list[str]:
     """Names of columns, those of labels after the name of the row."""
     labels = [name for name in LABELS if name in names]
@@ -90,12 +98,13 @@ def _columns(space: Space) -> Iterator[tuple[str, tuple[str, Unit | None]]]:
     yield "log_total_over_aperture", ("light of the whole galaxy over that in the spectrum, log10, "
                                       "in the band of the total magnitude", u.dex)
     if space.redshift is not None:
-        yield from _of_redshift(space.redshift.low, space.redshift.high)
+        low, high = space.redshift.low, space.redshift.high
+        yield from _of_redshift(f" (redshift {low:g} to {high:g})")
 
 
-def _of_redshift(low: float, high: float):
-    condition = (f"if the object is of the model's prior (redshift {low:g} to {high:g}) and its "
-                 "data are like the simulations")
+def _of_redshift(limits: str):
+    condition = (f"if the object is of the model's prior{limits} and its data are like the "
+                 "simulations")
     each = "up to five peaks of the redshift posterior, z_best first"
     about = {
         "z_best": f"redshift of the window of +-0.01 with most of the posterior, {condition}",

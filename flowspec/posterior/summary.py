@@ -1,6 +1,8 @@
 """The table of some rows, and the answers that it was made from: nothing is worked out twice."""
 
+import numpy as np
 from astropy.table import Table
+from jaxtyping import Int
 
 from flowspec.data.observation import Observation
 from flowspec.posterior.answers import Answers, answered, no_data, silenced
@@ -10,11 +12,14 @@ from flowspec.posterior.table import summary_table
 
 
 def summarized(
-    posterior, obs: Observation, *, n: int = 500, seed: int = 0, first: int = 0,
-    by_name: bool = False, dereddened: bool = False, progress: bool = False, population=None,
-    total=None,
+    posterior, obs: Observation, *, n: int = 500, seed: int = 0,
+    first: int | Int[np.ndarray, " batch"] = 0, by_name: bool = False,
+    dereddened: bool = False, progress: bool = False, population=None, total=None,
 ) -> tuple[Table, Answers]:  # fmt: skip
-    """The table of `flowspec.Posterior.summarize`, with its arguments, and the answers in it."""
+    """The table of `flowspec.Posterior.summarize`, with its arguments, and the answers in it.
+
+    Here ``first`` may be the number of every row [batch] as well.
+    """
     model, n = posterior.model, draw_count(n)
     whole = measured(model, obs, total)
     obs = model.frame.seen(obs, dereddened)
