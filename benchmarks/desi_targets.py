@@ -6,10 +6,10 @@ Chaussidon et al. 2023, ApJ 944, 107) and stars (STAR: Cooper et al. 2023, ApJ 9
 brightness are theirs, in DECam bands of the noiseless spectrum; instead of their colours stand the
 redshifts, types and lines that these are for.
 
-Galaxies are round exponential discs as large as the population has them. What is in the fibre
-follows from that as the imaging of the survey defines it: 1.5 arcsec, through a Gaussian seeing of
-1 arcsec. Spectra are calibrated by stars: a point source has all its flux, and a disc as much of
-it as its share in the fibre is of a star's.
+Galaxies are round exponential discs of the area that the population has them of; early types, which
+are more concentrated, too. What is in the fibre follows from that as the imaging of the survey
+defines it: 1.5 arcsec, through a Gaussian seeing of 1 arcsec. Spectra are calibrated by stars: a
+point source has all its flux, and a disc as much of it as its share in the fibre is of a star's.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,6 +39,7 @@ O2, REACH, BESIDE = 3728.5, 14.0, 20.0  # [O II], what is summed, and the contin
 FAINTEST_O2 = 8.0  # 1e-17 erg/s/cm2
 SUN = 4.65  # absolute AB magnitude in r (Willmer 2018, ApJS 236, 47)
 COUNTS = 0.3  # dex per magnitude of quasars fainter than 19 (rough, from memory)
+ROUND = 0.77  # radius of a circle over the major axis: root of a mean axis ratio of 0.6
 BANDS = ("g", "r", "z")
 
 
@@ -140,7 +141,7 @@ def galaxies(name: str, key: PRNGKeyArray, each: int, sim: SpectrumSimulator) ->
     def rounds() -> Iterator[tuple]:
         for i, (theta, radius) in enumerate(_candidates(population, kind, drawn)):
             flux, o2 = _galaxies(sim, jr.split(jr.fold_in(made, i), len(theta)), theta)
-            share = in_fibre(radius)
+            share = in_fibre(ROUND * radius)
             calibrated = share / in_fibre(np.zeros(1))
             whole = magnitudes(sim.wave, np.asarray(flux))
             about = Seen(theta[:, 0], whole, dimmed(whole, share), np.asarray(o2) * calibrated)
