@@ -17,6 +17,7 @@ BENCHMARKS = {
     "real_vandels": 0,
     "real_classes": 0,
     "adversarial": 0,
+    "survey_desi": 0,
     "sky": 0,
     "sky_fit": 0,
     "stars": 1,
