@@ -42,10 +42,13 @@ def run(
         aligned: Of a new network, projected at one redshift.
         learned: Channels that a new network learns, for its redshifts.
     """
-    posterior = fs.load(start) if start else None
+    posterior, sim = fs.load(start) if start else None, simulator(instrument)
     if steps:
+        if start:
+            shares = posterior.model.with_shares(sim.source_shares)
+            posterior = replace(posterior, model=shares)
         posterior = _trained(
-            simulator(instrument), posterior, Path(model).with_suffix(".ckpt"), seed=seed,
+            sim, posterior, Path(model).with_suffix(".ckpt"), seed=seed,
             training=fs.Training(steps=steps, batch=batch, learning_rate=rate, evaluate=250,
                                  patience=40),
             sizes=fs.Architecture(templates=templates, aligned=aligned, learned=learned),

@@ -13,7 +13,7 @@ from flowspec.sim.star.simulator import StarSimulator
 
 # Of each kind in training: most of what surveys ask of a spectrum is asked of galaxies, and what is
 # common in training is learned best.
-SHARES = {"GALAXY": 0.5, "QSO": 0.25, "STAR": 0.15, "NOTHING": 0.1}
+SHARES = {"GALAXY": 0.47, "QSO": 0.22, "STAR": 0.16, "NOTHING": 0.15}
 POPULATION = 0.5  # share of the galaxies that are as a population has them; the others are flat
 
 
