@@ -16,7 +16,6 @@ from flowspec.prior.prior import Prior
 from flowspec.sim.conditioned import band
 from flowspec.sim.curves import CALIBRATION, KNOTS, MISMATCH, SMOOTH, polynomial_basis, smooth_basis
 from flowspec.sim.explicit import ITERATIONS, Fitted, fitted
-from flowspec.sim.instrument.blur import added_variance
 from flowspec.sim.instrument.detector import Detector
 from flowspec.sim.instrument.instrument import Instrument, PixelOperator
 from flowspec.sim.instrument.lattice import Lattice
@@ -292,14 +291,6 @@ class SpectrumSimulator(Simulator):
         sky = sky * jnp.sqrt(ivar) if self.absolute_sky else sky
         blemished = "blemishes" in self.nuisances
         return add_noise(key, flux, ivar, sky, knots, self.detector, blemished)
-
-    def blur(self, wider: ScalarLike) -> ScalarLike:
-        """Squared dispersion (km/s) that a line-spread function adds to light, before the pixels.
-
-        Args:
-            wider: Natural log of its width over the instrument's; of pixels that widen none.
-        """
-        return 0.0 if self.pixels.widens else added_variance(self.lsf, wider)
 
     def seen_at(self, pairs: Float[Array, "2 freqs"], z: ScalarLike) -> Float[Array, " window"]:
         """What `pairs`, Fourier coefficients in the lattice's rest frame, are at a redshift, where

@@ -91,7 +91,8 @@ def layout_of(
     """
     counts = {
         "burst": 1, "light": 1, "gas": 2, "lines": max(groups) + 1, "nucleus": 4, "dust": 2,
-        "absorption": len(SCATTER) + absorbers + 2, "winds": 4, "lya": 4, "igm": 1, "lsf": 1, "zero": 1,
+        "absorption": len(SCATTER) + absorbers + 2, "winds": 4, "lya": 4, "igm": 1, "lsf": 1,
+        "zero": 1,
     } | curves | CURVES  # fmt: skip
     return Layout.of({name: n for name, n in counts.items() if name in active} | templates)
 

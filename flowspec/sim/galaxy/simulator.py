@@ -122,12 +122,14 @@ class GalaxySimulator(SpectrumSimulator):
     @property
     def known(self) -> Bool[np.ndarray, " latents"]:
         """Too: bursts (star formation), ratios of lines and the active nucleus (abundances), errors
-        of libraries (mass), line-spread function (dispersion), zero point of
-        wavelengths (redshift), of ultraviolet spectra the curvature (dust). A spectrum hardly tells these from the parameters, so what is learned of them, at
-        given parameters, is how far the fits agree with the simulator and not how wrong it is.
+        of libraries (mass), line-spread function (dispersion), zero point of wavelengths (redshift),
+        of ultraviolet spectra the curvature (dust). A spectrum hardly tells these from the
+        parameters, so what is learned of them, at given parameters, is how far the fits agree with
+        the simulator and not how wrong it is.
         """
         mask, layout = super().known, self.layout
-        for name in {"burst", "lines", "nucleus", "light", "library", "lsf", "zero"} & set(layout.names):
+        taken = {"burst", "lines", "nucleus", "light", "library", "lsf", "zero"}
+        for name in taken & set(layout.names):
             mask[layout.place(name)] = True
         if self.igm is not None and "calibration" in layout.names:
             mask[layout.place("calibration").start + 2] = True
@@ -211,9 +213,9 @@ class GalaxySimulator(SpectrumSimulator):
             light = light * jnp.exp(-self._winds(p, draw, self.sight["ln_wave"] - ln_shift))
             tau = 10**draw.igm * self.igm(p["z"]) + self._hydrogen(p, draw, rest)
             light = light * jnp.exp(-tau) + self._lyman_alpha(p, draw)
-        scale = self.flux_scale(p)
         light = jax.lax.optimization_barrier(light)
-        return scale * self.pixels(light, draw.lsf, draw.zero) / jnp.asarray(self.wave, jnp.float32) * draw.curve
+        seen = self.flux_scale(p) * self.pixels(light, draw.lsf, draw.zero)
+        return seen / jnp.asarray(self.wave, jnp.float32) * draw.curve
 
     def flux_scale(self, p: dict[str, ScalarLike]) -> ScalarLike:
         """Observed flux, 1e-17 erg/s/cm2, of each L_sun per M_sun that the galaxy emits."""
@@ -226,7 +228,7 @@ class GalaxySimulator(SpectrumSimulator):
         inverse transform and one attenuation serve both. The gas's continuum has that of the stars.
         """
         weights = self._populations(p, draw)
-        blur = self.blur(draw.lsf)
+        blur = self.pixels.blur(self.lsf, draw.lsf)
         starlight = (weights.reshape(-1) @ self.star_table).reshape(2, -1) * 10**draw.light
         lines = self.line_power(p, draw) @ self.line_table
         lines += 10 ** self._log_halpha(p, draw) * self.gas_table

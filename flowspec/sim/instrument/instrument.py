@@ -6,9 +6,10 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtr
-from jaxtyping import Array, Float, ScalarLike
+from jaxtyping import Array, ArrayLike, Float, ScalarLike
 
 from flowspec.prior.prior import Prior
+from flowspec.sim.instrument.blur import added_variance
 from flowspec.sim.instrument.lattice import C_KMS, Lattice
 
 _SLOTS = 32  # pixels of a block of `PixelOperator`
@@ -130,6 +131,15 @@ class PixelOperator(eqx.Module):
         """Whether it knows line-spread functions of several widths."""
         return len(self.ln_widths) > 1
 
+    def blur(self, lsf: float, wider: ScalarLike) -> ScalarLike:
+        """Squared dispersion (km/s) that light has to have beside what the pixels blur it by.
+
+        Args:
+            lsf: Of the instrument, km/s.
+            wider: Natural log of the width of the line-spread function over the instrument's.
+        """
+        return 0.0 if self.widens else added_variance(lsf, wider)
+
     def __call__(
         self, spectrum: Float[Array, " points"], wider: ScalarLike = 0.0, zero: ScalarLike = 0.0
     ) -> Float[Array, " pixels"]:
@@ -150,7 +160,9 @@ class PixelOperator(eqx.Module):
         return lagrange(np.array(self.ln_widths), wider) @ seen[:, self.place]
 
 
-def lagrange(nodes: np.ndarray, x: ScalarLike) -> Float[Array, "nodes *x"]:
+def lagrange(
+    nodes: Float[np.ndarray, " nodes"], x: Float[ArrayLike, "*x"]
+) -> Float[Array, "nodes *x"]:
     """Weights of values at `nodes` in the polynomial through them, at `x`."""
     x = jnp.asarray(x)
     weights = []

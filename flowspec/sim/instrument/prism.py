@@ -4,7 +4,6 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Float
 
-from flowspec.prior.parameters import broad_prior
 from flowspec.prior.prior import Prior
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
@@ -41,17 +40,19 @@ def prism_prior() -> Prior:
     no sequence to follow, so that quiescent galaxies and bursts are in it at every redshift; one of
     10^-7.9 per year makes up for all stars within 100 Myr.
     """
-    prior = broad_prior().replace(
-        z=dist.Uniform(0.0, 14.0),
-        log_mstar=dist.Uniform(6.5, 12.0),
-        log_sfr=dist.Uniform(-12.5, -7.6),
-        log_age=dist.Uniform(-0.9, 1.13),
-        log_zstar=dist.Uniform(-1.7, 0.3),
-        av=dist.Uniform(0.0, 3.0),
-        log_u=dist.Uniform(-4.0, -2.0),
-        oh=dist.Uniform(7.06, 9.2),
+    return Prior(
+        {
+            "z": dist.Uniform(0.0, 14.0),
+            "log_mstar": dist.Uniform(6.5, 12.0),
+            "log_sfr": dist.Uniform(-12.5, -7.6),
+            "log_age": dist.Uniform(-0.9, 1.13),
+            "log_zstar": dist.Uniform(-1.7, 0.3),
+            "av": dist.Uniform(0.0, 3.0),
+            "log_u": dist.Uniform(-4.0, -2.0),
+            "oh": dist.Uniform(7.06, 9.2),
+        },
+        relative={"log_sfr": "log_mstar"},
     )
-    return prior
 
 
 def native_step(wave: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

@@ -172,7 +172,7 @@ class QuasarSimulator(SpectrumSimulator):
         dex = draw.lines + lines.luminosity_dex(self.log_luminosity(p, draw))
         areas = self.emission.areas(draw, dex, there)
         wanted = np.isin(np.array(self.emission.kind), [KINDS.index(kind) for kind in kinds])
-        blur = jnp.maximum(self.blur(draw.lsf), 0.0)  # lines are wider by far
+        blur = jnp.maximum(self.pixels.blur(self.lsf, draw.lsf), 0.0)  # lines are wider by far
         light = self.emission.of(areas * wanted, draw, _sigma(p))
         return self.seen_at(light * self.lattice.broaden(jnp.sqrt(blur + 1e-6)), p["z"])
 

@@ -120,7 +120,7 @@ class StarSimulator(SpectrumSimulator):
         columns = self.stars.at(p["log_teff"], p["logg"], p["feh"])
         level, amplitude = jnp.split(columns, [len(self.ln_knot)])
         pairs = (amplitude @ self.star_table).reshape(2, -1)
-        blur = jnp.maximum(self.common + self.blur(wider), 0.0)
+        blur = jnp.maximum(self.common + self.pixels.blur(self.lsf, wider), 0.0)
         light = self.seen_at(pairs * self.lattice.broaden(jnp.sqrt(blur + 1e-6)), p["z"])
         ln_rest = self.sight["ln_wave"] - jnp.log1p(p["z"])
         light *= jnp.exp(jnp.interp(ln_rest, jnp.asarray(self.ln_knot, ln_rest.dtype), level))
