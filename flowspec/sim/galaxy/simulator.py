@@ -58,7 +58,7 @@ class GalaxySimulator(SpectrumSimulator):
     - ``dispersion``: velocity dispersion of the stars, km/s.
 
     Args:
-        instrument: "sdss", "vandels", "moons", "muse" or an `Instrument`.
+        instrument: "sdss", "vandels", "moons", "muse", "prism" or an `Instrument`.
         prior: Named parameters (`Prior`); by default that of the instrument. A parameter that it
             leaves out is held at its default in `flowspec.prior.parameters`.
         noise: Observed `Spectra` to take the noise from, or None for the instrument's own curve.
@@ -122,7 +122,7 @@ class GalaxySimulator(SpectrumSimulator):
     @property
     def known(self) -> Bool[np.ndarray, " latents"]:
         """Too: bursts (star formation), ratios of lines and the active nucleus (abundances), errors
-        of libraries (mass), line-spread function (dispersion), zero point of wavelengths (redshift),
+        of libraries (mass), line-spread function (dispersion), zero of wavelengths (redshift),
         of ultraviolet spectra the curvature (dust). A spectrum hardly tells these from the
         parameters, so what is learned of them, at given parameters, is how far the fits agree with
         the simulator and not how wrong it is.
