@@ -144,10 +144,11 @@ def test_draws_are_finite_and_of_every_redshift():
 
 def test_light_goes_on_where_two_tables_join(table):
     """The step from the last point of the one to the first of the other is one like those around,
-    of 50 A each: up to 7 % in the bands of cool giants."""
+    of 50 A each: up to 7 % in the bands of cool giants, and 1.6 % more than elsewhere just there in
+    metal-rich models of BC03, which have it on both sides."""
     at = int(np.abs(table.wave - 11978.3).argmin())
     step = np.abs(np.diff(np.log(table.flux), axis=-1))[..., at - 8 : at + 9]
-    assert (step[..., 8] < np.delete(step, 8, axis=-1).max(-1) + 0.005).all()
+    assert (step[..., 8] < np.delete(step, 8, axis=-1).max(-1) + 0.02).all()
     assert table.wave[-1] >= 59000 and (np.diff(table.wave) > 0).all()
 
 

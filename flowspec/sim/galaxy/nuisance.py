@@ -111,11 +111,10 @@ def nuisances_of(
 ) -> Draw:
     """Nuisances of standard normal latents; those without latents are neutral.
 
-    Widths: attenuation slopes by a quarter of
-    their power about that of their dust (`relations.typical_tilt`); nebular reddening as
-    Calzetti+00 in the mean, its range that of Kreckel+13 and Price+14; outflows and Lyman alpha
-    Steidel+10, Steidel+18 and Shapley+03; columns Reddy+16; calibration a few per cent to ten per
-    cent; line-spread functions as the fibres of the SDSS differ.
+    Widths: attenuation slopes by a quarter of their power about that of their dust
+    (`relations.typical_tilt`); nebular reddening as Calzetti+00 in the mean, its range that of
+    Kreckel+13 and Price+14; outflows and Lyman alpha Steidel+10, Steidel+18 and Shapley+03; columns
+    Reddy+16; calibration 2 to 10 per cent; line-spread functions as the fibres of the SDSS differ.
 
     Args:
         latent: Standard normal.
