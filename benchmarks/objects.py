@@ -1,8 +1,8 @@
 """Train the model of every kind of object: galaxies, quasars, stars and nothing, at any resolution.
 
-No observation and no label is read. Spectra of the simulator are cut, coarsened, holed and broken
-at an arm, as spectrographs see them. A checkpoint lies beside the model; a run that was stopped
-goes on from there.
+Or, of an instrument for galaxies alone, the model of these. No observation and no label is read.
+Spectra of the simulator are cut, coarsened, holed and broken at an arm, as spectrographs see them.
+A checkpoint lies beside the model; a run that was stopped goes on from there.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from flowspec.sim.objects import objects
 from flowspec.sim.simulator import simulate_many
 
 _JUDGED = 4096  # simulations
+ALONE = {"prism": (0.0, 0.15, 0.1)}  # galaxies, with such shares
 SHARES = (0.25, 0.0, 0.15)  # of spectra with coarser pixels, a shorter range (`Surveyed`), a gap
 
 
@@ -44,7 +45,7 @@ def run(
     """
     posterior, sim = fs.load(start) if start else None, simulator(instrument)
     if steps:
-        if start:
+        if start and sim.source_shares:
             shares = posterior.model.with_shares(sim.source_shares)
             posterior = replace(posterior, model=shares)
         posterior = _trained(
@@ -53,7 +54,8 @@ def run(
                                  patience=40),
             sizes=fs.Architecture(templates=templates, aligned=aligned, learned=learned),
         )  # fmt: skip
-    posterior = alike(posterior, instrument, seed + 1)
+    if len(posterior.sources) > 1:
+        posterior = alike(posterior, instrument, seed + 1)
     posterior.save(model, half=True)
     return {"file": model, **posterior.provenance}
 
@@ -79,4 +81,6 @@ def simulator(
     instrument: str = "optical", shares: Sequence[float] = tuple(KINDS.values())
 ) -> Varied:
     """What the model is trained on, or with other `shares` of the kinds."""
+    if instrument in ALONE:
+        return Varied(fs.GalaxySimulator(instrument), ALONE[instrument])
     return Varied(Surveyed(objects(instrument, shares)), SHARES)

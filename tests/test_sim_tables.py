@@ -54,6 +54,16 @@ def test_a_young_continuum_is_that_of_bc03():
     np.testing.assert_allclose(at[1], at[0], rtol=1e-3)
 
 
+def test_an_old_infrared_continuum_is_that_of_bc03():
+    """The oldest populations: the flux at 1.6 micron over that at 1.25 of a single one."""
+    bc03, table = build_ssp.read_bc03(package("rubix")), stars.load_stars()
+    single = build_ssp.bc03_at(bc03, 11.9, 0.0)
+    mine = table.flux[list(table.log_z).index(0.0), -1]
+    ratio = [np.divide(*np.interp([16000.0, 12500.0], w, f))
+             for w, f in ((bc03[0], single), (table.wave, mine))]  # fmt: skip
+    assert ratio[1] == pytest.approx(ratio[0], rel=5e-3)  # colours change by that from 10 to 14 Gyr
+
+
 def fastar_mean(label: str | None, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Vacuum wavelengths and mean solar population of an age bin, by one of fastar's models."""
     package("fastar")

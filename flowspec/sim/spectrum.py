@@ -72,7 +72,8 @@ class SpectrumSimulator(Simulator):
         if set(nuisances) - set(known):
             raise ValueError(f"expected nuisances among {known}; got {tuple(nuisances)}")
         self.prior, self.nuisances, self.frame = prior, tuple(nuisances), Pixels(instrument.wave)
-        self.lattice = Lattice.seen(instrument.wave, instrument.lsf, instrument.step, *limits)
+        widest = instrument.lsf * np.exp(instrument.ln_widths[-1])
+        self.lattice = Lattice.seen(instrument.wave, widest, instrument.step, *limits)
         self.pixels = PixelOperator(instrument, self.lattice)
         self.lsf, self.widest = float(np.median(instrument.lsf)), instrument.widest
         self.templates, self.residual = Templates.none(len(instrument.wave)), None

@@ -37,4 +37,4 @@ def multiplets(table: NebularTable) -> tuple[tuple[int | float, ...], ...]:
 
 def _is_hydrogen(line: str) -> bool:
     """Whether a line of the table is one of hydrogen's, of which Hepsilon is one."""
-    return line.startswith(("H", "Pa")) and not line.startswith("HeI")
+    return line.startswith(("H", "Pa", "Br", "Pf")) and not line.startswith("HeI")

@@ -18,15 +18,17 @@ def calzetti(wave: Float[Array, " n"]) -> Float[Array, " n"]:
     """A(wavelength) / A(V) of Calzetti et al. (2000, ApJ 533, 682), equation 4.
 
     The polynomial is measured from 1200 angstrom to 2.2 micron and continues smoothly to the
-    Lyman limit.
+    Lyman limit. Beyond 2.2 micron, where it would become negative, a power law continues it with
+    that of Cardelli et al. (1989).
 
     Args:
-        wave: Rest-frame wavelengths in angstrom, 900 to 22,000.
+        wave: Rest-frame wavelengths in angstrom, 900 to 60,000.
     """
     x = 1e4 / wave
     blue = 2.659 * (-2.156 + x * (1.509 + x * (-0.198 + x * 0.011)))
-    red = 2.659 * (-1.857 + 1.040 * x)
-    return (jnp.where(wave < 6300, blue, red) + RV) / RV
+    red = 2.659 * (-1.857 + 1.040 * jnp.maximum(x, 1 / 2.2))
+    curve = (jnp.where(wave < 6300, blue, red) + RV) / RV
+    return curve * jnp.minimum(2.2 * x, 1.0) ** 1.61
 
 
 def transmission(wave: Float[Array, " n"], av: ScalarLike, slope: ScalarLike) -> Float[Array, " n"]:

@@ -21,7 +21,7 @@ from flowspec.sim.latent import Layout, uniform
 
 NUISANCES = (
     "burst", "light", "gas", "lines", "nucleus", "dust", "absorption", "winds", "lya", "igm", "lsf",
-    "element", "library", "calibration", "mismatch", "sky", "blemishes",
+    "zero", "element", "library", "calibration", "mismatch", "sky", "blemishes",
 )  # fmt: skip
 # dex: error of mass-to-light ratios that all libraries of stars share. Masses of nearby galaxies
 # carry 0.3 dex at 95 % (Conroy, Gunn & White 2009, ApJ 699, 486), of which libraries (`response`),
@@ -52,6 +52,7 @@ class Draw(eqx.Module):
         lya: log10 escape fraction, velocity (km/s) and dispersion (km/s) of Lyman alpha [3].
         igm: dex, departure of the optical depth of the intergalactic medium.
         lsf: Natural log of the width of the line-spread function over the instrument's.
+        zero: Error of the zero point of wavelengths over the instrument's largest.
         curve: Smooth factor on the flux: calibration error and template mismatch [pixels].
     """
 
@@ -71,6 +72,7 @@ class Draw(eqx.Module):
     lya: Float[Array, " 3"]
     igm: Float[Array, ""]
     lsf: Float[Array, ""]
+    zero: Float[Array, ""]
     curve: Float[Array, " pixels"]
 
 
@@ -90,6 +92,7 @@ def layout_of(
     counts = {
         "burst": 1, "light": 1, "gas": 2, "lines": max(groups) + 1, "nucleus": 4, "dust": 2,
         "absorption": len(SCATTER) + absorbers + 2, "winds": 4, "lya": 4, "igm": 1, "lsf": 1,
+        "zero": 1,
     } | curves | CURVES  # fmt: skip
     return Layout.of({name: n for name, n in counts.items() if name in active} | templates)
 
@@ -108,11 +111,10 @@ def nuisances_of(
 ) -> Draw:
     """Nuisances of standard normal latents; those without latents are neutral.
 
-    Widths: attenuation slopes by a quarter of
-    their power about that of their dust (`relations.typical_tilt`); nebular reddening as
-    Calzetti+00 in the mean, its range that of Kreckel+13 and Price+14; outflows and Lyman alpha
-    Steidel+10, Steidel+18 and Shapley+03; columns Reddy+16; calibration a few per cent to ten per
-    cent; line-spread functions as the fibres of the SDSS differ.
+    Widths: attenuation slopes by a quarter of their power about that of their dust
+    (`relations.typical_tilt`); nebular reddening as Calzetti+00 in the mean, its range that of
+    Kreckel+13 and Price+14; outflows and Lyman alpha Steidel+10, Steidel+18 and Shapley+03; columns
+    Reddy+16; calibration 2 to 10 per cent; line-spread functions as the fibres of the SDSS differ.
 
     Args:
         latent: Standard normal.
@@ -152,6 +154,8 @@ def nuisances_of(
         draw |= {"column": column, "lya": jnp.stack(lya)}
     if "lsf" in part:
         draw |= {"lsf": ln_width(part["lsf"][0], widest)}
+    if "zero" in part:
+        draw |= {"zero": uniform(part["zero"][0], -1.0, 1.0)}
     return Draw(**draw, curve=curve)
 
 
@@ -165,7 +169,7 @@ def _neutral(lines: int, absorbers: int) -> dict[str, Array]:
         "absorption": jnp.full(absorbers, -9.0), "outflow": jnp.array([0.0, 200.0]),
         "winds": jnp.zeros(3), "wind_speed": jnp.float32(SPEED), "column": jnp.float32(10.0),
         "lya": jnp.array([-9.0, 400.0, 200.0]), "igm": jnp.float32(0.0),
-        "lsf": jnp.float32(0.0),
+        "lsf": jnp.float32(0.0), "zero": jnp.float32(0.0),
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from flowspec.sim.template import Templates, interpolated, resampled
 
 # km/s, of the galaxy and the instrument together: what features of elements are blurred to, and
 # between which they are interpolated; they are tabulated at the first
-BLURS = (60.0, 95.0, 140.0, 200.0, 290.0, 420.0)
+BLURS = (60.0, 95.0, 140.0, 200.0, 290.0, 420.0, 900.0, 1900.0)
 _STEP, _COARSE = 2e-4, 2e-2  # of ln(wavelength)
 _LEVEL = 5500.0  # angstrom, where light is weighed
 

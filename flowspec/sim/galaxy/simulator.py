@@ -19,6 +19,7 @@ from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy import (
     dust,
     igm,
+    infrared,
     interstellar,
     nebula,
     nucleus,
@@ -32,7 +33,6 @@ from flowspec.sim.galaxy.nuisance import NUISANCES, Draw, layout_of, nuisances_o
 from flowspec.sim.galaxy.response import StellarCurves
 from flowspec.sim.galaxy.settings import checked, redshifts
 from flowspec.sim.galaxy.weights import linear_weights
-from flowspec.sim.instrument.blur import added_variance
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.latent import Layout
@@ -58,7 +58,7 @@ class GalaxySimulator(SpectrumSimulator):
     - ``dispersion``: velocity dispersion of the stars, km/s.
 
     Args:
-        instrument: "sdss", "vandels", "moons", "muse" or an `Instrument`.
+        instrument: "sdss", "vandels", "moons", "muse", "prism" or an `Instrument`.
         prior: Named parameters (`Prior`); by default that of the instrument. A parameter that it
             leaves out is held at its default in `flowspec.prior.parameters`.
         noise: Observed `Spectra` to take the noise from, or None for the instrument's own curve.
@@ -106,10 +106,7 @@ class GalaxySimulator(SpectrumSimulator):
         power = power.reshape(-1, power.shape[-1])
         at_frame = self.stars.wave * (1 + z_low)
         self.star_table = jnp.asarray(self.lattice.of_spectra(at_frame, power))
-        nuclear = nucleus.load_nucleus()
-        lines = nebula.load_nebula().with_lines(nuclear.names, nuclear.wave)
-        self.nebula = lines.ratios_to("Halpha").between(*reach)
-        self.nucleus = nuclear.ratios_to("Halpha").only(self.nebula.names)
+        self.nebula, self.nucleus = infrared.line_tables(*reach)
         self.line_dust = jnp.asarray(dust.cardelli(self.nebula.wave), jnp.float32)
         self.groups, self.offsets, self.scatter = multiplets(self.nebula)
         at_frame = self.nebula.wave * (1 + z_low)
@@ -125,12 +122,14 @@ class GalaxySimulator(SpectrumSimulator):
     @property
     def known(self) -> Bool[np.ndarray, " latents"]:
         """Too: bursts (star formation), ratios of lines and the active nucleus (abundances), errors
-        of libraries (mass), line-spread function (dispersion), of ultraviolet spectra the curvature
-        (dust). A spectrum hardly tells these from the parameters, so what is learned of them, at
-        given parameters, is how far the fits agree with the simulator and not how wrong it is.
+        of libraries (mass), line-spread function (dispersion), zero of wavelengths (redshift),
+        of ultraviolet spectra the curvature (dust). A spectrum hardly tells these from the
+        parameters, so what is learned of them, at given parameters, is how far the fits agree with
+        the simulator and not how wrong it is.
         """
         mask, layout = super().known, self.layout
-        for name in {"burst", "lines", "nucleus", "light", "library", "lsf"} & set(layout.names):
+        taken = {"burst", "lines", "nucleus", "light", "library", "lsf", "zero"}
+        for name in taken & set(layout.names):
             mask[layout.place(name)] = True
         if self.igm is not None and "calibration" in layout.names:
             mask[layout.place("calibration").start + 2] = True
@@ -140,6 +139,7 @@ class GalaxySimulator(SpectrumSimulator):
         """Numbers of latents of each nuisance; those of the far ultraviolet only where in sight."""
         far = ("lya", "igm", "winds")
         light = [n for n in self.nuisances if self.igm is not None or n not in far]
+        light = [n for n in light if self.pixels.zero is not None or n != "zero"]
         counts = self.responses.counts, self.templates.counts
         return layout_of(tuple(light), self.groups, len(self.kinds), *counts)
 
@@ -213,9 +213,9 @@ class GalaxySimulator(SpectrumSimulator):
             light = light * jnp.exp(-self._winds(p, draw, self.sight["ln_wave"] - ln_shift))
             tau = 10**draw.igm * self.igm(p["z"]) + self._hydrogen(p, draw, rest)
             light = light * jnp.exp(-tau) + self._lyman_alpha(p, draw)
-        scale = self.flux_scale(p)
         light = jax.lax.optimization_barrier(light)
-        return scale * self.pixels(light) / jnp.asarray(self.wave, jnp.float32) * draw.curve
+        seen = self.flux_scale(p) * self.pixels(light, draw.lsf, draw.zero)
+        return seen / jnp.asarray(self.wave, jnp.float32) * draw.curve
 
     def flux_scale(self, p: dict[str, ScalarLike]) -> ScalarLike:
         """Observed flux, 1e-17 erg/s/cm2, of each L_sun per M_sun that the galaxy emits."""
@@ -228,7 +228,7 @@ class GalaxySimulator(SpectrumSimulator):
         inverse transform and one attenuation serve both. The gas's continuum has that of the stars.
         """
         weights = self._populations(p, draw)
-        blur = added_variance(self.lsf, draw.lsf)
+        blur = self.pixels.blur(self.lsf, draw.lsf)
         starlight = (weights.reshape(-1) @ self.star_table).reshape(2, -1) * 10**draw.light
         lines = self.line_power(p, draw) @ self.line_table
         lines += 10 ** self._log_halpha(p, draw) * self.gas_table

@@ -44,9 +44,16 @@ class StellarTable(NamedTuple):
 
 
 def load_stars(path: Path = TABLES / "ssp.npz") -> StellarTable:
-    """Read the table of simple stellar populations (its origin is in ``tables/README.md``)."""
+    """Read the table of simple stellar populations (its origin is in ``tables/README.md``).
+
+    Red of 1.2 micron, where it ends, ratios to the flux there are a table of their own.
+    """
     with np.load(path, allow_pickle=False) as f:
-        return StellarTable(*(f[name] for name in StellarTable._fields))
+        table = StellarTable(*(f[name] for name in StellarTable._fields))
+    with np.load(TABLES / "infrared.npz", allow_pickle=False) as f:
+        wave = np.concatenate([table.wave, f["wave"]])
+        red = table.flux[..., -1:] * np.exp(f["ln_ratio"])
+    return table._replace(wave=wave, flux=np.concatenate([table.flux, red], axis=-1))
 
 
 class Responses(NamedTuple):

@@ -9,6 +9,7 @@ from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.moons import moons
 from flowspec.sim.instrument.muse import muse
 from flowspec.sim.instrument.optical import optical
+from flowspec.sim.instrument.prism import prism
 from flowspec.sim.instrument.sdss import sdss
 from flowspec.sim.instrument.vandels import vandels
 
@@ -16,7 +17,7 @@ from flowspec.sim.instrument.vandels import vandels
 # "moons-coarse" is their coaddition to such, in fours.
 INSTRUMENTS: dict[str, Callable[[], Instrument]] = {
     "sdss": sdss, "vandels": vandels, "moons": moons, "moons-coarse": partial(moons, 4),
-    "muse": muse, "desi": desi, "4most": fourmost, "optical": optical,
+    "muse": muse, "desi": desi, "4most": fourmost, "optical": optical, "prism": prism,
 }  # fmt: skip
 
 

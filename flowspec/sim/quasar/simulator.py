@@ -16,7 +16,6 @@ from flowspec.prior.cosmos import Cosmos
 from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy import igm
 from flowspec.sim.galaxy.settings import redshifts
-from flowspec.sim.instrument.blur import added_variance
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.instrument.shipped import instrument_of
@@ -155,7 +154,7 @@ class QuasarSimulator(SpectrumSimulator):
         if self.opacity is not None:
             light = light * jnp.exp(-(10**draw.igm) * self.opacity(p["z"]))
         light = jax.lax.optimization_barrier(light * self.sight["wave"])
-        return self.pixels(light) / jnp.asarray(self.wave, jnp.float32) * draw.curve
+        return self.pixels(light, draw.lsf) / jnp.asarray(self.wave, jnp.float32) * draw.curve
 
     def emitted(self, p: dict[str, ScalarLike], draw: Draw) -> Float[Array, " window"]:
         """Flux per angstrom of all that shines over that of the power law at 3000 A."""
@@ -173,7 +172,7 @@ class QuasarSimulator(SpectrumSimulator):
         dex = draw.lines + lines.luminosity_dex(self.log_luminosity(p, draw))
         areas = self.emission.areas(draw, dex, there)
         wanted = np.isin(np.array(self.emission.kind), [KINDS.index(kind) for kind in kinds])
-        blur = jnp.maximum(added_variance(self.lsf, draw.lsf), 0.0)  # lines are wider by far
+        blur = jnp.maximum(self.pixels.blur(self.lsf, draw.lsf), 0.0)  # lines are wider by far
         light = self.emission.of(areas * wanted, draw, _sigma(p))
         return self.seen_at(light * self.lattice.broaden(jnp.sqrt(blur + 1e-6)), p["z"])
 

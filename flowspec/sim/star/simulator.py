@@ -16,7 +16,7 @@ from flowspec.prior.prior import Prior
 from flowspec.prior.stars import star_prior
 from flowspec.sim.curves import CURVES
 from flowspec.sim.galaxy.dust import cardelli
-from flowspec.sim.instrument.blur import added_variance, ln_width
+from flowspec.sim.instrument.blur import ln_width
 from flowspec.sim.instrument.instrument import Instrument, PixelOperator
 from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.instrument.shipped import instrument_of
@@ -120,7 +120,7 @@ class StarSimulator(SpectrumSimulator):
         columns = self.stars.at(p["log_teff"], p["logg"], p["feh"])
         level, amplitude = jnp.split(columns, [len(self.ln_knot)])
         pairs = (amplitude @ self.star_table).reshape(2, -1)
-        blur = jnp.maximum(self.common + added_variance(self.lsf, wider), 0.0)
+        blur = jnp.maximum(self.common + self.pixels.blur(self.lsf, wider), 0.0)
         light = self.seen_at(pairs * self.lattice.broaden(jnp.sqrt(blur + 1e-6)), p["z"])
         ln_rest = self.sight["ln_wave"] - jnp.log1p(p["z"])
         light *= jnp.exp(jnp.interp(ln_rest, jnp.asarray(self.ln_knot, ln_rest.dtype), level))
@@ -130,7 +130,7 @@ class StarSimulator(SpectrumSimulator):
         unit = self.magnitude.of(level, amplitude, p["log_teff"], p["av"], p["z"])
         light = jax.lax.optimization_barrier(light)
         level = 10 ** (-0.4 * (p["mag"] - unit))
-        return level * self.pixels(light) / jnp.asarray(self.wave, jnp.float32)
+        return level * self.pixels(light, wider) / jnp.asarray(self.wave, jnp.float32)
 
 
 def _velocities(prior: Prior) -> tuple[float, float]:
