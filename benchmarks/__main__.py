@@ -16,6 +16,7 @@ BENCHMARKS = {
     "real_sdss": 0,
     "real_vandels": 0,
     "real_classes": 0,
+    "real_prism": 0,
     "adversarial": 0,
     "survey_desi": 0,
     "sky": 0,
