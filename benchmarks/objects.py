@@ -46,8 +46,8 @@ def run(
     posterior, sim = fs.load(start) if start else None, simulator(instrument)
     if steps:
         if start and sim.source_shares:
-            shares = posterior.model.with_shares(sim.source_shares)
-            posterior = replace(posterior, model=shares)
+            begun = replace(posterior.model, frame=sim.frame).with_shares(sim.source_shares)
+            posterior = replace(posterior, model=begun)
         posterior = _trained(
             sim, posterior, Path(model).with_suffix(".ckpt"), seed=seed,
             training=fs.Training(steps=steps, batch=batch, learning_rate=rate, evaluate=250,

@@ -17,7 +17,10 @@ from tests.museum.reference import FILE, model, numbers
 
 REFERENCE = json.loads(FILE.read_text())
 # those that compile longest; of every kind and format one is left
-LONG = ("sdss@0.1", "vandels@0.1", "moons", "moons@0.1", "cloudy", "nebula", "vandels")
+LONG = (
+    "sdss@0.1", "vandels@0.1", "moons", "moons@0.1", "cloudy", "nebula", "vandels", "optical",
+    "prism",
+)  # fmt: skip
 NAMES = [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in REFERENCE]
 
 

@@ -49,7 +49,7 @@ def which(posteriors: Mapping[str, Posterior]) -> list[tuple[str, str, str]]:
             share = fit_of(frames[name], obs).used[0]
             redshift = posteriors[name].model.space.redshift
             texts.append(f"{name} ({100 * share:.0f} %"
-                         + (f", z {redshift.low:g}-{redshift.high:g})" if redshift else ")"))
+                         + (f", z {redshift.low:.2g}-{redshift.high:.2g})" if redshift else ")"))
         found = ", ".join(texts) or f"none: {closest(frames, obs)[0].partition('which ')[2]}"
         rows.append((one.name, f"{one.low:g}-{one.high:g} A", found))
     return rows

@@ -149,12 +149,6 @@ class AlignedNetwork(Network):
         """Length of a condition."""
         return self.condition_features
 
-    @staticmethod
-    def with_odds(variables: dict, log_odds: Float[Array, " sources"]) -> dict:
-        """Variables whose logits of each source's classes are larger by so much."""
-        last = variables["params"]["logit_2"]
-        return merged(variables, logit_2=last | {"bias": last["bias"] + log_odds})
-
     def rates(self, training) -> Mapping[str, float]:
         """Templates start as principal components and are many: full steps on them overfit."""
         return {"trial": training.trial_rate, "rest": training.rest_rate}

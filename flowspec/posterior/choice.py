@@ -55,7 +55,8 @@ def choices(frames: Mapping[str, Frame], obs: Spectra) -> list[tuple[str, ...]]:
 
     A model is possible if the spectrum would have no flag `LITTLE_COVERAGE` of it, and pixels at
     most `COARSEST` times as wide as its own, as in training. The best keeps most of the pixels of
-    the spectrum, and others are as good that keep `ALIKE` of those.
+    the spectrum (to 1 %); of several the one with pixels most like its, then the one whose grid it
+    fills best. Others are as good that keep `ALIKE` of those pixels.
 
     Args:
         frames: Of models by name; those of other data than spectra are passed over.
@@ -69,7 +70,7 @@ def choices(frames: Mapping[str, Frame], obs: Spectra) -> list[tuple[str, ...]]:
     for row in range(len(obs)):
         kept = {name: fit.kept[row] for name, fit in fits.items()
                 if fit.covered[row] >= frames[name].least and fit.width <= COARSEST}  # fmt: skip
-        order = sorted(kept, key=lambda name: -kept[name])
+        order = sorted(kept, key=lambda name: _rank(kept[name], fits[name], row))
         found.append(tuple(name for name in order if kept[name] >= ALIKE * kept[order[0]]))
     return found
 
@@ -112,6 +113,11 @@ def likeliest(tables: Sequence[Table]) -> Int[np.ndarray, " batch"]:
 def _fits(frames: Mapping[str, Frame], obs: Spectra) -> dict[str, Fit]:
     return {name: fit_of(frame, obs) for name, frame in frames.items()
             if isinstance(frame, Pixels)}  # fmt: skip
+
+
+def _rank(kept: float, fit: Fit, row: int) -> tuple[float, ...]:
+    """The less, the better."""
+    return -round(kept, 2), round(abs(np.log(fit.width)), 1), -fit.covered[row]
 
 
 def _missing(frame: Pixels, fit: Fit, covered: float) -> str:

@@ -17,6 +17,8 @@ FILE = FOLDER / "reference.json"
 DRAWS, SEED = 400, 3
 # Model -> typical flux and redshifts of its mock spectra.
 SPECTRA = {
+    "optical": (5.0, (0.05, 1.2)),
+    "prism": (0.005, (1.0, 8.0)),
     "sdss": (5.0, (0.05, 0.32)),
     "sdss@0.1": (5.0, (0.05, 0.32)),
     "vandels": (0.1, (2.9, 4.6)),
