@@ -90,7 +90,7 @@ def test_what_cannot_be_is_told_before_the_model_is_loaded(
     def load(path):
         raise AssertionError("the model was loaded")
 
-    monkeypatch.setattr("flowspec.cli.predict.load", load)
+    monkeypatch.setattr("flowspec.cli.answering.load", load)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.fits").write_bytes(b"SIMPLE  =")
