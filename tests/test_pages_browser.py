@@ -46,7 +46,9 @@ def at(tmp_path):
     opened = []
 
     def open_page(path, **options):
-        opened.append(Browser(tmp_path, **options))
+        folder = tmp_path / str(len(opened)) if opened else tmp_path  # a browser to a profile
+        folder.mkdir(exist_ok=True)
+        opened.append(Browser(folder, **options))
         opened[-1].open(path)
         opened[-1].settle()
         return opened[-1]

@@ -24,7 +24,8 @@ SHOWN = ("z", "log_mstar", "log_sfr", "av", "oh", "log_u", "no")  # in corner pl
 _LABELS = {
     "log_mstar": "log M★", "log_sfr": "log SFR", "log_age": "log t★", "log_zstar": "log Z★",
     "av": "A_V", "log_u": "log U", "oh": "12+log O/H", "dispersion": "σ★", "no": "log N/O",
-    "log_pk": "log P/k",
+    "log_pk": "log P/k", "mag": "mag", "slope": "α", "log_fwhm": "log FWHM", "ebv": "E(B−V)",
+    "log_teff": "log T", "logg": "log g", "feh": "[M/H]",
 }  # fmt: skip
 _WEIGHTED = ["Draws and the table are weighted to the galaxies of a survey (--population); "
              "densities of the redshift are not."]

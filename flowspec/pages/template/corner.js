@@ -31,7 +31,7 @@ const corner = {
   shown() {
     const own = page.parameters.map((p) => p.name).filter((name) => this.column(name).some(Number.isFinite));
     const chosen = own.filter((name) => this.chosen.includes(name));
-    return chosen.length > 1 || chosen.length === this.chosen.length ? chosen : own.slice(0, 4);
+    return chosen.length > 2 || chosen.length === this.chosen.length ? chosen : own.slice(0, 4);
   },
   draw() {
     for (const button of byId("corner-choice").children) button.setAttribute("aria-pressed", String(this.chosen.includes(button.dataset.name)));
