@@ -37,7 +37,7 @@ PUBLISHED = {
 
 def run(
     *, model: str = "optical", each: int = 500, draws: int = 200, seed: int = 0,
-    exposure: float = 1.0,
+    exposure: float = 1.0, low: float = 0.0, high: float = 1e5,
 ) -> dict:  # fmt: skip
     """Judge a model of kinds of objects.
 
@@ -47,6 +47,8 @@ def run(
         draws: Posterior draws per spectrum.
         seed: Of targets, noise and draws.
         exposure: Factor on the effective times of the survey.
+        low: First wavelength in angstrom that the model is shown.
+        high: Last one; 3700 to 9500 are those of 4MOST.
 
     Raises:
         ValueError: If the model has no classes, or the exposure is not positive.
@@ -57,6 +59,8 @@ def run(
     results, confusion, cpu_s = {}, {}, 0.0
     for name in TARGETS:
         obs, z, about = observed(name, each, seed, exposure)
+        seen = (obs.wave >= low) & (obs.wave <= high)
+        obs = fs.Spectra(obs.wave[seen], obs.flux[:, seen], obs.ivar[:, seen])
         found, _, cpu = harness.clocked(partial(posterior.summarize, obs, n=draws, seed=seed))
         if "class" not in found.colnames:
             raise ValueError(f"expected a model of kinds of objects; got {model} without a class")
