@@ -22,7 +22,7 @@ from scipy.special import betaincinv
 
 import flowspec as fs
 from benchmarks import artefacts, harness, scores
-from benchmarks.real_classes import FAR, right
+from benchmarks.real_classes import FAR, certainty, right
 from benchmarks.real_sdss import good_galaxies
 from flowspec.prior.prior import Prior
 from flowspec.sim.instrument.shipped import instrument_of
@@ -230,7 +230,7 @@ def verdict(found: Table, sample: Sample) -> dict:
     good = np.any([right(found, z, FAR) for z in sample.z.T], axis=0)
     if "class" in found.colnames:
         good &= np.asarray(found["class"]) == sample.kinds
-    sure = np.ma.filled(np.ma.asarray(found["z_prob"], float), 0.0) >= SURE
+    sure = certainty(found) >= SURE
     flagged = (np.asarray(found["flags"]) & DISTRUST) > 0
     bad = sure & ~good
     return {

@@ -58,10 +58,15 @@ def right(found: Table, z: np.ndarray, limit: float) -> np.ndarray:
     return np.abs(best - z) < limit * (1 + z)
 
 
+def certainty(found: Table) -> np.ndarray:
+    """``z_prob`` of each row, 0 where it is masked."""
+    return np.ma.filled(np.ma.asarray(found["z_prob"], float), 0.0)
+
+
 def galaxies(found: Table, z: np.ndarray) -> dict:
     """Shares of right classes and redshifts, of all and of those that are sure."""
     good = right(found, z, NEAR)
-    sure = np.ma.filled(np.ma.asarray(found["z_prob"], float), 0.0) >= 0.9
+    sure = certainty(found) >= 0.9
     return {
         "n": len(z), "class right": scores.share(found["class"] == "GALAXY"),
         "right": scores.share(good), "sure": scores.share(sure),

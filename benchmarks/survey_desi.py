@@ -18,6 +18,7 @@ from astropy.table import Table
 import flowspec as fs
 from benchmarks import desi_targets, harness, scores
 from benchmarks.desi_noise import BRIGHT, DARK, SurveyNoise, survey
+from benchmarks.real_classes import certainty, right
 from flowspec.sim.instrument.desi import desi
 
 GALAXY, QSO, STAR, NOTHING = CLASSES = ("GALAXY", "QSO", "STAR", "NOTHING")
@@ -132,15 +133,13 @@ def judged(name: str, found: Table, z: np.ndarray) -> dict:
         sure = np.asarray(found["p_nothing"], float) < 1 - SURE
         return {"n": len(found), "class right": scores.share(same),
                 "surely something": scores.share(sure)}  # fmt: skip
-    best = np.ma.filled(np.ma.asarray(found["z_best"], float), np.inf)
-    probability = np.ma.filled(np.ma.asarray(found["z_prob"], float), 0.0)
-    right = np.abs(best - z) < limit * (1 + z)
+    good, probability = right(found, z, limit), certainty(found)
     sure = probability >= SURE
-    pure = scores.purity(probability, right & same, (PURE,))
+    pure = scores.purity(probability, good & same, (PURE,))
     return {
-        "n": len(found), "class right": scores.share(same), "redshift right": scores.share(right),
-        "both right": scores.share(right & same), "sure": scores.share(sure),
-        "wrong of the sure": scores.share(~right[sure]), **pure,
+        "n": len(found), "class right": scores.share(same), "redshift right": scores.share(good),
+        "both right": scores.share(good & same), "sure": scores.share(sure),
+        "wrong of the sure": scores.share(~good[sure]), **pure,
         "median S/N": float(np.median(np.asarray(found["snr"], float))),
     }  # fmt: skip
 

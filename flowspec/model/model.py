@@ -14,8 +14,7 @@ from flowspec.data.frame import Frame
 from flowspec.model.density import Density
 from flowspec.model.registry import density_of
 from flowspec.model.space import Space, space_of
-from flowspec.networks.aligned import AlignedNetwork
-from flowspec.networks.network import Embedding, Network, merged
+from flowspec.networks.network import Embedding, Network
 from flowspec.networks.registry import network_of
 from flowspec.prior.prior import Prior
 from flowspec.sim.simulator import Simulated
@@ -70,13 +69,9 @@ class Model(eqx.Module):
         new = np.array(shares, float)
         if new.shape != (len(self.space.sources),) or not (new > 0).all():
             raise ValueError(f"expected shares above 0 of {self.space.sources}; got {shares}")
-        if not isinstance(self.network, AlignedNetwork):
-            raise ValueError(f"expected a model of spectra; got one of {self.frame.kind}")
         new = new / new.sum()
         log_odds = np.log(new) - np.asarray(self.space.log_share(np.arange(len(new))))
-        last = self.variables["params"]["logit_2"]  # its bias is what sources differ by
-        bias = last["bias"] + log_odds.astype(np.float32)
-        variables = merged(self.variables, logit_2=last | {"bias": bias})
+        variables = self.network.with_odds(self.variables, jnp.asarray(log_odds, jnp.float32))
         space = replace(self.space, shares=tuple(new.tolist()))
         return replace(self, variables=variables, space=space)
 

@@ -111,6 +111,12 @@ class Space:
                              f"{self.kinds}; got {source!r}")
         return np.where(np.repeat(chosen, self.bins), 0.0, -np.inf).astype(np.float32)
 
+    def by_source(
+        self, share: Float[ArrayLike, "*batch classes"]
+    ) -> Float[ArrayLike, "*batch sources bins"]:
+        """What there is of each class, such as its probability, source by source."""
+        return share.reshape(*share.shape[:-1], len(self.sources), -1)
+
     def source_of(self, k: Int[ArrayLike, "*batch"]) -> Int[ArrayLike, "*batch"]:
         """Number of the source of a class."""
         return k // self.bins

@@ -14,7 +14,6 @@ from typing import ClassVar, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
 from flowspec.data.frame import Pixels
@@ -23,11 +22,11 @@ from flowspec.networks.blocks import (
     PatchCNN,
     correlated,
     fast_length,
-    principal_components,
     shift_into,
 )
 from flowspec.networks.channels import CHANNELS, preprocess
 from flowspec.networks.network import Network, merged
+from flowspec.networks.principal import principal_templates
 
 
 @dataclass(frozen=True)
@@ -149,6 +148,11 @@ class AlignedNetwork(Network):
         """Length of a condition."""
         return self.condition_features
 
+    def with_odds(self, variables: dict, log_odds: Float[Array, " sources"]) -> dict:
+        """Variables whose logits of each source's classes are larger by so much."""
+        last = variables["params"]["logit_2"]
+        return merged(variables, logit_2=last | {"bias": last["bias"] + log_odds})
+
     def rates(self, training) -> Mapping[str, float]:
         """Templates start as principal components and are many: full steps on them overfit."""
         return {"trial": training.trial_rate, "rest": training.rest_rate}
@@ -262,38 +266,3 @@ class AlignedNetwork(Network):
         for dense in self.mix[:-1]:
             h = nn.gelu(dense(h))
         return shortcut + self.mix[-1](h)
-
-
-def principal_templates(
-    network: AlignedNetwork,
-    variables: dict,
-    flux: Float[Array, "batch pixels"],
-    ivar: Float[Array, "batch pixels"],
-    bins: Int[Array, " batch"],
-) -> dict:
-    """Start the templates at the principal components of simulated spectra in the rest frame.
-
-    The classical redshift fitter's basis, as a starting point: training then needs a few hundred
-    steps to pass what random templates reach in thousands.
-
-    Args:
-        network: The network.
-        variables: Its variables from ``init``.
-        flux: About a thousand simulated spectra.
-        ivar: Their inverse variances.
-        bins: Their true redshift bins.
-
-    Returns:
-        The variables with both sets of templates replaced.
-    """
-    channels, _ = preprocess(flux, ivar, network.window)
-    rest = np.asarray(network.to_rest(channels, bins))
-    aligned = [principal_components(rest[:, c], network.aligned) for c in range(CHANNELS)]
-    joint = principal_components(rest.reshape(len(rest), -1), network.templates)
-    trial = joint.reshape(network.templates, CHANNELS, -1)
-    step = network.bin_pixels
-    coarse = variables["params"]["trial"].shape[-1]
-    trial = np.pad(trial, ((0, 0), (0, 0), (0, coarse * step - trial.shape[-1])))
-    trial = trial.reshape(*trial.shape[:2], coarse, step).mean(-1)
-    rest = jnp.asarray(np.stack(aligned).swapaxes(1, 2))
-    return merged(variables, trial=jnp.asarray(trial.swapaxes(0, 1)), rest=rest)

@@ -76,6 +76,15 @@ class Network(nn.Module):
         del data, k
         return variables
 
+    def with_odds(self, variables: dict, log_odds: Float[Array, " sources"]) -> dict:
+        """Variables whose logits of each source's classes are larger by so much.
+
+        Raises:
+            ValueError: If the network is none of spectra.
+        """
+        del variables, log_odds
+        raise ValueError(f"expected a model of spectra; got one of {self.frame_kind}")
+
     def rates(self, training) -> Mapping[str, float]:
         """Factors on the learning rate, by the name of a parameter."""
         del training

@@ -78,7 +78,7 @@ def runner_up(
     rows = len(share)
     if not space.of_objects or space.redshift is None:
         return np.full(rows, np.nan), np.full(rows, np.nan), [""] * rows
-    of_each = share.reshape(rows, len(space.sources), -1)
+    of_each = space.by_source(share)
     prob = of_each.sum(2)
     second = np.argsort(-np.nan_to_num(prob), axis=1)[:, 1]
     here = np.arange(rows), second

@@ -124,7 +124,7 @@ def redshift_density(
 ) -> Float[np.ndarray, "batch bins"]:
     """Density per unit redshift in the model's bins, over all sources."""
     width = np.diff(space.redshift.all_edges())
-    return share.reshape(len(share), len(space.sources), -1).sum(1) / width
+    return space.by_source(share).sum(1) / width
 
 
 def of_own_kind(space: Space, answers: "Answers") -> Float[np.ndarray, "n batch params"]:
@@ -132,7 +132,7 @@ def of_own_kind(space: Space, answers: "Answers") -> Float[np.ndarray, "n batch 
     own = space.own
     if own.all():
         return answers.samples
-    best = answers.share.reshape(len(answers.share), len(space.sources), -1).sum(2).argmax(1)
+    best = space.by_source(answers.share).sum(2).argmax(1)
     meant = own[np.maximum(answers.source, 0)] & own[best]
     return np.where(meant, answers.samples, np.nan).astype(answers.samples.dtype)
 
@@ -146,7 +146,7 @@ def of_best_kind(
     """
     if not space.of_objects:
         return share
-    of_each = share.reshape(len(share), len(space.sources), -1)
+    of_each = space.by_source(share)
     best = of_each.sum(2).argmax(1)
     return np.where((np.arange(len(space.sources)) == best[:, None])[..., None], of_each,
                     np.zeros((), share.dtype)).reshape(share.shape)  # fmt: skip
@@ -174,7 +174,7 @@ def class_shares(
     """
     share = np.concatenate([shares(chunk) for chunk in tilted_chunks(posterior, obs, source)])
     share[without_data(posterior.model.frame, obs)] = np.nan
-    return share.reshape(len(obs), len(posterior.sources), -1)
+    return posterior.model.space.by_source(share)
 
 
 def drawn(

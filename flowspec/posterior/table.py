@@ -50,7 +50,7 @@ def summary_table(
     samples, table = answers.samples, Table({"name": list(obs.names)})
     flags, columns = judged
     flags = flags | np.where(answers.p_value < 1e-3, Flag.OUT_OF_DISTRIBUTION, 0)
-    shares = answers.share.reshape(len(obs), len(space.sources), -1).sum(2)
+    shares = space.by_source(answers.share).sum(2)
     best = shares.argmax(1)
     if answers.found is not None:
         none = (columns["coverage"] < _LEAST_COVERAGE) | ~space.has("z")[best]
