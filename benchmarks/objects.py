@@ -9,9 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 
 import flowspec as fs
+from flowspec.data.frame import Pixels
+from flowspec.model.model import Model
+from flowspec.networks.network import merged
 from flowspec.posterior.calibrated import calibrated
 from flowspec.sim.instrument.surveyed import Surveyed
 from flowspec.sim.instrument.varied import Varied
@@ -46,7 +51,7 @@ def run(
     posterior, sim = fs.load(start) if start else None, simulator(instrument)
     if steps:
         if start and sim.source_shares:
-            begun = replace(posterior.model, frame=sim.frame).with_shares(sim.source_shares)
+            begun = seeing(posterior.model, sim.frame).with_shares(sim.source_shares)
             posterior = replace(posterior, model=begun)
         posterior = _trained(
             sim, posterior, Path(model).with_suffix(".ckpt"), seed=seed,
@@ -64,6 +69,23 @@ def _trained(sim, start, checkpoint, *, seed, training, sizes) -> fs.Posterior:
     """On `sim`, from where a model is, or a new one."""
     return fs.fit(sim, start=start, architecture=None if start else sizes, seed=seed,
                   training=training, checkpoint=checkpoint, progress=False)
+
+
+def seeing(model: Model, frame: Pixels) -> Model:
+    """A model of spectra in another frame of the same pixels.
+
+    Where the new one says how wide line-spread functions are, and the old one did not, the model
+    does not heed that to begin with.
+    """
+    variables = model.variables
+    if model.frame.lsf is None and frame.lsf is not None:
+        after = 4 + 2 + len(model.space.sources)  # scalars, place of the bin, kind
+        for name in ("mix_0", "shortcut"):
+            layer = variables["params"][name]
+            first, last = np.split(np.asarray(layer["kernel"]), [-after])
+            kernel = jnp.asarray(np.concatenate([first, np.zeros_like(last[:2]), last]))
+            variables = merged(variables, **{name: layer | {"kernel": kernel}})
+    return replace(model, frame=frame, variables=variables)
 
 
 def alike(posterior: fs.Posterior, instrument: str, seed: int) -> fs.Posterior:

@@ -21,7 +21,6 @@ from flowspec.data.frame import Pixels
 from flowspec.data.lines import Lines
 from flowspec.data.observation import Observation
 from flowspec.data.seeds import key_of
-from flowspec.data.spectra import Spectra
 from flowspec.model.compiled import keep_programs
 from flowspec.model.model import Model, model_for
 from flowspec.model.space import space_of
@@ -198,7 +197,7 @@ _adapt = adapt  # `fit` has an argument of that name
 def _shuffled(obs: Observation, frame) -> Observation:
     """Usable rows in random order, spectra on the model's pixels: once, not for every candidate."""
     obs = obs[np.random.default_rng(0).permutation(np.flatnonzero(obs.usable))]
-    return Spectra(frame.wave, *frame.arrays(obs)) if frame.kind == Pixels.kind else obs
+    return frame.gridded(obs) if frame.kind == Pixels.kind else obs
 
 
 def _lesson(start: Posterior, sim: Simulator, obs, adaptation: Adaptation):

@@ -57,6 +57,7 @@ class Injected(Perturbed):
             simulated: Flux and inverse variance of some of its spectra [rows, pixels].
             observed: Those of observations, on the same pixels.
         """
+        simulated, observed = simulated[:2], observed[:2]
         own, theirs = noise_of(*simulated), noise_of(*observed)
         excess = excess_noise(own, theirs)
         ordinary = excess <= 1.2 * np.median(excess)  # not on sky lines, of their own shape
@@ -74,8 +75,8 @@ class Injected(Perturbed):
 
     def perturbed(self, key: PRNGKeyArray, simulated: Simulated) -> Simulated:
         """Simulations already made, perturbed."""
-        flux, ivar = simulated.data
-        return simulated._replace(data=(self.perturb_all(key, flux, ivar), ivar))
+        flux, ivar, *width = simulated.data
+        return simulated._replace(data=(self.perturb_all(key, flux, ivar), ivar, *width))
 
     def perturb_all(
         self, key: PRNGKeyArray, flux: Float[Array, "n pixels"], ivar: Float[Array, "n pixels"]

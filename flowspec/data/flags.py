@@ -39,6 +39,8 @@ class Flag(IntFlag):
     BRIGHTER_THAN_TOTAL = 4096
     """The spectrum is brighter than the whole galaxy is said to be, by over 0.25 mag: totals are
     scaled down to it."""
+    LOW_RESOLUTION = 8192
+    """The line-spread function is wider than any that the model was trained on, by over 10 %."""
 
     @classmethod
     def describe(cls, value: int) -> str:

@@ -15,6 +15,7 @@ from flowspec.data.flags import Flag
 from flowspec.data.frame_base import Frame
 from flowspec.data.line_features import line_features
 from flowspec.data.line_names import HYDROGEN
+from flowspec.data.line_spread import mean_ln_lsf
 from flowspec.data.linear import log_fluxes, numbers, scaled_fluxes
 from flowspec.data.lines import Lines, State, of_states
 from flowspec.data.observation import Observation
@@ -25,6 +26,7 @@ from flowspec.data.vectors import Vectors
 
 LEAST = 0.75  # of `Pixels`, where nothing else is said
 _ENOUGH = 2 / 3  # of the span that is asked for
+_WIDER = 1.1  # than the widest line-spread function: no more than those are known to
 
 
 class Pixels(Frame):
@@ -35,16 +37,20 @@ class Pixels(Frame):
         least: Share of the grid, in ln(wavelength), that good pixels must span or be flagged.
             Spectra that cover less than two thirds of it are refused, and those flagged that have
             so few good pixels.
+        lsf: Where the width of the line-spread function is an input: the least and the largest
+            that the network has met, Gaussian sigma in km/s. Narrower ones are as good as the
+            least, for pixels are wider; spectra of wider ones are flagged.
     """
 
     kind, data = "pixels", Spectra
 
-    def __init__(self, wave, least: float = LEAST):
+    def __init__(self, wave, least: float = LEAST, lsf: tuple[float, float] | None = None):
         self.wave, self.least = checked_wave(wave), float(least)
+        self.lsf = None if lsf is None else (float(lsf[0]), float(lsf[1]))
 
     @property
     def key(self) -> tuple:
-        return self.wave.tobytes(), self.least
+        return self.wave.tobytes(), self.least, self.lsf
 
     def __repr__(self) -> str:
         return f"Pixels({len(self.wave)}, {self.wave[0]:.1f}-{self.wave[-1]:.1f} A)"
@@ -59,9 +65,23 @@ class Pixels(Frame):
                 and np.allclose(self.wave, other.wave, rtol=1e-6))
 
     def arrays(self, obs: Spectra) -> tuple[np.ndarray, ...]:
-        """Flux and inverse variance on the grid (`gridded`)."""
+        """Flux and inverse variance on the grid (`gridded`), and `width` where that is an input."""
         obs = self.gridded(obs)
-        return obs.flux, obs.ivar
+        return obs.flux, obs.ivar, *([] if self.lsf is None else [self.width(obs)])
+
+    def width(self, obs: Spectra) -> Float[np.ndarray, "batch 2"]:
+        """Natural log of the width of each line-spread function over the least, and 1.
+
+        Of a curve it is the mean over good pixels; both are 0 where nothing is known.
+        """
+        width = np.zeros((len(obs), 2), np.float32)
+        if obs.lsf is not None:
+            mean = mean_ln_lsf(obs)
+            known = np.isfinite(mean)
+            ends = np.log(self.lsf)
+            width[known, 0] = np.clip(mean[known], *ends) - ends[0]
+            width[known, 1] = 1
+        return width
 
     def gridded(self, obs: Spectra) -> Spectra:
         """Spectra on the grid, without pixels of impossible precision (`on_grid`).
@@ -71,12 +91,17 @@ class Pixels(Frame):
         """
         return on_grid(obs, self.wave, self.least * _ENOUGH)
 
-    def observed(self, flux, ivar) -> Spectra:
+    def observed(self, flux, ivar, width=None) -> Spectra:
         """Spectra on the grid."""
-        return Spectra(self.wave, np.asarray(flux), np.asarray(ivar))
+        lsf = None
+        if width is not None:
+            width = np.asarray(width)
+            lsf = np.where(width[:, 1:] > 0, self.lsf[0] * np.exp(width[:, :1]), np.nan)
+        return Spectra(self.wave, np.asarray(flux), np.asarray(ivar), lsf=lsf)
 
     def judged(self, obs: Spectra) -> tuple[Int[np.ndarray, " batch"], dict[str, np.ndarray]]:
-        """No data, little coverage, few pixels; ``coverage`` by good pixels and ``snr``."""
+        """No data, little coverage, few pixels, a line-spread function too wide; ``coverage`` by
+        good pixels and ``snr``."""
         inside = (obs.wave >= self.wave[0]) & (obs.wave <= self.wave[-1])
         good = (obs.ivar > 0) & inside
         x, whole = np.log(obs.wave), np.log(self.wave[-1] / self.wave[0])
@@ -88,18 +113,23 @@ class Pixels(Frame):
             | np.where(covered < self.least, Flag.LITTLE_COVERAGE, 0)
             | np.where(share < self.least * _ENOUGH, Flag.FEW_PIXELS, 0)
         )
+        if self.lsf is not None and obs.lsf is not None:
+            wide = mean_ln_lsf(obs) > np.log(self.lsf[1] * _WIDER)  # not where it is NaN
+            flags |= np.where(wide, Flag.LOW_RESOLUTION, 0)
         return flags, {"coverage": share, "snr": obs.snr}
 
-    def finite(self, flux, ivar) -> Bool[Array, " n"]:
+    def finite(self, flux, ivar, *width) -> Bool[Array, " n"]:
         """Whether each row is finite where it has data."""
-        return super().finite(jnp.where(ivar == 0, 0, flux), ivar)
+        return super().finite(jnp.where(ivar == 0, 0, flux), ivar, *width)
 
-    def described(self, flux, ivar) -> Float[np.ndarray, "batch features"]:
+    def described(self, flux, ivar, *width) -> Float[np.ndarray, "batch features"]:
         """`flowspec.data.continuum.broad_features`."""
+        del width
         return broad_features(np.asarray(flux), np.asarray(ivar))
 
-    def linear(self, flux, ivar) -> tuple[np.ndarray, np.ndarray]:
+    def linear(self, flux, ivar, *width) -> tuple[np.ndarray, np.ndarray]:
         """Fluxes over their mean."""
+        del width
         return scaled_fluxes(flux, ivar)
 
     def label(self, column: int) -> str:
@@ -108,7 +138,7 @@ class Pixels(Frame):
 
     def blank(self) -> tuple[np.ndarray, ...]:
         zero = np.zeros((1, self.size), np.float32)
-        return zero, zero + 1
+        return zero, zero + 1, *([] if self.lsf is None else [zero[:, :2]])
 
 
 class LineSet(Frame):

@@ -158,11 +158,12 @@ class AlignedNetwork(Network):
         return {"trial": training.trial_rate, "rest": training.rest_rate}
 
     def embed(
-        self, flux: Float[Array, "batch pixels"], ivar: Float[Array, "batch pixels"]
-    ) -> AlignedEmbedding:
-        """What is computed once per spectrum."""
+        self, flux: Float[Array, "batch pixels"], ivar: Float[Array, "batch pixels"],
+        *width: Float[Array, "batch 2"],
+    ) -> AlignedEmbedding:  # fmt: skip
+        """What is computed once per spectrum, of which the line-spread function may be known."""
         channels, scalars = preprocess(flux, ivar, self.window)
-        summary = jnp.concatenate([self.cnn(channels.swapaxes(1, 2)), scalars], axis=-1)
+        summary = jnp.concatenate([self.cnn(channels.swapaxes(1, 2)), *width, scalars], axis=-1)
         correlation = self.correlate(channels)
         if self.learned:
             found = jnp.tanh(self.learn(channels) / 4) * (ivar > 0)[:, None]
@@ -191,7 +192,7 @@ class AlignedNetwork(Network):
 
     def started(self, variables: dict, data: tuple[Array, ...], k: Int[Array, " batch"]) -> dict:
         """Templates at the principal components of simulations in the rest frame."""
-        return principal_templates(self, variables, *data, k % self.bins)
+        return principal_templates(self, variables, *data[:2], k % self.bins)
 
     def correlate(
         self, channels: Float[Array, "batch channels pixels"]

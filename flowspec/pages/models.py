@@ -105,7 +105,7 @@ def reconstructions(posterior, obs: Spectra, z: Float[np.ndarray, "rows most"],
     if posterior.misfit is None:
         return shown
     frame, redshift = posterior.model.frame, posterior.model.space.redshift
-    flux, ivar = frame.arrays(obs)
+    flux, ivar, *_ = frame.arrays(obs)
     count = len(posterior.misfit.reconstruction.mean)
     for i in range(z.shape[1]):
         wanted = np.isfinite(z[:, i]) & (ivar > 0).any(1)

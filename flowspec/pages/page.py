@@ -5,7 +5,6 @@ import html
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -75,8 +74,7 @@ def view(
     if len(obs) > MOST:
         raise ValueError(f"expected at most {MOST} rows for one page; got {len(obs)}")
     if frame.kind == "pixels":
-        flux, ivar = frame.arrays(obs)
-        obs = replace(obs, wave=frame.wave, flux=flux, ivar=ivar)
+        obs = frame.gridded(obs)
     table, answers = summarized(posterior, obs, n=n, seed=seed, by_name=by_name,
                                 dereddened=dereddened, population=population, total=total,
                                 progress=progress)

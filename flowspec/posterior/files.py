@@ -29,6 +29,7 @@ from flowspec.posterior.damage import (
     check_space,
     checksum,
 )
+from flowspec.posterior.headers import pixel_settings
 from flowspec.posterior.redshift import Recalibration
 
 FORMAT = "flowspec-model"
@@ -113,8 +114,9 @@ def written(path: str | Path, posterior, kind: type) -> None:
     frame = {"kind": model.frame.kind}
     if model.frame.kind != Pixels.kind:
         frame["names"] = list(model.frame.key)
-    elif model.frame.least != LEAST:
-        frame["least"] = model.frame.least
+    else:
+        own = {"least": model.frame.least, "lsf": model.frame.lsf}
+        frame |= {name: value for name, value in own.items() if value not in (LEAST, None)}
     config = {
         "frame": frame,
         "space": model.space.config(),
@@ -155,7 +157,7 @@ def restored(config: dict, arrays: dict[str, np.ndarray]) -> tuple[Model, Recali
     """
     kind = FRAMES[config["frame"]["kind"]]
     if kind is Pixels:
-        frame = Pixels(arrays["wave"], config["frame"].get("least", LEAST))
+        frame = Pixels(arrays["wave"], **pixel_settings(config))
     else:
         frame = kind(config["frame"]["names"])
     sizes = network_of(config["architecture"]["network"]).Sizes(**config["architecture"])

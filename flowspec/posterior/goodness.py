@@ -62,8 +62,9 @@ class Goodness(eqx.Module):
             seed: Random seed.
         """
         sim = likelihood.sim
-        flux, ivar = simulate_many(sim, key_of(seed), n).data
-        near = expansions(posterior, Spectra(sim.wave, flux, ivar), likelihood, seed)
+        data = simulate_many(sim, key_of(seed), n).data
+        near = expansions(posterior, sim.frame.observed(*data), likelihood, seed)
+        flux, ivar = data[:2]
         size = flux.shape[1]
         return cls(likelihood, Ranks.learned(_statistics(near, flux, ivar), snr_of(flux, ivar),
                                              _kinds(size, near.white.shape[1])))
@@ -76,7 +77,7 @@ class Goodness(eqx.Module):
             obs: Spectra, as `Frame.seen` has them.
             seed: Random seed of the starts.
         """
-        flux, ivar = (np.asarray(a) for a in posterior.model.frame.arrays(obs))
+        flux, ivar = (np.asarray(a) for a in posterior.model.frame.arrays(obs)[:2])
         near = expansions(posterior, obs, self.likelihood, seed)
         kinds = _kinds(flux.shape[1], near.white.shape[1])
         found = self.ranks.ranked(_statistics(near, flux, ivar), snr_of(flux, ivar), kinds)

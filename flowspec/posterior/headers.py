@@ -21,6 +21,12 @@ def earlier() -> dict[str, Path]:
     return {path.stem: path for path in sorted((_MODELS / "earlier").glob("*.safetensors"))}
 
 
+def pixel_settings(config: dict) -> dict:
+    """What `Pixels` takes beside the grid, from the header of a model of spectra."""
+    own = config.get("frame", {})
+    return {"least": own.get("least", LEAST), "lsf": own.get("lsf")}
+
+
 def model_frame(path: str | Path) -> Frame:
     """The pixels, lines or columns of a model, from a file of any version.
 
@@ -31,8 +37,7 @@ def model_frame(path: str | Path) -> Frame:
         with safe_open(path, "numpy") as file:
             config = json.loads((file.metadata() or {})["config"])
             if "wave" in file.keys():
-                least = config.get("frame", {}).get("least", LEAST)
-                return Pixels(file.get_tensor("wave"), least)
+                return Pixels(file.get_tensor("wave"), **pixel_settings(config))
         if "lines" in config:  # version 1
             return LineSet(config["lines"])
         return FRAMES[config["frame"]["kind"]](config["frame"]["names"])

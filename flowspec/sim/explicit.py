@@ -76,7 +76,7 @@ def fitted(
             factors is taken.
         iterations: Evaluations of the Jacobian.
     """
-    flux, ivar = (np.asarray(a, np.float32) for a in sim.frame.arrays(obs))
+    flux, ivar = (np.asarray(a, np.float32) for a in sim.frame.arrays(obs)[:2])
     parts = []
     for first in range(0, len(flux), AT_ONCE):
         rows = np.minimum(np.arange(first, first + AT_ONCE), len(flux) - 1)

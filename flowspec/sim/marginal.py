@@ -122,7 +122,7 @@ class Marginal(eqx.Module):
             obs: Spectra.
             start: Parameters to start from (`SpectrumSimulator.fit`).
         """
-        flux, ivar = (np.asarray(a, np.float32) for a in self.sim.frame.arrays(obs))
+        flux, ivar = (np.asarray(a, np.float32) for a in self.sim.frame.arrays(obs)[:2])
         best = self.sim.fit(obs, start).unknowns
         parts = []
         for first in range(0, len(flux), _AT_ONCE):

@@ -51,16 +51,18 @@ class SkySimulator(SpectrumSimulator):
         return False
 
     def own_layout(self) -> Layout:
-        """A size, and the coefficients of a polynomial."""
-        return Layout.of({"left": 1 + len(_SHAPE)})
+        """A size and the coefficients of a polynomial; a width that nothing shows."""
+        told = {} if self.frame.lsf is None else {"lsf": 1}
+        return Layout.of({"left": 1 + len(_SHAPE)} | told)
 
     def spectrum_of(
         self, theta: Float[Array, " params"], latent: Float[Array, " latents"]
     ) -> Float[Array, " pixels"]:
         """The continuum that is left in units of the noise of one pixel."""
         del theta
-        size = _LEVEL * jnp.exp(_SPREAD * latent[0])
-        return size * (latent[1:] * jnp.array(_SHAPE)) @ self.sight["calibration"]
+        left = latent[self.layout.place("left")]
+        size = _LEVEL * jnp.exp(_SPREAD * left[0])
+        return size * (left[1:] * jnp.array(_SHAPE)) @ self.sight["calibration"]
 
     def simulate(self, key: PRNGKeyArray, n: int) -> Simulated:
         """Draw `n` spectra of nothing.
@@ -75,6 +77,7 @@ class SkySimulator(SpectrumSimulator):
             none = none.at[:].set(10 ** jr.uniform(level_key, (n, 1), float, *_LEVELS))
         ivar = jax.vmap(self.noise.draw)(jr.split(noise_key, n), none)
         typical = jnp.nanmedian(jnp.where(ivar > 0, ivar, jnp.nan), axis=1, keepdims=True)
-        left = jax.vmap(self.flux)(jr.split(left_key, n), theta) / jnp.sqrt(typical)
+        latent = jax.vmap(self.draw_latent)(jr.split(left_key, n), theta)
+        left = jax.vmap(self.spectrum_of)(theta, latent) / jnp.sqrt(typical)
         noisy = jax.vmap(self.add_noise)(jr.split(pixel_key, n), left, ivar)
-        return Simulated(theta, jnp.zeros(n, int), (noisy, ivar))
+        return Simulated(theta, jnp.zeros(n, int), (noisy, ivar, *self.width(latent)))

@@ -16,6 +16,7 @@ from flowspec.prior.prior import Prior
 from flowspec.sim.conditioned import band
 from flowspec.sim.curves import CALIBRATION, KNOTS, MISMATCH, SMOOTH, polynomial_basis, smooth_basis
 from flowspec.sim.explicit import ITERATIONS, Fitted, fitted
+from flowspec.sim.instrument.blur import ln_width
 from flowspec.sim.instrument.detector import Detector
 from flowspec.sim.instrument.instrument import Instrument, PixelOperator
 from flowspec.sim.instrument.lattice import Lattice
@@ -71,7 +72,9 @@ class SpectrumSimulator(Simulator):
     ):
         if set(nuisances) - set(known):
             raise ValueError(f"expected nuisances among {known}; got {tuple(nuisances)}")
-        self.prior, self.nuisances, self.frame = prior, tuple(nuisances), Pixels(instrument.wave)
+        self.prior, self.nuisances = prior, tuple(nuisances)
+        ends = float(np.median(instrument.lsf)) * np.array([1, instrument.widest])
+        self.frame = Pixels(instrument.wave, lsf=tuple(ends) if instrument.told else None)
         widest = instrument.lsf * np.exp(instrument.ln_widths[-1])
         self.lattice = Lattice.seen(instrument.wave, widest, instrument.step, *limits)
         self.pixels = PixelOperator(instrument, self.lattice)
@@ -272,14 +275,25 @@ class SpectrumSimulator(Simulator):
         """Draw `n` parameters from the prior and their noisy spectra.
 
         Returns:
-            theta [n, params], flux [n, pixels] in 1e-17 erg/s/cm2/A and its inverse variance.
+            theta [n, params], flux [n, pixels] in 1e-17 erg/s/cm2/A and its inverse variance; where
+            the frame has it, the width of the line-spread function [n, 2].
         """
         prior_key, flux_key, noise_key, pixel_key = jr.split(key, 4)
         theta = self.prior.sample(prior_key, (n,))
-        flux = jax.vmap(self.flux)(jr.split(flux_key, n), theta)
+        latent = jax.vmap(self.draw_latent)(jr.split(flux_key, n), theta)
+        flux = jax.vmap(self.spectrum_of)(theta, latent)
         ivar = jax.vmap(self.noise.draw)(jr.split(noise_key, n), flux)
         noisy = jax.vmap(self.add_noise)(jr.split(pixel_key, n), flux, ivar)
-        return Simulated(theta, jnp.zeros(n, int), (noisy, ivar))
+        return Simulated(theta, jnp.zeros(n, int), (noisy, ivar, *self.width(latent)))
+
+    def width(self, latent: Float[Array, "n latents"]) -> tuple[Array, ...]:
+        """What the frame has beside flux and inverse variance (`Pixels.width`), or nothing."""
+        if self.frame.lsf is None:
+            return ()
+        wider = jnp.zeros(len(latent))
+        if "lsf" in self.layout.names:
+            wider = ln_width(latent[:, self.layout.place("lsf")][:, 0], self.widest)
+        return (jnp.stack([wider, jnp.ones_like(wider)], axis=1),)
 
     def add_noise(
         self, key: PRNGKeyArray, flux: Float[Array, " pixels"], ivar: Float[Array, " pixels"]

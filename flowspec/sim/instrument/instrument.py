@@ -38,6 +38,7 @@ class Instrument(eqx.Module):
         widest: Largest line-spread function over `lsf`, for what stands for many instruments, or
             sources of any size; 1 for one, whose spectra differ by
             `flowspec.sim.instrument.blur.WIDTH`.
+        told: Whether spectra come with the width of their line-spread function, an input then.
         zero: Largest error of the zero point of wavelengths, in ln(wavelength) [pixels], or None.
         prior: Of the galaxies that it sees, which `GalaxySimulator` takes by default; without one
             a simulator of galaxies has to be given a prior.
@@ -55,6 +56,7 @@ class Instrument(eqx.Module):
     exposure: eqx.Module | None = None
     residual: np.ndarray | None = None
     widest: float = eqx.field(static=True, default=1.0)
+    told: bool = eqx.field(static=True, default=False)
     zero: np.ndarray | None = None
     prior: Prior | None = eqx.field(static=True, default=None)
 

@@ -20,7 +20,8 @@ def optical() -> Instrument:
     The lattice is that of the SDSS, 1e-4 in log10, longer at both ends. The resolving power of a
     spectrum is the same at all wavelengths, and anything from 1000 to 5500; the shape of its noise
     is that of SDSS, DESI or MUSE, or flat, each with tilts. `flowspec.sim.instrument.varied` takes
-    away what a spectrograph does not see.
+    away what a spectrograph does not see. Spectra come with the width of their line-spread
+    function.
     """
     wave = 10 ** (1e-4 * np.arange(35563, 40001))
     lsf = np.full(len(wave), C_KMS / FINEST / np.sqrt(8 * np.log(2)))
@@ -36,5 +37,5 @@ def optical() -> Instrument:
         dispersion=dist.LogUniform(40.0, 400.0),
     )  # fmt: skip
     return Instrument(
-        "optical", wave, lsf, noise, (0.2, 50.0), prior=prior, widest=FINEST / COARSEST
+        "optical", wave, lsf, noise, (0.2, 50.0), prior=prior, widest=FINEST / COARSEST, told=True
     )

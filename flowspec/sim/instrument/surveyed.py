@@ -11,11 +11,14 @@ from flowspec.sim.simulator import Perturbed, Simulated, Simulator
 
 CUT, STEP = 0.7, 0.15  # probabilities of a shorter range, of arms that do not join
 LEAST = 1 / 3  # of the grid that the shortest range covers
+UNKNOWN = 0.3  # probability that nobody says how wide the line-spread function is
 _SIZE = 0.1  # standard deviation of ln(flux) of one arm over another
 
 
 class Surveyed(Perturbed):
     """A simulator whose spectra are cut at both ends, and have arms that do not join.
+
+    Of a share of those whose line-spread function is an input it is not known.
 
     Args:
         simulator: Of full spectra.
@@ -28,16 +31,18 @@ class Surveyed(Perturbed):
     @property
     def frame(self) -> Pixels:
         """The grid of the simulator, of which a part will do."""
-        return Pixels(self.simulator.frame.wave, LEAST)
+        own = self.simulator.frame
+        return Pixels(own.wave, LEAST, own.lsf)
 
     def perturbed(self, key: PRNGKeyArray, simulated: Simulated) -> Simulated:
         """Spectra already made, as spectrographs of a shorter range would have seen them."""
-        flux, ivar = simulated.data
+        flux, ivar, *width = simulated.data
         kept, factor = jax.vmap(lambda key: view(key, flux.shape[1], self.cut, self.step))(
             jr.split(key, len(flux))
         )
         data = jnp.where(kept, flux * factor, 0.0), jnp.where(kept, ivar / factor**2, 0.0)
-        return simulated._replace(data=data)
+        told = jr.bernoulli(jr.fold_in(key, 1), 1 - UNKNOWN, (len(flux), 1))
+        return simulated._replace(data=(*data, *(told * known for known in width)))
 
 
 def view(

@@ -31,9 +31,9 @@ class Varied(Perturbed):
 
     def perturbed(self, key: PRNGKeyArray, simulated: Simulated) -> Simulated:
         """Spectra already made, as other spectrographs would have seen them."""
-        flux, ivar = simulated.data
+        flux, ivar, *width = simulated.data
         seen = jax.vmap(partial(foreign, shares=self.shares))(jr.split(key, len(flux)), flux, ivar)
-        return simulated._replace(data=seen)
+        return simulated._replace(data=(*seen, *width))
 
 
 def foreign(
