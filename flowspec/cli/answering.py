@@ -19,7 +19,8 @@ from flowspec.posterior.table import add_percentiles
 from flowspec.prior.galaxies import Population
 
 # What only spectra, and only lines, are read with.
-_OPTIONS = {"pixels": ("flux_unit", "wave_unit", "air", "total"), "lines": ("dereddened", "suffix")}
+_OPTIONS = {"pixels": ("flux_unit", "wave_unit", "air", "resolving_power", "total"),
+            "lines": ("dereddened", "suffix")}  # fmt: skip
 WORDS = {"pixels": "spectra", "lines": "lines"}  # in messages
 
 

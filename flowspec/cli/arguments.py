@@ -259,4 +259,7 @@ def _add_reading(command):
     group.add_argument("--wave-unit", metavar="UNIT", help="such as nm or um")
     group.add_argument("--air", action="store_true", default=None, help="wavelengths are in air")
     group.add_argument("--column", dest="columns", action="append", type=column, default=[],
-                       metavar="ROLE=NAME", help="column of wave, loglam, flux, ivar, var or err")
+                       metavar="ROLE=NAME",
+                       help="column of wave, loglam, flux, ivar, var, err or lsf")
+    group.add_argument("--resolving-power", type=positive, metavar="R",
+                       help="wavelength over full width of a narrow line, such as 2000")

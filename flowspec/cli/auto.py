@@ -18,8 +18,8 @@ from flowspec.data.flags import Flag
 from flowspec.data.frame import Pixels
 from flowspec.data.spectra import Spectra
 from flowspec.io import read_lines
-from flowspec.io.columns import make_options
 from flowspec.io.files import load as load_file
+from flowspec.io.options import make_options
 from flowspec.io.paths import expanded
 from flowspec.posterior.answers import of_rows
 from flowspec.posterior.choice import choices, closest, likeliest

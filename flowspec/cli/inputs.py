@@ -26,7 +26,8 @@ _AT_ONCE = 256  # rows of a file: those of MOONS on their own grid are 25 MB
 def reading(args: Namespace) -> dict:
     """What the user said about files, as keywords of `flowspec.read`."""
     units = {"flux_unit": args.flux_unit, "wave_unit": args.wave_unit}
-    return units | {"air": args.air, "columns": dict(args.columns)}
+    said = {"air": args.air, "resolving_power": args.resolving_power}
+    return units | said | {"columns": dict(args.columns)}
 
 
 def check_inputs(patterns: Iterable[str]) -> list[str]:

@@ -10,10 +10,11 @@ from flowspec.cli.inputs import expanded, reading
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Frame, LineSet, Pixels
 from flowspec.data.lines import Lines
+from flowspec.data.lsf import power_of_lsf
 from flowspec.data.spectra import Spectra
-from flowspec.io.columns import Taken, make_options
 from flowspec.io.files import load
 from flowspec.io.line_table import read_lines
+from flowspec.io.options import Taken, make_options
 from flowspec.posterior.headers import model_frame, shipped
 
 _MOST = 1024  # rows of a file that are looked at
@@ -63,7 +64,8 @@ def _understood(path: str, args: Namespace, frames: dict[str, Frame]) -> dict[st
 def described(
     spectra: Sequence[Spectra], taken: Sequence[Taken], frames: dict[str, Frame]
 ) -> dict[str, str]:
-    """Title to text: objects, wavelengths, flux, noise, what has no data, models.
+    """Title to text: objects, wavelengths, flux, noise, what has no data, line-spread function,
+    models.
 
     Args:
         spectra: of one file, one or more grids.
@@ -85,6 +87,7 @@ def described(
         "noise": f"{_each(_NOISE[t.noise] for t in taken)}; S/N {snr:.3g} per pixel (median)",
         "no data": f"{100 * empty:.3g} % of pixels"
         + (f", {(~good).sum()} of {len(good)} objects wholly" if not good.all() else ""),
+        "line spread": _line_spread(spectra),
     }
     if named := _each(_columns(t.found) for t in taken if t.found):
         lines = {"columns": named} | lines
@@ -130,6 +133,23 @@ def _reach(wave, grid) -> float:
     """Share of a grid, in log wavelength, that lies within a range."""
     low, high = max(wave[0], grid[0]), min(wave[-1], grid[-1])
     return np.log(max(high / low, 1)) / np.log(grid[-1] / grid[0])
+
+
+def _line_spread(spectra: Sequence[Spectra]) -> str:
+    """Range over most pixels with data, and of how many objects it is known."""
+    known = [np.broadcast_to(s.lsf, s.flux.shape)[s.ivar > 0] for s in spectra if s.lsf is not None]
+    lsf = np.concatenate([x[np.isfinite(x)] for x in known] or [[]])
+    if not len(lsf):
+        return "not known: the file does not say (--resolving-power)"
+    rows = sum(np.isfinite(s.lsf).any(axis=1).sum() for s in spectra if s.lsf is not None)
+    total, (low, high) = sum(map(len, spectra)), np.percentile(lsf, [5, 95])
+    width, power = _span(low, high), _span(power_of_lsf(high), power_of_lsf(low))
+    some = f", of {rows} of {total} objects" if rows < total else ""
+    return f"sigma {width} km/s, resolving power {power}{some}"
+
+
+def _span(low: float, high: float) -> str:
+    return "-".join(dict.fromkeys(f"{x:.0f}" for x in (low, high)))
 
 
 def _columns(found: Mapping[str, str]) -> str:

@@ -26,7 +26,7 @@ from flowspec.posterior.columns import in_order
 log = logging.getLogger("flowspec")
 # Arguments that decide what is in the table, which it records.
 RECORDED = ("model", "seed", "num_samples", "by_name", "population", "total", "dereddened",
-            "suffix", "flux_unit", "wave_unit", "air", "columns")  # fmt: skip
+            "suffix", "flux_unit", "wave_unit", "air", "columns", "resolving_power")  # fmt: skip
 
 
 def run(args: Namespace) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from flowspec.data.extra import Extra, joined_extra
+from flowspec.data.lsf import checked_lsf, interpolated, joined_lsf
 from flowspec.data.observation import labels
 from flowspec.data.regrid import bridged, overlaps, pixel_edges, rebin, shared_pixels
 from flowspec.data.scaling import TINY
@@ -35,6 +36,9 @@ class Spectra(eqx.Module):
             without any good pixel always gets a note.
         extra: labels to carry along to the table, one value per row by name of column, such as
             ra, dec or target_id; masked where not known. Nothing is learned from them.
+        lsf: standard deviation of the line-spread function in km/s, with the pixels as published:
+            a number, one per row [batch] or a curve [batch, pixels] or [1, pixels]. Kept as
+            [batch, 1] or [batch, pixels], NaN where not known (or not positive); None of none.
 
     Raises:
         ValueError: on wrong shapes or units, wavelengths that are not finite, positive and
@@ -47,10 +51,11 @@ class Spectra(eqx.Module):
     names: tuple[str, ...] = eqx.field(static=True)
     notes: tuple[str, ...] = eqx.field(static=True)
     extra: Extra = eqx.field(static=True)
+    lsf: Float[np.ndarray, "batch _"] | None
 
     def __init__(
         self, wave, flux, ivar, names: Sequence[str] = (), notes: Sequence[str] = (),
-        extra: Mapping = Extra(),
+        extra: Mapping = Extra(), lsf=None,
     ):  # fmt: skip
         self.wave = checked_wave(wave)
         flux, ivar = in_flux_unit(self.wave, flux, ivar)
@@ -62,6 +67,7 @@ class Spectra(eqx.Module):
             )
         self.names = labels(names, [str(i) for i in range(len(flux))], "names")
         self.extra = Extra(extra, len(flux))
+        self.lsf = checked_lsf(lsf, *flux.shape)
         self._check_sign(ivar)
         with np.errstate(over="ignore"):  # beyond float32: infinite, hence masked
             self.flux, self.ivar = np.array(flux, np.float32), np.array(ivar, np.float32)
@@ -96,8 +102,8 @@ class Spectra(eqx.Module):
         """Rows by number, slice, mask or list of numbers: always a `Spectra`."""
         rows = np.atleast_1d(np.arange(len(self))[index])
         names, notes = ([texts[i] for i in rows] for texts in (self.names, self.notes))
-        extra = self.extra.of_rows(rows)
-        return Spectra(self.wave, self.flux[rows], self.ivar[rows], names, notes, extra)
+        extra, lsf = self.extra.of_rows(rows), None if self.lsf is None else self.lsf[rows]
+        return Spectra(self.wave, self.flux[rows], self.ivar[rows], names, notes, extra, lsf)
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, np.shape(self.flux)))
@@ -132,7 +138,7 @@ class Spectra(eqx.Module):
                 only as far as the spectrum is even within a new pixel.
 
         Returns:
-            Spectra on `wave`, with the same names, notes and labels.
+            Spectra on `wave`, with the same names, notes and labels. `lsf` is interpolated.
         """
         wave = checked_wave(wave)
         if np.array_equal(wave, self.wave):
@@ -148,7 +154,8 @@ class Spectra(eqx.Module):
                 rows = slice(i, i + _ROWS_AT_ONCE)
                 means = rebin(self.flux[rows], self.ivar[rows], overlap, weighted)
                 flux[rows], ivar[rows] = means
-        return replace(self, wave=wave, flux=flux, ivar=ivar)
+        lsf = interpolated(self.lsf, self.wave, wave)
+        return replace(self, wave=wave, flux=flux, ivar=ivar, lsf=lsf)
 
     @staticmethod
     def concatenate(parts: Sequence["Spectra"]) -> "Spectra":
@@ -167,19 +174,24 @@ class Spectra(eqx.Module):
                 )
         names, notes = ([t for p in parts for t in getattr(p, what)] for what in ("names", "notes"))
         flux, ivar = (np.concatenate([getattr(p, x) for p in parts]) for x in ("flux", "ivar"))
-        extra = joined_extra([p.extra for p in parts], [len(p) for p in parts])
-        return Spectra(first, flux, ivar, names, notes, extra)
+        rows = [len(p) for p in parts]
+        extra = joined_extra([p.extra for p in parts], rows)
+        lsf = joined_lsf([p.lsf for p in parts], rows)
+        return Spectra(first, flux, ivar, names, notes, extra, lsf)
 
     def to_specutils(self):
         """A `specutils.Spectrum` ([batch, pixels]); masked where `ivar` is 0. Needs specutils."""
         from astropy.nddata import InverseVariance
 
+        meta = {"names": self.names, "notes": self.notes}
+        if self.lsf is not None:
+            meta["lsf"] = self.lsf * u.Unit("km/s")
         return _specutils_class()(
             flux=self.flux * FLUX_UNIT,
             spectral_axis=self.wave * u.AA,
             uncertainty=InverseVariance(self.ivar / FLUX_UNIT**2),
             mask=self.ivar == 0,
-            meta={"names": self.names, "notes": self.notes},
+            meta=meta,
         )
 
     @staticmethod
@@ -188,7 +200,8 @@ class Spectra(eqx.Module):
 
         Args:
             spectrum: spectral axis in any unit, in vacuum; flux [..., pixels] in any flux density
-                (leading axes are flattened to rows); its mask marks pixels without data.
+                (leading axes are flattened to rows); its mask marks pixels without data. Of its
+                ``meta``, "names", "notes" and "lsf" are those of `to_specutils`.
 
         Raises:
             ValueError: where it has no uncertainty, or on wrong units.
@@ -211,6 +224,7 @@ class Spectra(eqx.Module):
             ivar.reshape(rows)[:, ::step],
             names=spectrum.meta.get("names", ()),
             notes=spectrum.meta.get("notes", ()),
+            lsf=_lsf_of_meta(spectrum, step),
         )
 
 
@@ -249,6 +263,13 @@ def on_grid(
     log.info("resampling %d spectra from %d to %d pixels", len(obs), len(obs.wave), len(wave))
     coarser = np.median(np.diff(wave)) > 1.5 * np.median(np.diff(obs.wave))
     return obs.resample(wave, weighted=bool(coarser))
+
+
+def _lsf_of_meta(spectrum, step: int):
+    """The line-spread functions of `to_specutils`, where no other rows or pixels were chosen."""
+    lsf, rows = spectrum.meta.get("lsf"), spectrum.flux.size // spectrum.flux.shape[-1]
+    fits = np.shape(lsf) in {(rows, 1), (rows, spectrum.flux.shape[-1])}
+    return lsf[:, ::step] if fits and isinstance(lsf, u.Quantity) else None
 
 
 def _specutils_class():

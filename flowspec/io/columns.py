@@ -1,7 +1,7 @@
 """Named arrays with units (of a table, an image or an HDF5 file) to `Spectra`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import astropy.units as u
@@ -9,7 +9,9 @@ import numpy as np
 
 from flowspec.data.spectra import Spectra
 from flowspec.data.units import FLUX_UNIT, flux_factor
+from flowspec.io.lsf import lsf_column, lsf_of_rows
 from flowspec.io.noise import inverse_variance, noise_kind, without_fillers
+from flowspec.io.options import Options, Taken
 from flowspec.io.roles import LOOSE, NOISE, PER_HERTZ, stem, unused_quality
 from flowspec.io.rows import gathered, joint, of_one_grid, of_own_grids
 from flowspec.io.units import log_unit, parse_unit
@@ -17,43 +19,6 @@ from flowspec.io.wavelengths import runs_down, vacuum_wave
 
 _ROWS_AT_ONCE = 64  # in float64: a few MB, which stay in the cache
 Columns = Mapping[str, tuple[Any, u.UnitBase | None]]  # role -> values, unit where known
-
-
-@dataclass(frozen=True)
-class Taken:
-    """How columns were taken: role to name, where names decided; the unit of flux and who says so
-    (the user, the file, the format, or nobody); what the noise is; and whether wavelengths were in
-    air and somebody says so."""
-
-    found: Mapping[str, str]
-    unit: u.UnitBase
-    unit_of: str
-    noise: str
-    air: bool
-    medium_said: bool
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user may say about a file that the file does not; see `flowspec.read`. `most`
-    rows of an HDF5 or Parquet file are read. `taken` is filled while a file is read."""
-
-    columns: Mapping[str, str] = field(default_factory=dict)
-    flux_unit: u.UnitBase | None = None
-    wave_unit: u.UnitBase | None = None
-    air: bool | None = None
-    mask: np.ndarray | None = None
-    keep: tuple[str, ...] = ()
-    most: int | None = None
-    taken: list[Taken] = field(default_factory=list)
-
-
-def make_options(
-    columns=None, flux_unit=None, wave_unit=None, air=None, mask=None, keep=()
-) -> Options:
-    """`Options` from what a user gives: units may be text."""
-    units = parse_unit(flux_unit), parse_unit(wave_unit)
-    return Options(dict(columns or {}), *units, air, mask, tuple(keep))
 
 
 @dataclass(frozen=True)
@@ -67,9 +32,12 @@ class Format:
     load: Callable[[Any, Options], list[Spectra]]
 
 
-def column(role: str, values, unit) -> tuple[str, tuple[Any, u.UnitBase | None]]:
+def column(role: str, values, unit, name: str = "") -> tuple[str, tuple[Any, u.UnitBase | None]]:
     """Role, values and unit of a column whose unit is text, or none: wavelengths in a unit such as
-    `log10(Angstrom)` become `loglam`, and the unit of others counts."""
+    `log10(Angstrom)` become `loglam`, the name of a line-spread function tells what its numbers
+    are, and the unit of others counts."""
+    if role == "lsf":
+        return role, lsf_column(stem(name), values, unit)
     if role not in ("wave", "loglam"):
         return role, (values, parse_unit(unit))
     log = log_unit(unit)
@@ -124,9 +92,9 @@ def build(
     Args:
         columns: `wave` or `loglam` [pixels] or [batch, pixels]; `flux` and one of `ivar`, `var`,
             `err` [pixels] or [batch, pixels]; optionally `mask` (non-zero: no data) and `good`
-            (zero: no data). Variances and errors that are not positive mean "no data", as do
-            wavelengths that are not, and errors 10^4 times those of the best pixels. Rows of
-            different lengths are arrays of arrays.
+            (zero: no data) and `lsf` (see `lsf_of_rows`). Variances and errors that are not
+            positive mean "no data", as do wavelengths that are not, and errors 10^4 times those of
+            the best pixels. Rows of different lengths are arrays of arrays.
         options: of the user; they win over what the file says.
         names, notes: one per row; notes if any.
         air: whether the file gives air wavelengths; None where it does not say.
@@ -149,6 +117,8 @@ def build(
     options.taken.append(_taken(columns, options, found, unit, kind, air, flux_unit))
     wave, values = _wave(columns, options, bool(air)), _arrays(columns, options)
     flux, noise, bad = _fitting(wave, values, role)
+    lsf = lsf_of_rows(columns.get("lsf"), wave, len(flux), options.resolving_power,
+                      _runs_down(columns, options))  # fmt: skip
     wave = _shared(wave)
     to_flux, to_sigma = (np.atleast_2d(flux_factor(x, wave)) for x in (unit, sigma_unit or unit))
     flux_out, ivar_out = np.empty(flux.shape, np.float32), np.empty(flux.shape, np.float32)
@@ -166,8 +136,8 @@ def build(
         for j, note in enumerate(left, i):
             notes[j] = joint(notes[j], note, said and f"assumed: {said}")
     if wave.ndim == 1:
-        return [of_one_grid(wave, flux_out, ivar_out, names, notes)]
-    return of_own_grids(wave, flux_out, ivar_out, names, notes)
+        return [of_one_grid(wave, flux_out, ivar_out, names, notes, lsf)]
+    return of_own_grids(wave, flux_out, ivar_out, names, notes, lsf)
 
 
 def _noise_and_unit(columns, options, flux_unit):
@@ -193,12 +163,18 @@ def _ragged(columns, options, names, notes, **given) -> list[Spectra]:
 
     def row(i):
         own = {
-            role: (values[i] if np.ndim(values) == 2 or _is_ragged(values) else values, unit)
+            role: (values[i] if _by_row(role, values, len(names)) else values, unit)
             for role, (values, unit) in columns.items()
         }
         return build(own, options, names=[names[i]], notes=[notes[i]], **given)
 
     return gathered(row, names)
+
+
+def _by_row(role: str, values, rows: int) -> bool:
+    """Whether values are of each row, or else of all."""
+    numbers = role == "lsf" and np.shape(values) == (rows,)
+    return np.ndim(values) == 2 or _is_ragged(values) or numbers
 
 
 def _is_ragged(values) -> bool:
@@ -226,10 +202,15 @@ def _shared(wave: np.ndarray) -> np.ndarray:
 
 def _arrays(columns: Columns, options: Options) -> dict[str, np.ndarray]:
     """Role -> values [rows, pixels] but for wavelengths, in the order of rising wavelengths."""
-    unit = options.wave_unit or columns.get("wave", (None, None))[1]
-    step = -1 if "wave" in columns and runs_down(unit) else 1
-    rest = {role: v for role, (v, _) in columns.items() if role not in ("wave", "loglam")}
+    step = -1 if _runs_down(columns, options) else 1
+    rest = {role: v for role, (v, _) in columns.items() if role not in ("wave", "loglam", "lsf")}
     return {role: np.atleast_2d(np.asanyarray(v))[..., ::step] for role, v in rest.items()}
+
+
+def _runs_down(columns: Columns, options: Options) -> bool:
+    """Whether the file has its wavelengths falling, as frequencies rise."""
+    unit = options.wave_unit or columns.get("wave", (None, None))[1]
+    return "wave" in columns and runs_down(unit)
 
 
 def _fitting(wave, values, role) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

@@ -6,10 +6,11 @@ import h5py
 import numpy as np
 
 from flowspec.data.spectra import Spectra
-from flowspec.io.columns import Options, assumed, build, column
+from flowspec.io.columns import assumed, build, column
 from flowspec.io.declared_hdf5 import check_written
 from flowspec.io.labels import hdf5_labels, with_labels
 from flowspec.io.medium import says_air
+from flowspec.io.options import Options
 from flowspec.io.roles import find, unit_in
 from flowspec.io.rows import IDENTIFIERS, row_labels
 from flowspec.io.writing import FORMAT_VERSION
@@ -78,16 +79,27 @@ def _groups(file, paths, options: Options) -> dict[str, dict[str, str]]:
 
 
 def _layout(file, group: str, found: dict[str, str], prefix: str) -> Layout:
-    check_written(file[name] for role, name in found.items() if role not in ("mask", "good"))
     flux = file[found["flux"]]
     total = flux.shape[0] if flux.ndim > 1 or _is_ragged(flux) else 1
+    if "lsf" in found and not _fits(file[found["lsf"]], flux, total):
+        found = {role: name for role, name in found.items() if role != "lsf"}
+    optional = "mask", "good", "lsf"
+    check_written(file[name] for role, name in found.items() if role not in optional)
     for role, name in found.items():
         data = file[name]
         rows = data.shape[0] if data.ndim > 1 or _is_ragged(data) else 1
-        shared = rows == 1 and role in ("wave", "loglam", "mask", "good")
+        shared = rows == 1 and role in ("wave", "loglam", *optional)
         if rows != total and not shared:
             raise ValueError(f"expected {name} of {total} rows as {found['flux']}; got {rows}")
     return Layout(found, total, prefix, group, _identifiers(file, total))
+
+
+def _fits(lsf, flux, total: int) -> bool:
+    """Whether it is plain what line-spread functions are of: not where there are as many rows as
+    pixels and one number for each."""
+    if lsf.ndim > 1 or _is_ragged(lsf):
+        return len(lsf) in (1, total)
+    return not lsf.shape == (total,) == flux.shape[1:]
 
 
 def _is_array(item):
@@ -116,8 +128,9 @@ def spectra_of(file, layout: Layout, rows: slice, options) -> list[Spectra]:
         data = file[name]
         unit = _unit(data) or (unit_in(name) if role == "wave" else None)
         several = data.ndim > 1 or _is_ragged(data)
+        several |= role == "lsf" and total > 1 and data.shape == (total,)
         values = data[rows] if several and len(data) == total else data[0] if several else data[...]
-        new, entry = column(role, values, unit)
+        new, entry = column(role, values, unit, name)
         columns[new] = entry
     names = _names(file, layout, rows)
     spectra = build(columns, options, names=names, notes=text_rows(file, ("notes",), rows, total),

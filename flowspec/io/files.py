@@ -9,11 +9,12 @@ import astropy.units as u
 from flowspec.data.spectra import Spectra
 from flowspec.data.units import to_angstrom
 from flowspec.io import hdf5, hdus, parquet
-from flowspec.io.columns import Options, make_options
 from flowspec.io.fits import FITS_FORMATS
 from flowspec.io.hdf5 import HDF5_FORMATS
 from flowspec.io.join import common_grid, joined
 from flowspec.io.labels import fits_labels, with_labels
+from flowspec.io.lsf import with_power
+from flowspec.io.options import Options, make_options
 from flowspec.io.parquet import PARQUET_FORMATS
 from flowspec.io.paths import expanded
 from flowspec.io.rows import no_data, without_padding
@@ -37,6 +38,7 @@ def read(
     air: bool | None = None,
     mask=None,
     keep: Sequence[str] = (),
+    resolving_power: float | None = None,
 ) -> Spectra:
     """Read spectra from files.
 
@@ -55,8 +57,9 @@ def read(
         format: name of a format.
         wave: [pixels] Å or a quantity: a grid to resample everything to.
         columns: name of the column for any of `wave`, `loglam`, `flux`, `ivar`, `var`, `err`,
-            `mask` (non-zero: no data), `good` (zero: no data), in tables, images and HDF5 files
-            that name them unusually.
+            `mask` (non-zero: no data), `good` (zero: no data), `lsf` (standard deviation of the
+            line-spread function, km/s if without a unit), in tables, images and HDF5 files that
+            name them unusually.
         flux_unit: of flux and its errors, such as "1e-18 erg/s/cm2/A"; for files that do not name
             it (default 1e-17 erg/s/cm²/Å) or name it wrongly.
         wave_unit: of wavelengths, likewise (default Å).
@@ -64,6 +67,8 @@ def read(
         mask: [y, x] the spaxels of a cube to read (True or non-zero: read).
         keep: names of columns of numbers, one per row, to carry along in `extra`, such as a total
             magnitude; in a header too, of a file of one object. Masked where another file has it.
+        resolving_power: λ / FWHM of all spectra, whatever files say of it; by default what they do,
+            if they do (`Spectra.lsf`).
 
     Returns:
         Spectra with vacuum wavelengths. Names are file names, with "#row" where there are more;
@@ -73,7 +78,7 @@ def read(
     Raises:
         ValueError: in one line naming file and cause, where no file can be read.
     """
-    options = make_options(columns, flux_unit, wave_unit, air, mask, keep)
+    options = make_options(columns, flux_unit, wave_unit, air, mask, keep, resolving_power)
     known = [f.name for _, formats in _OPENERS.values() for f in formats]
     if format is not None and format not in known:
         raise ValueError(f"expected format of {', '.join(known)}; got {format}")
@@ -113,7 +118,7 @@ def load(path, format: str | None, options: Options) -> tuple[str, list[Spectra]
                     spectra = [without_padding(s) for s in entry.load(handle, options)]
                     if kind == "fits":
                         found = fits_labels(handle, sum(map(len, spectra)), options.keep)
-                        spectra = with_labels(spectra, found)
+                        spectra = with_power(with_labels(spectra, found), handle)
                     return entry.name, spectra
             known = format or ", ".join(entry.name for entry in formats)
             raise ValueError(f"expected spectra ({known}); got {module.describe(handle)}")

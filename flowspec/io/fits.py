@@ -21,6 +21,7 @@ from flowspec.io.hdus import (
 )
 from flowspec.io.iraf import IRAF_FORMATS
 from flowspec.io.join import join_arms
+from flowspec.io.lsf import lsf_of_bands
 from flowspec.io.pipelines import PIPELINE_FORMATS
 from flowspec.io.roles import find
 from flowspec.io.rows import row_labels
@@ -74,11 +75,21 @@ def _load_desi(hdus, options):
             raise ValueError(f"expected all of arm {arm}; got no {', '.join(missing)}")
         columns = {role: image(hdus[f"{arm}_{what}"]) for role, what in _DESI.items()}
         columns["wave"] = columns["wave"][0], columns["wave"][1] or AA
+        columns |= _desi_lsf(hdus, arm, columns["wave"])
         if f"{arm}_MASK" in hdus:
             columns["mask"] = image(hdus[f"{arm}_MASK"])
         names = _desi_names(hdus, len(np.atleast_2d(columns["flux"][0])))
         arms += build(columns, options, names=names, flux_unit=FLUX_UNIT)
     return [join_arms(arms)]
+
+
+def _desi_lsf(hdus, arm, wave):
+    """Widths by the resolution matrices of an arm, where they fit."""
+    name = f"{arm}_RESOLUTION"
+    shape = hdus[name].shape if name in hdus else ()
+    if len(shape) != 3 or shape[::2] != np.atleast_2d(hdus[f"{arm}_FLUX"].data).shape:
+        return {}
+    return {"lsf": (lsf_of_bands(hdus[name].data, np.asarray(wave[0], np.float64)), wave[1])}
 
 
 def _desi_names(hdus, n):
@@ -151,7 +162,7 @@ def _load_images(hdus, options):
     found = _image_roles(hdus, options)
     if found is None:
         raise ValueError(f"expected images WAVE, FLUX, IVAR or the like; got {describe(hdus)}")
-    columns = dict(column(role, hdus[n].data, hdus[n].header.get("BUNIT"))
+    columns = dict(column(role, hdus[n].data, hdus[n].header.get("BUNIT"), n)
                    for role, n in found.items())  # fmt: skip
     first = hdus[found.get("wave") or found["loglam"]]
     air = options.air if options.air is not None else says_air(first, hdus[0], first.name)

@@ -13,9 +13,10 @@ import h5py
 import numpy as np
 
 from flowspec.data.spectra import Spectra
-from flowspec.io.columns import Format, make_options
+from flowspec.io.columns import Format
 from flowspec.io.datasets import layouts, spectra_of
 from flowspec.io.declared_hdf5 import check_hdf5, check_heaps, check_written
+from flowspec.io.options import make_options
 from flowspec.io.rows import gathered, without_padding
 from flowspec.io.source import blaming, one_line, sniff
 from flowspec.io.writing import Writer
@@ -48,6 +49,7 @@ def stream(
     wave_unit: str | u.UnitBase | None = None,
     air: bool | None = None,
     keep: Sequence[str] = (),
+    resolving_power: float | None = None,
 ) -> Iterator:
     """Read an HDF5 file `chunk` rows at a time, for sets larger than memory.
 
@@ -61,6 +63,7 @@ def stream(
         wave_unit: such as "nm".
         air: whether wavelengths are in air.
         keep: names of further columns to carry along.
+        resolving_power: λ / FWHM of all spectra.
 
     Yields:
         Spectra; or with `theta` pairs of Spectra and theta [rows, params].
@@ -68,7 +71,7 @@ def stream(
     Raises:
         ValueError: naming the file and what is wrong with it.
     """
-    options = make_options(columns, flux_unit, wave_unit, air, keep=keep)
+    options = make_options(columns, flux_unit, wave_unit, air, None, keep, resolving_power)
     with blaming(path):
         if chunk < 1:
             raise ValueError(f"expected chunk >= 1; got {chunk}")
@@ -112,7 +115,7 @@ def read_simulations(path, param_names=(), **kwargs) -> tuple[np.ndarray, tuple[
     Args:
         path: of an HDF5 file with `theta`, `wave`, `flux` and `ivar`.
         param_names: of the columns of theta, where the file does not name them.
-        **kwargs: `columns`, `flux_unit`, `wave_unit`, `air` of `stream`.
+        **kwargs: `columns`, `flux_unit`, `wave_unit`, `air`, `resolving_power` of `stream`.
 
     Returns:
         theta [batch, params], the names of its columns, and the spectra.

@@ -91,7 +91,7 @@ def table_columns(hdu, found) -> dict:
         values = hdu.data[name]
         values = values[0] if len(values) == 1 else np.squeeze(values)
         unit = hdu.columns[name].unit or (unit_in(name) if role == "wave" else None)
-        new, entry = column(role, values, unit)
+        new, entry = column(role, values, unit, name)
         columns[new] = entry
     return columns
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from flowspec.data.lsf import mean_lsf
 from flowspec.data.regrid import shared_pixels
 from flowspec.data.spectra import Spectra
 from flowspec.io.rows import joint
@@ -92,13 +93,14 @@ def join_arms(arms: list[Spectra]) -> Spectra:
     wave = _arm_grid([arm.wave for arm in arms])
     weight = np.zeros((len(arms[0]), len(wave)))
     total = np.zeros_like(weight)
+    arms = [arm.resample(wave) for arm in arms]
     for arm in arms:
-        arm = arm.resample(wave)
         weight += arm.ivar
         total += arm.ivar * arm.flux.astype(np.float64)
     mean = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
     notes = [joint(*dict.fromkeys(own)) for own in zip(*(arm.notes for arm in arms), strict=True)]
-    return Spectra(wave, mean, weight, names=arms[0].names, notes=notes)
+    lsf = mean_lsf([arm.lsf for arm in arms], [arm.ivar for arm in arms], wave)
+    return Spectra(wave, mean, weight, names=arms[0].names, notes=notes, lsf=lsf)
 
 
 def _arm_grid(waves):

@@ -7,8 +7,9 @@ import numpy as np
 from astropy.units import AA, Unit, UnitBase
 
 from flowspec.data.spectra import Spectra
-from flowspec.io.columns import Columns, Options, build
+from flowspec.io.columns import Columns, build
 from flowspec.io.hdus import table_columns
+from flowspec.io.options import Options
 from flowspec.io.roles import NOISE
 from flowspec.io.rows import gathered
 
@@ -52,7 +53,8 @@ def spectrum(columns: Columns, options: Options, name: str, **kwargs) -> Spectra
     order = order[np.isfinite(wave[order]) & (wave[order] > 0)]
     if len(order) < 2:
         raise ValueError("expected wavelengths; got none")
-    ordered = {role: (np.asarray(values)[order], unit) for role, (values, unit) in columns.items()}
+    ordered = {role: (np.asarray(values)[order], unit) for role, (values, unit) in columns.items()
+               if role != "lsf" or np.shape(values) == wave.shape}  # fmt: skip
     return build(ordered, options, names=[name], **kwargs)[0]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flowspec.io.columns import Format, build
+from flowspec.io.columns import Format, build, column
 from flowspec.io.declared import check
 from flowspec.io.labels import is_label, table_labels, with_labels
 from flowspec.io.roles import find, listed
@@ -64,7 +64,7 @@ def _load_rows(file, options):
     said = [name for name in schema.names if is_label(name, options.keep)]
     wanted = dict.fromkeys([*found.values(), *known, *said])
     table = _first(file, list(wanted), options.most).flatten()
-    columns = {role: (_padded(table[column]), None) for role, column in found.items()}
+    columns = dict(column(role, _padded(table[name]), None, name) for role, name in found.items())
     rows = {name: np.array(table[name].to_pylist()) for name in (*known, *said)}
     labels = row_labels([{name: rows[name] for name in known}], table.num_rows)
     names = [f"#{label}" for label in labels]

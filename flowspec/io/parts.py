@@ -112,7 +112,7 @@ def _joined(parts: Iterable[Path], rows: int) -> Iterator[tuple[Spectra, np.ndar
     for part in parts:
         for spectra, theta in stream(part, theta=True):
             # names count within a part: the file counts anew
-            spectra = Spectra(spectra.wave, spectra.flux, spectra.ivar)
+            spectra = Spectra(spectra.wave, spectra.flux, spectra.ivar, lsf=spectra.lsf)
             yield spectra[:rows], theta[:rows]
             rows -= min(rows, len(spectra))
             if rows == 0:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from flowspec.io.lsf import understood
 from flowspec.io.units import flux_power, parse_unit
 
 ALIASES = {
@@ -19,6 +20,7 @@ ALIASES = {
     "mask": ("mask", "bpm", "badpix", "bad", "bad_pixels", "bad_pixel_mask", "dq", "qual"),
     "good": ("good", "goodpix", "good_pixels", "goodmask", "good_mask", "mask_good", "gpm",
              "valid", "validity", "is_good", "is_valid"),
+    "lsf": ("lsf", "lsf_sigma", "wdisp", "lsfpost", "specres", "sres", "resolving_power"),
 }  # fmt: skip
 NOISE = ("ivar", "var", "err")
 LOOSE = ("std", "noise", "sigma")  # also names of line-spread functions
@@ -127,10 +129,15 @@ def _by_name(role: str, names: Sequence[str], units: Mapping) -> str | None:
     fitting = []
     for place, name in enumerate(names):
         base, medium, _ = _split(name)
-        if base in ALIASES[role] and not _is_resolution(base, units.get(name)):
+        if base in ALIASES[role] and _may_be(role, base, units.get(name)):
             rank = ALIASES[role].index(base), bool(medium), name.lower() != base, place
             fitting.append((rank, name))
     return min(fitting)[1] if fitting else None
+
+
+def _may_be(role: str, base: str, text) -> bool:
+    """Whether the unit of a column does not speak against its name."""
+    return understood(base, text) if role == "lsf" else not _is_resolution(base, text)
 
 
 def _is_resolution(base: str, text) -> bool:

@@ -78,11 +78,13 @@ def _as_text(values: np.ndarray) -> list[str]:
     return texts if all(texts) else []
 
 
-def of_one_grid(wave, flux, ivar, names, notes) -> Spectra:
+def of_one_grid(wave, flux, ivar, names, notes, lsf=None) -> Spectra:
     """Spectra of the pixels that have a wavelength. A row with negative ivar is masked with a
     note, unless all are so."""
     ok = np.isfinite(wave)
     if not ok.all():
+        if lsf is not None and lsf.shape[1] > 1:
+            lsf = lsf[:, ok]
         wave, flux, ivar = wave[ok], flux[:, ok], ivar[:, ok]
     negative = (ivar < 0).any(axis=1)
     if negative.any() and not negative.all():
@@ -92,17 +94,18 @@ def of_one_grid(wave, flux, ivar, names, notes) -> Spectra:
             joint(note, f"expected ivar >= 0; got {lowest[i]:g}") if negative[i] else note
             for i, note in enumerate(notes)
         ]
-    return Spectra(wave, flux, ivar, names=names, notes=notes)
+    return Spectra(wave, flux, ivar, names=names, notes=notes, lsf=lsf)
 
 
-def of_own_grids(wave, flux, ivar, names, notes) -> list[Spectra]:
+def of_own_grids(wave, flux, ivar, names, notes, lsf=None) -> list[Spectra]:
     """A Spectra for each row, of the pixels that have a wavelength."""
 
     def row(i):
         if np.isfinite(wave[i]).sum() < 2:
             raise ValueError("expected wavelengths; got none in this row that can be right")
         one = slice(i, i + 1)
-        return [of_one_grid(wave[i], flux[one], ivar[one], names[one], notes[one])]
+        own = lsf if lsf is None or len(lsf) == 1 else lsf[one]
+        return [of_one_grid(wave[i], flux[one], ivar[one], names[one], notes[one], own)]
 
     return gathered(row, names)
 

@@ -8,6 +8,7 @@ from astropy.io import fits
 from flowspec.data.atomic import replacing
 from flowspec.data.spectra import Spectra
 from flowspec.data.units import FLUX_UNIT
+from flowspec.io.lsf import SDSS_PIXEL
 
 
 def write_sdss(folder: str | Path, obs: Spectra) -> list[Path]:
@@ -26,8 +27,11 @@ def write_sdss(folder: str | Path, obs: Spectra) -> list[Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, flux, ivar in zip(obs.names, obs.flux, obs.ivar, strict=True):
+    for row, (name, flux, ivar) in enumerate(zip(obs.names, obs.flux, obs.ivar, strict=True)):
         columns = {"flux": flux, "loglam": np.log10(obs.wave), "ivar": ivar}
+        if obs.lsf is not None:  # 0 is "not known" there
+            width = np.nan_to_num(obs.lsf[row]) / SDSS_PIXEL
+            columns["wdisp"] = np.broadcast_to(width, flux.shape)
         table = fits.BinTableHDU.from_columns(
             [fits.Column(title, "E", array=values) for title, values in columns.items()],
             name="COADD",

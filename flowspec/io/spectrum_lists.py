@@ -1,6 +1,7 @@
 """Collections of specutils, of spectra on grids of their own, to `Spectra` and back."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def from_spectrum_list(spectra: Iterable) -> Spectra:
         own = [str(meta["name"])] if len(part) == 1 and "name" in meta else list(part.names)
         if "name" not in meta and "names" not in meta:
             own = [str(number)] if len(part) == 1 else [f"{number}#{i}" for i in range(len(part))]
-        parts.append(Spectra(part.wave, part.flux, part.ivar, own, part.notes, part.extra))
+        parts.append(replace(part, names=own))
     if not parts:
         raise ValueError("expected at least one spectrum in the collection; got none")
     return joined(parts, common_grid([part.wave for part in parts], sum(map(len, parts))))
@@ -50,11 +51,14 @@ def to_spectrum_list(obs: Spectra):
     for row in np.flatnonzero(obs.usable):
         good = np.flatnonzero(obs.ivar[row] > 0)
         inside = slice(good[0], good[-1] + 1)
-        piece = Spectra(obs.wave[inside], obs.flux[row, inside], obs.ivar[row, inside])
+        lsf = None if obs.lsf is None else obs.lsf[row : row + 1]
+        lsf = lsf if lsf is None or lsf.shape[1] == 1 else lsf[:, inside]
+        piece = Spectra(obs.wave[inside], obs.flux[row, inside], obs.ivar[row, inside], lsf=lsf)
         one = piece.to_specutils()
         kind = type(one)
         meta = {"name": obs.names[row], "note": obs.notes[row]}
         meta |= {name: values[row] for name, values in obs.extra.items()}
+        meta |= {"lsf": one.meta["lsf"]} if "lsf" in one.meta else {}
         found.append(kind(flux=one.flux[0], spectral_axis=one.spectral_axis,
                           uncertainty=one.uncertainty[0], mask=one.mask[0], meta=meta))
     return found

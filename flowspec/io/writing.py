@@ -64,7 +64,8 @@ class Appending:
                 raise
 
     def _extend(self, names: tuple[str, ...], rows: Mapping, extra: Mapping):
-        """Append `rows`, dataset to values, under `names`; and of `extra` the known labels."""
+        """Append `rows`, dataset to values, under `names`; and of `extra` the known labels and
+        line-spread functions."""
         start = len(self._file["names"])
         stop = start + len(names)
         if names == tuple(str(i) for i in range(len(names))):  # unnamed: keep counting
@@ -74,7 +75,7 @@ class Appending:
                 data = self._file[key]
                 data.resize(stop, axis=0)
                 data[start:] = values
-            self._grow({k: x for k, x in extra.items() if k in LABELS}, start, stop)
+            self._grow({k: x for k, x in extra.items() if k in LABELS or k == "lsf"}, start, stop)
 
     def _grow(self, columns: Mapping, start: int, stop: int):
         """Rows `start` to `stop` of columns that not all blocks have: they are blank elsewhere."""
@@ -85,6 +86,8 @@ class Appending:
                 self._growing[key] = self._resizable(key, values.shape[1:], kind, blank)
                 if np.ma.isMaskedArray(values) and values.dtype == np.int64:
                     self._growing[key].attrs["missing"] = MISSING
+                if key == "lsf":
+                    self._growing[key].attrs["units"] = "km / s"
         for data in self._growing.values():
             data.resize(stop, axis=0)
         for key, values in columns.items():
@@ -92,9 +95,11 @@ class Appending:
 
     def _resizable(self, key, shape, dtype, blank=None):
         rows = int(np.clip(_CHUNK_BYTES // (4 * int(np.prod(shape))), 1, 1024))
+        packed = "gzip" if key == "lsf" else None  # often one number over and over
         return self._file.create_dataset(
-            key, (0, *shape), dtype, maxshape=(None, *shape), chunks=(rows, *shape), fillvalue=blank
-        )
+            key, (0, *shape), dtype, maxshape=(None, *shape), chunks=(rows, *shape),
+            fillvalue=blank, compression=packed,
+        )  # fmt: skip
 
     @contextmanager
     def _noticing(self):
@@ -155,7 +160,10 @@ class Writer(Appending):
         rows = {"flux": spectra.flux, "ivar": spectra.ivar, "notes": spectra.notes}
         if self._param_names or theta is not None:
             rows["theta"] = self._checked_theta(theta, len(spectra))
-        self._extend(spectra.names, rows, spectra.extra)
+        grown = dict(spectra.extra)
+        if spectra.lsf is not None:
+            grown["lsf"] = np.broadcast_to(spectra.lsf, spectra.flux.shape)
+        self._extend(spectra.names, rows, grown)
 
     def _checked_theta(self, theta, n):
         shape = None if theta is None else np.shape(theta)
