@@ -22,6 +22,7 @@ from flowspec.data.lines import Lines
 from flowspec.data.observation import Observation
 from flowspec.data.seeds import key_of
 from flowspec.model.compiled import keep_programs
+from flowspec.model.memory import keep_memory
 from flowspec.model.model import Model, model_for
 from flowspec.model.space import space_of
 from flowspec.networks.lines import LineArchitecture
@@ -88,7 +89,9 @@ def fit(
             redshift, a fifth of the simulations or the loss is not finite, or the checkpoint is of
             another run.
     """
-    began, _ = time.process_time(), keep_programs()
+    began = time.process_time()
+    keep_programs()
+    keep_memory()
     sim = _with_noise(sim, obs, dereddened, adapt)
     lesson = {}
     if adapt == "nuisances" and start is not None and sim.teachable:

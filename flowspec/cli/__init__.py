@@ -16,6 +16,7 @@ from tqdm import tqdm
 from flowspec.cli.arguments import parser
 from flowspec.cli.ending import Ended, code, heedless_streams, signals_as_exceptions, told
 from flowspec.model.compiled import keep_programs
+from flowspec.model.memory import keep_memory
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 # By name: a command loads what it needs, and only those that draw load matplotlib.
                 run = import_module(arguments.module).run
                 keep_programs()
+                keep_memory()
                 run(arguments)
                 sys.stdout.flush()
         except (Exception, KeyboardInterrupt, Ended) as error:

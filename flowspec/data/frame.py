@@ -15,9 +15,9 @@ from flowspec.data.flags import Flag
 from flowspec.data.frame_base import Frame
 from flowspec.data.line_features import line_features
 from flowspec.data.line_names import HYDROGEN
-from flowspec.data.line_spread import mean_ln_lsf
 from flowspec.data.linear import log_fluxes, numbers, scaled_fluxes
 from flowspec.data.lines import Lines, State, of_states
+from flowspec.data.lsf import mean_ln_lsf
 from flowspec.data.observation import Observation
 from flowspec.data.scaling import in_safe_unit
 from flowspec.data.spectra import Spectra, on_grid
@@ -76,7 +76,7 @@ class Pixels(Frame):
         """
         width = np.zeros((len(obs), 2), np.float32)
         if obs.lsf is not None:
-            mean = mean_ln_lsf(obs)
+            mean = mean_ln_lsf(obs.lsf, obs.ivar > 0)
             known = np.isfinite(mean)
             ends = np.log(self.lsf)
             width[known, 0] = np.clip(mean[known], *ends) - ends[0]
@@ -114,7 +114,7 @@ class Pixels(Frame):
             | np.where(share < self.least * _ENOUGH, Flag.FEW_PIXELS, 0)
         )
         if self.lsf is not None and obs.lsf is not None:
-            wide = mean_ln_lsf(obs) > np.log(self.lsf[1] * _WIDER)  # not where it is NaN
+            wide = mean_ln_lsf(obs.lsf, good) > np.log(self.lsf[1] * _WIDER)  # not where it is NaN
             flags |= np.where(wide, Flag.LOW_RESOLUTION, 0)
         return flags, {"coverage": share, "snr": obs.snr}
 

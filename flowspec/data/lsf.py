@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import astropy.units as u
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from flowspec.data.units import split_unit
 
@@ -131,3 +131,18 @@ def _between(values, x, at) -> np.ndarray:
     if not known.any():
         return np.full(len(at), np.nan, np.float32)
     return np.interp(at, x[known], values[known]).astype(np.float32)
+
+
+def mean_ln_lsf(
+    lsf: Curve, good: Bool[np.ndarray, "batch pixels"]
+) -> Float[np.ndarray, " batch"]:
+    """Mean over good pixels of the natural log of each line-spread function, NaN if not known.
+
+    Args:
+        lsf: Of `checked_lsf`.
+        good: Which pixels have data.
+    """
+    used = good & np.isfinite(lsf)
+    total = np.where(used, np.log(np.where(np.isfinite(lsf), lsf, 1.0)), 0.0).sum(1)
+    count = used.sum(1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -6,6 +6,7 @@ import numpy as np
 
 from flowspec.io.source import one_line
 from flowspec.model.compiled import keep_programs
+from flowspec.model.memory import keep_memory
 from flowspec.posterior.damage import (
     check_arrays,
     check_numbers,
@@ -31,6 +32,7 @@ def load(name: str | Path) -> Posterior:
         FileNotFoundError: If there is neither a file nor a shipped model of that name.
     """
     keep_programs()
+    keep_memory()
     path, known = Path(name), shipped() | earlier()
     if not path.is_file() and str(name) in known:
         path = known[str(name)]
