@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from flowspec.data.spectra import Spectra
 from flowspec.prior.prior import Prior
+from flowspec.sim.instrument.blur import told_widths
 from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.noise import MixedNoise, Noise
 from flowspec.sim.instrument.shipped import instrument_of
@@ -80,4 +81,4 @@ class SkySimulator(SpectrumSimulator):
         latent = jax.vmap(self.draw_latent)(jr.split(left_key, n), theta)
         left = jax.vmap(self.spectrum_of)(theta, latent) / jnp.sqrt(typical)
         noisy = jax.vmap(self.add_noise)(jr.split(pixel_key, n), left, ivar)
-        return Simulated(theta, jnp.zeros(n, int), (noisy, ivar, *self.width(latent)))
+        return Simulated(theta, jnp.zeros(n, int), (noisy, ivar, *told_widths(self, latent)))

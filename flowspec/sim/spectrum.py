@@ -16,7 +16,7 @@ from flowspec.prior.prior import Prior
 from flowspec.sim.conditioned import band
 from flowspec.sim.curves import CALIBRATION, KNOTS, MISMATCH, SMOOTH, polynomial_basis, smooth_basis
 from flowspec.sim.explicit import ITERATIONS, Fitted, fitted
-from flowspec.sim.instrument.blur import ln_width
+from flowspec.sim.instrument.blur import told_widths
 from flowspec.sim.instrument.detector import Detector
 from flowspec.sim.instrument.instrument import Instrument, PixelOperator
 from flowspec.sim.instrument.lattice import Lattice
@@ -73,8 +73,7 @@ class SpectrumSimulator(Simulator):
         if set(nuisances) - set(known):
             raise ValueError(f"expected nuisances among {known}; got {tuple(nuisances)}")
         self.prior, self.nuisances = prior, tuple(nuisances)
-        ends = float(np.median(instrument.lsf)) * np.array([1, instrument.widest])
-        self.frame = Pixels(instrument.wave, lsf=tuple(ends) if instrument.told else None)
+        self.frame = Pixels(instrument.wave, lsf=instrument.told_widths)
         widest = instrument.lsf * np.exp(instrument.ln_widths[-1])
         self.lattice = Lattice.seen(instrument.wave, widest, instrument.step, *limits)
         self.pixels = PixelOperator(instrument, self.lattice)
@@ -158,12 +157,10 @@ class SpectrumSimulator(Simulator):
     def with_templates(self, templates: Templates) -> "SpectrumSimulator":
         """The same simulator with templates as its last nuisances, in place of none."""
         new = object.__new__(type(self))
-        for field in fields(self):
-            object.__setattr__(new, field.name, getattr(self, field.name))
+        new.__dict__.update((field.name, getattr(self, field.name)) for field in fields(self))
         layout = Layout.of(dict(zip(*self.layout, strict=True)) | templates.counts)
         longer = self.learned.longer(layout.size - self.layout.size)
-        for name, value in (("templates", templates), ("layout", layout), ("learned", longer)):
-            object.__setattr__(new, name, value)
+        new.__dict__.update(templates=templates, layout=layout, learned=longer)
         return new
 
     def _lay_out(self) -> None:
@@ -205,16 +202,15 @@ class SpectrumSimulator(Simulator):
     def curves(self, theta: Float[Array, " params"]) -> Float[Array, "latents pixels"]:
         """Change of ln(flux) with each latent, 0 with those that are not `smooth`."""
         rows, pixels = self.curve_rows(theta), len(self.wave)
-        parts = [rows.get(name, jnp.zeros((n, pixels)))
-                 for name, n in zip(self.layout.names, self.layout.counts, strict=True)]
-        return jnp.concatenate([jnp.zeros((0, pixels)), *parts])
+        counts = zip(*self.layout, strict=True)
+        return jnp.concatenate([jnp.zeros((0, pixels)),
+                                *(rows.get(name, jnp.zeros((n, pixels))) for name, n in counts)])
 
     def curve(
         self, part: dict[str, Array], theta: Float[Array, " params"]
     ) -> Float[Array, " pixels"]:
         """Smooth factor on the flux for latents by name (`Layout.parts`)."""
-        rows = self.curve_rows(theta)
-        zero = jnp.zeros(len(self.wave))
+        rows, zero = self.curve_rows(theta), jnp.zeros(len(self.wave))
         return jnp.exp(sum((part[name] @ rows[name] for name in rows if name in part), zero))
 
     @abstractmethod
@@ -284,16 +280,7 @@ class SpectrumSimulator(Simulator):
         flux = jax.vmap(self.spectrum_of)(theta, latent)
         ivar = jax.vmap(self.noise.draw)(jr.split(noise_key, n), flux)
         noisy = jax.vmap(self.add_noise)(jr.split(pixel_key, n), flux, ivar)
-        return Simulated(theta, jnp.zeros(n, int), (noisy, ivar, *self.width(latent)))
-
-    def width(self, latent: Float[Array, "n latents"]) -> tuple[Array, ...]:
-        """What the frame has beside flux and inverse variance (`Pixels.width`), or nothing."""
-        if self.frame.lsf is None:
-            return ()
-        wider = jnp.zeros(len(latent))
-        if "lsf" in self.layout.names:
-            wider = ln_width(latent[:, self.layout.place("lsf")][:, 0], self.widest)
-        return (jnp.stack([wider, jnp.ones_like(wider)], axis=1),)
+        return Simulated(theta, jnp.zeros(n, int), (noisy, ivar, *told_widths(self, latent)))
 
     def add_noise(
         self, key: PRNGKeyArray, flux: Float[Array, " pixels"], ivar: Float[Array, " pixels"]

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ScalarLike
+from jaxtyping import Array, Float, ScalarLike
 
 from flowspec.sim.latent import uniform
 
@@ -27,3 +27,22 @@ def added_variance(lsf: float, wider: ScalarLike) -> Array:
         wider: Natural log of the width of this one over the instrument's.
     """
     return lsf**2 * jnp.expm1(2 * wider)
+
+
+def told_widths(sim, latent: Float[Array, "n latents"]) -> tuple[Array, ...]:
+    """What the frame of a simulator of spectra has beside flux and inverse variance.
+
+    Args:
+        sim: `flowspec.sim.spectrum.SpectrumSimulator`.
+        latent: Of its nuisances.
+
+    Returns:
+        Nothing, or natural logs of the widths over the instrument's and 1
+        (`flowspec.data.frame.Pixels.width`).
+    """
+    if sim.frame.lsf is None:
+        return ()
+    wider = jnp.zeros(len(latent))
+    if "lsf" in sim.layout.names:
+        wider = ln_width(latent[:, sim.layout.place("lsf").start], sim.widest)
+    return (jnp.stack([wider, jnp.ones_like(wider)], axis=1),)

@@ -73,6 +73,12 @@ class Instrument(eqx.Module):
         return float(self.widths.min() / self.oversample)
 
     @property
+    def told_widths(self) -> tuple[float, float] | None:
+        """Least and largest line-spread function in km/s where spectra come with it, else None."""
+        typical = float(np.median(self.lsf))
+        return (typical, typical * self.widest) if self.told else None
+
+    @property
     def ln_widths(self) -> tuple[float, ...]:
         """Natural logs of the widths over `lsf` that pixels have to know: 0 alone, or several where
         the function has many widths and is not one of velocity, which light can be blurred by."""
