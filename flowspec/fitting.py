@@ -89,9 +89,7 @@ def fit(
             redshift, a fifth of the simulations or the loss is not finite, or the checkpoint is of
             another run.
     """
-    began = time.process_time()
-    keep_programs()
-    keep_memory()
+    began, _, _ = time.process_time(), keep_programs(), keep_memory()
     sim = _with_noise(sim, obs, dereddened, adapt)
     lesson = {}
     if adapt == "nuisances" and start is not None and sim.teachable:
