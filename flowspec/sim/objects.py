@@ -9,7 +9,7 @@ from flowspec.sim.instrument.instrument import Instrument
 from flowspec.sim.instrument.shipped import instrument_of
 from flowspec.sim.quasar.simulator import QuasarSimulator
 from flowspec.sim.sky import SkySimulator
-from flowspec.sim.star.simulator import StarSimulator
+from flowspec.sim.star.simulator import KNOWN, StarSimulator
 
 # Of each kind in training: most of what surveys ask of a spectrum is asked of galaxies, and what is
 # common in training is learned best.
@@ -36,7 +36,7 @@ def objects(
     kinds = {
         "GALAXY": GalaxySimulator(instrument, prior=MixedPrior(instrument.prior, POPULATION)),
         "QSO": QuasarSimulator(instrument),
-        "STAR": StarSimulator(instrument),
+        "STAR": StarSimulator(instrument, nuisances=KNOWN),  # with white dwarfs
         "NOTHING": SkySimulator(instrument),
     }
     return Classes(kinds, shares)

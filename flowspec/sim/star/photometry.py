@@ -50,24 +50,27 @@ class Magnitude(NamedTuple):
                   np.stack(shares, -1))  # fmt: skip
         return cls(*(jnp.asarray(a, jnp.float32) for a in arrays))
 
+    def emitted(
+        self, level: Float[Array, " knots"], amplitude: Float[Array, " components"]
+    ) -> Float[Array, " points"]:
+        """Light over a black body of level (natural log) and components."""
+        return (amplitude @ self.component) * jnp.exp(self.shares @ level)
+
     def of(
         self,
-        level: Float[Array, " knots"],
-        amplitude: Float[Array, " components"],
+        emitted: Float[Array, " points"],
         log_teff: ScalarLike,
         av: ScalarLike,
         z: ScalarLike,
     ) -> Float[Array, ""]:
-        """Magnitude where black body, level and components make 1e-17 erg/s/cm2/A of 1.
+        """Magnitude where black body and light over it make 1e-17 erg/s/cm2/A of 1.
 
         Args:
-            level: Natural log of the level [knots].
-            amplitude: Of the components [components].
+            emitted: Light over a black body at rest at `wave` [points].
             log_teff: log10 of the temperature in K.
             av: Extinction in V, magnitudes.
             z: Radial velocity over the speed of light.
         """
-        emitted = (amplitude @ self.component) * jnp.exp(self.shares @ level)
         rest = self.wave / (1 + z)
         light = jnp.interp(rest, self.wave, emitted) * black_body(rest, log_teff)
         light *= 10 ** (-0.4 * av * self.extinction)

@@ -4,6 +4,7 @@
 """
 
 from dataclasses import replace
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -23,9 +24,18 @@ from flowspec.sim.instrument.shipped import instrument_of
 from flowspec.sim.latent import Layout
 from flowspec.sim.spectrum import SpectrumSimulator
 from flowspec.sim.star.photometry import Magnitude
-from flowspec.sim.star.table import Between, between, black_body, dispersion, load_single_stars
+from flowspec.sim.star.table import (
+    RESOLUTION,
+    Between,
+    between,
+    black_body,
+    dispersion,
+    load_single_stars,
+)
+from flowspec.sim.star.white_dwarf import LATENTS, is_white_dwarf, over_black_body
 
 NUISANCES = ("lsf", "calibration", "mismatch", "sky", "blemishes")
+KNOWN = (*NUISANCES, "white_dwarf")
 # Of what a prior leaves out: the Sun, without dust.
 DEFAULTS = {"z": 0.0, "log_teff": 3.7614, "logg": 4.44, "feh": 0.0, "av": 0.0, "mag": 17.0}
 _FASTEST = 0.02  # limit of a radial velocity over c, above that of any star
@@ -46,8 +56,14 @@ class StarSimulator(SpectrumSimulator):
 
     The table has 64 km/s (more blue of 5000 angstrom), which the line-spread function of the
     instrument is narrowed by; instruments that resolve more see lines as wide as the table's. It
-    has no white dwarfs, carbon stars, brown dwarfs, Wolf-Rayet stars, binaries, rotation, emission
-    or abundances other than solar, and above 15,000 K no change of the lines with temperature.
+    has no carbon stars, brown dwarfs, Wolf-Rayet stars, binaries, rotation, emission or abundances
+    other than solar, and above 15,000 K no change of the lines with temperature.
+
+    With the nuisance ``white_dwarf`` stars of a `logg` above 4.75 that are hotter than 4,000 K,
+    where no others are, are white dwarfs (`flowspec.sim.star.white_dwarf`): ``logg`` then says
+    that it is one and not its gravity, about 8, and ``feh`` nothing. They are of hydrogen or
+    helium, some of these with calcium; none is magnetic, of carbon (DQ) or hotter. Give a prior of
+    a `logg` above 4.75 to fit (`fit`) one: that of all stars draws it back.
 
     Args:
         instrument: "sdss", "muse", ... (`flowspec.sim.instrument.shipped.INSTRUMENTS`) or an
@@ -55,7 +71,8 @@ class StarSimulator(SpectrumSimulator):
         prior: Named parameters; by default `flowspec.prior.stars.star_prior`. One that it leaves
             out is that of the Sun (`DEFAULTS`), without dust.
         noise: Observed `Spectra` to take the noise from, or None for the instrument's own curve.
-        nuisances: Names among `NUISANCES` to draw; the others are neutral.
+        nuisances: Names among `KNOWN` to draw; the others are neutral. By default `NUISANCES`,
+            without white dwarfs.
 
     Raises:
         ValueError: On an unknown instrument, parameter or nuisance, or velocities that are not
@@ -80,7 +97,7 @@ class StarSimulator(SpectrumSimulator):
         instrument = instrument_of(instrument)
         prior = star_prior() if prior is None else prior
         limits = _velocities(prior)
-        super().__init__(instrument, prior, limits, noise, nuisances, NUISANCES)
+        super().__init__(instrument, prior, limits, noise, nuisances, KNOWN)
         # the light is wide already: pixels see it by a narrower function, over another window
         left = instrument.lsf**2 - dispersion(instrument.wave) ** 2
         # of a finer instrument the median stands for all: what is wider has that much less to add
@@ -100,7 +117,7 @@ class StarSimulator(SpectrumSimulator):
 
     def own_layout(self) -> Layout:
         """Numbers of latents of each nuisance."""
-        counts = {"lsf": 1} | CURVES
+        counts = {"lsf": 1} | CURVES | {"white_dwarf": LATENTS}
         active = {name: count for name, count in counts.items() if name in self.nuisances}
         return Layout.of(active | self.templates.counts)
 
@@ -110,12 +127,22 @@ class StarSimulator(SpectrumSimulator):
         """Noiseless spectrum in 1e-17 erg/s/cm2/A for parameters and latents of the nuisances."""
         part = self.layout.parts(latent)
         wider = ln_width(part["lsf"][0], self.widest) if "lsf" in part else 0.0
-        return self.spectrum(theta, wider) * self.curve(part, theta)
+        spectrum = self.spectrum(theta, wider, part.get("white_dwarf"))
+        return spectrum * self.curve(part, theta)
 
     def spectrum(
-        self, theta: Float[Array, " params"], wider: ScalarLike
+        self,
+        theta: Float[Array, " params"],
+        wider: ScalarLike,
+        remnant: Float[Array, " latents"] | None = None,
     ) -> Float[Array, " pixels"]:
-        """Noiseless spectrum for a line-spread function of exp(`wider`) times the width."""
+        """Noiseless spectrum for a line-spread function of exp(`wider`) times the width.
+
+        Args:
+            theta: Parameters.
+            wider: Natural log of the width over that of the instrument.
+            remnant: Latents of white dwarfs; None where there are none.
+        """
         p = DEFAULTS | dict(zip(self.prior.names, theta, strict=True))
         columns = self.stars.at(p["log_teff"], p["logg"], p["feh"])
         level, amplitude = jnp.split(columns, [len(self.ln_knot)])
@@ -124,10 +151,15 @@ class StarSimulator(SpectrumSimulator):
         light = self.seen_at(pairs * self.lattice.broaden(jnp.sqrt(blur + 1e-6)), p["z"])
         ln_rest = self.sight["ln_wave"] - jnp.log1p(p["z"])
         light *= jnp.exp(jnp.interp(ln_rest, jnp.asarray(self.ln_knot, ln_rest.dtype), level))
-        wave = self.sight["wave"]
+        wave, emitted = self.sight["wave"], self.magnitude.emitted(level, amplitude)
+        if remnant is not None:
+            white, width = is_white_dwarf(p["log_teff"], p["logg"]), jnp.sqrt(blur + RESOLUTION**2)
+            pale = partial(over_black_body, log_teff=p["log_teff"], latent=remnant)
+            light = jnp.where(white, pale(wave / (1 + p["z"]), dispersion=width), light)
+            emitted = jnp.where(white, pale(self.magnitude.wave), emitted)
         light *= wave * black_body(wave / (1 + p["z"]), p["log_teff"])
         light *= 10 ** (-0.4 * p["av"] * self.extinction)
-        unit = self.magnitude.of(level, amplitude, p["log_teff"], p["av"], p["z"])
+        unit = self.magnitude.of(emitted, p["log_teff"], p["av"], p["z"])
         light = jax.lax.optimization_barrier(light)
         level = 10 ** (-0.4 * (p["mag"] - unit))
         return level * self.pixels(light, wider) / jnp.asarray(self.wave, jnp.float32)
