@@ -55,7 +55,7 @@ def run(
             posterior = replace(posterior, model=begun)
         posterior = _trained(
             sim, posterior, Path(model).with_suffix(".ckpt"), seed=seed,
-            training=fs.Training(steps=steps, batch=batch, learning_rate=rate, evaluate=250,
+            training=fs.Training(steps=steps, batch=batch, learning_rate=rate, evaluate=500,
                                  patience=40),
             sizes=fs.Architecture(templates=templates, aligned=aligned, learned=learned),
         )  # fmt: skip
