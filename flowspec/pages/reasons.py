@@ -91,4 +91,7 @@ _WORDS: dict[Flag, tuple[_Why, str]] = {
         lambda row: "The spectrum is brighter than the whole galaxy is said to be, by over "
                     "0.25 mag.",
         "Check the flux calibration and the magnitude."),
+    Flag.LOW_RESOLUTION: (
+        lambda row: "The line-spread function is wider than any that the model was trained on.",
+        "Do not trust what comes from widths of lines."),
 }  # fmt: skip
