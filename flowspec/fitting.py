@@ -198,7 +198,10 @@ _adapt = adapt  # `fit` has an argument of that name
 def _shuffled(obs: Observation, frame) -> Observation:
     """Usable rows in random order, spectra on the model's pixels: once, not for every candidate."""
     obs = obs[np.random.default_rng(0).permutation(np.flatnonzero(obs.usable))]
-    return Spectra(frame.wave, *frame.arrays(obs)) if frame.kind == Pixels.kind else obs
+    if frame.kind != Pixels.kind:
+        return obs
+    obs = frame.gridded(obs)
+    return Spectra(frame.wave, obs.flux, obs.ivar, lsf=obs.lsf)
 
 
 def _lesson(start: Posterior, sim: Simulator, obs, adaptation: Adaptation):
