@@ -14,8 +14,10 @@ from flowspec.data.lsf import C_KMS
 from flowspec.prior.prior import Prior
 from flowspec.sim.instrument.optical import COARSEST, FINEST
 from flowspec.sim.instrument.surveyed import UNKNOWN, Surveyed
-from tests.problems import SIZES, WAVE, line_simulator, mock_spectra, untrained
+from tests.problems import WAVE, line_simulator, untrained
 
+SIZES = fs.Architecture(templates=3, aligned=4, window=21, learned=0, summary=8, condition=16,
+                        layers=2, width=16)  # fmt: skip
 NARROWEST, WIDEST = (C_KMS / power / np.sqrt(8 * np.log(2)) for power in (FINEST, COARSEST))
 
 
@@ -58,8 +60,10 @@ def frame():
 
 
 def spectra(lsf) -> fs.Spectra:
-    obs = mock_spectra()[:3]
-    return fs.Spectra(obs.wave, obs.flux, obs.ivar, lsf=lsf)
+    ivar = np.full((3, len(WAVE)), 4.0)
+    ivar[1, :30] = 0
+    flux = 1 + 0.5 * np.random.default_rng(3).standard_normal(ivar.shape)
+    return fs.Spectra(WAVE, flux, ivar, lsf=lsf)
 
 
 def test_of_a_curve_the_mean_of_its_logarithm_over_good_pixels(frame):
