@@ -130,6 +130,7 @@ def test_images_and_spaxels(tmp_path):
 @pytest.mark.parametrize(("header", "expected"), [
     ({"PRODCATG": "SCIENCE.SPECTRUM", "SPEC_RES": 2000.0}, 63.66), ({"SPEC_RES": 2.0}, None),
     ({"SPEC_RP": 2000}, 63.66), ({"SPEC_RP": "unknown"}, None), ({"SPEC_RP": -1.0}, None),
+    ({"SPEC_RP": True}, None),
 ])  # fmt: skip
 def test_headers(tmp_path, header, expected):
     found = io.read(saved(tmp_path / "t.fits", table(columns()), header=header)).lsf
@@ -139,12 +140,26 @@ def test_headers(tmp_path, header, expected):
         np.testing.assert_allclose(found, [[expected]], rtol=1e-4)
 
 
+def test_a_damaged_card_does_no_harm(tmp_path):
+    path = saved(tmp_path / "t.fits", table(columns()), header={"SPEC_RP": 2000.0})
+    content = path.read_bytes()
+    card, damaged = b"SPEC_RP =               2000.0", b"SPEC_RP =          2000.0 20.0"
+    path.write_bytes(content.replace(card, damaged))
+    with fits.open(path) as hdus, pytest.raises(fits.VerifyError):
+        hdus[0].header["SPEC_RP"]
+    found = io.read(path)
+    assert found.lsf is None and found.usable.all()
+
+
 def test_what_the_user_says_wins(tmp_path):
     made = table(columns(LSF=np.full(N, 90.0), WIDTH=np.full(N, 80.0)), units={"LSF": "km/s"})
     path = saved(tmp_path / "t.fits", made, header={"SPEC_RP": 900})
     assert np.median(io.read(path).lsf) == 90
     assert np.median(io.read(path, columns={"lsf": "WIDTH"}).lsf) == 80
     np.testing.assert_allclose(io.read(path, resolving_power=2000.0).lsf, [[63.66]], rtol=1e-4)
+    path = hdf5(tmp_path / "a.h5", wave=WAVE, flux=[FLUX], ivar=[IVAR], wdisp=[np.ones(N)])
+    (block,) = io.stream(path, resolving_power=2000.0)
+    np.testing.assert_allclose(block.lsf, [[63.66]], rtol=1e-4)
     for power in (0.0, -1.0, np.nan, np.inf):
         with pytest.raises(ValueError, match="expected resolving_power > 0; got"):
             io.read(path, resolving_power=power)
