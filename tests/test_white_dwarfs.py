@@ -178,7 +178,8 @@ def test_derivatives_are_those_of_differences(sim):
     found = jnp.concatenate(both(theta, latent), 1)
     assert jnp.isfinite(found).all()
     # z, temperature, dust and magnitude; strength, depth, decrement and jump of hydrogen
-    for i, step in {0: 1e-4, 1: 2e-3, 4: 0.02, 5: 0.02, 7: 0.02, 8: 0.02, 9: 0.02, 10: 0.02}.items():
+    for i in (0, 1, 4, 5, 7, 8, 9, 10):
+        step = {0: 1e-4, 1: 2e-3}.get(i, 0.02)
         ends = [FLUX(sim, *jnp.split(jnp.append(theta, latent).at[i].add(d), [6]))
                 for d in (step, -step)]  # fmt: skip
         expected = (ends[0] - ends[1]) / (2 * step)
