@@ -39,6 +39,9 @@ class Flag(IntFlag):
     BRIGHTER_THAN_TOTAL = 4096
     """The spectrum is brighter than the whole galaxy is said to be, by over 0.25 mag: totals are
     scaled down to it."""
+    BLEND = 8192
+    """There is a second object in the spectrum, at the redshift ``z_blend``
+    (`flowspec.posterior.blend`)."""
 
     @classmethod
     def describe(cls, value: int) -> str:

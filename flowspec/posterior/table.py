@@ -10,6 +10,7 @@ from flowspec.data.frame import Frame
 from flowspec.model.space import Space, class_of
 from flowspec.posterior.answers import Answers, no_data, of_own_kind
 from flowspec.posterior.aperture import Totals
+from flowspec.posterior.blend import Blend
 from flowspec.posterior.candidates import candidate_columns
 from flowspec.posterior.columns import PERCENTILES, described
 from flowspec.posterior.misfit import LEVEL, Compared
@@ -56,6 +57,7 @@ def summary_table(
         none = (columns["coverage"] < _LEAST_COVERAGE) | ~space.has("z")[best]
         lost = 1 - columns["coverage"]
         flags = flags | _add_redshift(table, answers, recalibration, lost, none, flags)
+        flags = flags | _add_blend(table, answers.blend, none)
     table.update(source_columns(space, shares))
     if len(space.sources) > 1:
         flags = flags | np.where(shares.max(1) < 0.9, Flag.UNSURE_SOURCE, 0)
@@ -116,6 +118,15 @@ def _add_misfit(table: Table, misfit: Compared | None) -> np.ndarray | int:
     unlike = misfit.p_value < LEVEL
     table["misfit"], table["unlike_at"] = misfit.p_value, np.where(unlike, misfit.where, "")
     return np.where(unlike, Flag.UNLIKE_DATA, 0)
+
+
+def _add_blend(table: Table, blend: Blend | None, none) -> np.ndarray | int:
+    """Second objects, and the flag of rows that have one; of `none` [batch] nothing is told."""
+    if blend is None:
+        return 0
+    for name, column in zip(("z_blend", "blend_ln_evidence"), blend, strict=True):
+        table[name] = np.where(none, np.nan, column).astype(np.float32)
+    return np.where(np.isfinite(table["z_blend"]), Flag.BLEND, 0)
 
 
 def _add_totals(table: Table, totals: Totals | None, flags, notes) -> tuple:
