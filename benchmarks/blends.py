@@ -31,7 +31,7 @@ FORMING = -10.3  # log10 of the star formation per mass per year, above which ga
 
 
 def run(
-    *, model: str = "optical", singles: int = 6144, each: int = 300, draws: int = 100, seed: int = 0
+    *, model: str = "optical", singles: int = 3072, each: int = 200, draws: int = 50, seed: int = 0
 ) -> dict:
     """Judge a model of kinds of objects.
 
@@ -96,9 +96,10 @@ def summed(sample: Sample, rows: list[np.ndarray], each: int, rng: np.random.Gen
         each: How many.
         rng: Of the random numbers.
     """
-    bright = rng.choice(rows[0], 4 * each)
-    pick = artefacts.partners(rng, sample.z[bright, 0], sample.z[rows[1], 0])
-    faint = rows[1][pick]
+    pairs = np.stack([rng.choice(own, 6 * each) for own in rows])
+    z = sample.z[pairs, 0]
+    far = np.abs(z[0] - z[1]) > artefacts.APART * (1 + z.max(0))
+    bright, faint = pairs[:, far]
     obs = added(sample.obs[bright], sample.obs[faint], rng)
     wide = (obs.ivar > 0).mean(1) > WIDE
     keep = np.flatnonzero(wide & (obs.snr > SUM[0]) & (obs.snr < SUM[1]))[:each]

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from astropy.table import MaskedColumn, Table
 from scipy.stats import multivariate_normal
 
 import flowspec as fs
+from benchmarks import blends
+from benchmarks.adversarial import Sample
 from flowspec import Flag
 from flowspec.data.line_waves import WAVES
 from flowspec.model.redshift_bins import RedshiftBins
@@ -133,3 +136,12 @@ def test_galaxy_behind_a_galaxy_of_the_survey(optical, data):
     assert found["flags"] & Flag.BLEND
     assert found["z_best"] == pytest.approx(0.0252, abs=1e-3)
     assert found["z_blend"] == pytest.approx(0.1006, abs=1e-3)
+
+
+def test_benchmark_counts_blends_of_which_both_redshifts_are_right():
+    z = MaskedColumn([0.3, 0.1, 0.5, 0.0], mask=[0, 0, 0, 1])
+    flags = np.where(z.mask, 0, int(Flag.BLEND))
+    found = Table({"z_best": [0.1, 0.3, 0.1, 0.1], "z_blend": z, "flags": flags})
+    obs = fs.Spectra(np.linspace(4e3, 9e3, 8), np.ones((4, 8)), np.ones((4, 8)))
+    score = blends.score(found, Sample(obs, np.tile([0.1, 0.3], (4, 1)), np.full(4, "GALAXY")))
+    assert score == {"n": 4, "flagged": 0.75, "found": 0.5, "right of the flagged": 2 / 3}
