@@ -94,4 +94,8 @@ _WORDS: dict[Flag, tuple[_Why, str]] = {
     Flag.LOW_RESOLUTION: (
         lambda row: "The line-spread function is wider than any that the model was trained on.",
         "Do not trust what comes from widths of lines."),
+    Flag.BLEND: (
+        lambda row: f"There is a second object in the spectrum, at z = {row['z_blend']} "
+                    f"(ln evidence {row['blend_ln_evidence']}).",
+        "Look for lines at both redshifts; other parameters take all light for one object's."),
 }  # fmt: skip
