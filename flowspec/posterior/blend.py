@@ -128,10 +128,12 @@ def _judged(posterior, obs, z, other) -> tuple[np.ndarray, np.ndarray]:
     object leaves."""
     model, misfit = posterior.model, posterior.misfit
     space, frame = model.space, model.frame
-    values, weight = frame.linear(*frame.arrays(obs))
+    data = frame.arrays(obs)
+    values, weight = frame.linear(*data)
     at = [first_pixels(frame, space.redshift, x, len(values)) for x in (z, other)]
     parts = parted(misfit.reconstruction, values, weight, *at)
-    left = frame.observed(np.where(weight > 0, values - parts.first, 0), parts.weight)
+    left = np.where(weight > 0, values - parts.first, 0)
+    left = frame.observed(left, parts.weight, *data[2:])
     (chunk,) = chunks(model, left)
     share = space.by_source(shares(chunk))[:, space.has("z")].sum(1)
     near = _near(_middles(space.redshift), np.log1p(other))
