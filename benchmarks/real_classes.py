@@ -5,12 +5,15 @@ MUSE spectra with the redshifts of their survey, and fibres of the SDSS on nothi
 galaxies of the half that is only reported, the others whole: none of them taught anything.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from astropy.table import Table
 
 import flowspec as fs
 from benchmarks import harness, scores
 from benchmarks.real_sdss import good_galaxies
+from benchmarks.sky import fibre
 
 NEAR, FAR = 0.003, 0.01  # of (1 + z): right of a galaxy or star, of a quasar
 MUSE_LARGEST = 1.5  # redshift of galaxies that the prior holds, with lines in view
@@ -36,6 +39,9 @@ def run(*, model: str = "optical", than: str = "sdss", draws: int = 500, seed: i
     obs, z = obs[rows], z[rows]
     found, wall, cpu = harness.clocked(lambda: summary(obs))
     results = {"sdss galaxies": galaxies(found, z) | {"cpu_s per spectrum": cpu / len(obs)}}
+    silent = summary(replace(obs, lsf=None))
+    results["dispersions, line-spread function known"] = dispersions(found)
+    results["dispersions, not known"] = dispersions(silent)
     if than:
         other = fs.load(than)
         found, wall, cpu = harness.clocked(lambda: other.summarize(obs, n=draws, seed=seed))
@@ -72,6 +78,16 @@ def galaxies(found: Table, z: np.ndarray) -> dict:
         "right": scores.share(good), "sure": scores.share(sure),
         "right of the sure": scores.share(good[sure]),
     }  # fmt: skip
+
+
+def dispersions(found: Table) -> dict:
+    """Velocity dispersions beside those of the pipeline, km/s, where these hold (`sky.fibre`)."""
+    known = fibre(found["name"])["vdisp"]
+    ends = [np.ma.filled(np.ma.asarray(found[f"dispersion_p{p}"], float), np.nan)
+            for p in (16, 50, 84)]  # fmt: skip
+    known = np.where(np.isfinite(ends[1]), known, np.nan)
+    stated = (ends[2] - ends[0])[np.isfinite(known)] / 2
+    return scores.against_labels(*ends, known) | {"stated sigma": scores.middle(stated)}
 
 
 def one_by_one(found: Table, z, kinds) -> dict:
