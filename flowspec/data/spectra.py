@@ -1,7 +1,6 @@
 """`Spectra`: a batch of spectra on one wavelength grid, the one data type of flowspec."""
 
 import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ from jaxtyping import Float
 
 from flowspec.data.extra import Extra, joined_extra
 from flowspec.data.lsf import checked_lsf, interpolated, joined_lsf
+from flowspec.data.medians import row_medians
 from flowspec.data.observation import labels
 from flowspec.data.regrid import bridged, overlaps, pixel_edges, rebin, shared_pixels
 from flowspec.data.scaling import TINY
@@ -117,10 +117,7 @@ class Spectra(eqx.Module):
     @property
     def snr(self) -> np.ndarray:
         """[batch] median signal-to-noise ratio per good pixel; 0 where there is none."""
-        ratio = np.where(self.ivar > 0, self.flux * np.sqrt(self.ivar), np.nan)
-        snr = np.zeros(len(self))
-        snr[self.usable] = np.nanmedian(ratio[self.usable], axis=1)
-        return snr
+        return row_medians(self.flux * np.sqrt(self.ivar), self.ivar > 0)
 
     def resample(self, wave, *, weighted: bool = False) -> "Spectra":
         """The same spectra on another grid, conserving flux.
@@ -244,10 +241,7 @@ def on_grid(
     Raises:
         ValueError: If they cover less.
     """
-    good = np.where(obs.ivar > 0, obs.ivar, np.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # rows without any data
-        accident = good > 30 * np.nanmedian(good, axis=1, keepdims=True)
+    accident = obs.ivar > 30 * row_medians(obs.ivar, obs.ivar > 0)[:, None]
     if accident.any():
         obs = replace(obs, ivar=np.where(accident, 0, obs.ivar))
     if obs.wave.shape == wave.shape and np.allclose(obs.wave, wave, rtol=1e-7):

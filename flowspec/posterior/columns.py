@@ -1,6 +1,7 @@
 """What every column of the table of results is, and in which unit."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import astropy.units as u
 from astropy.table import Table
@@ -133,6 +134,7 @@ def _about(name: str, where: str = "") -> str:
     return f"{about}, {unit}" if "log10" in unit else about
 
 
+@cache  # astropy takes 0.1 s to say that it does not know one
 def _unit(name: str) -> Unit | None:
     text = PARAMETERS[name].unit if name in PARAMETERS else ""
     _, log, rest = text.partition("log10")

@@ -109,7 +109,7 @@ class Goodness(eqx.Module):
             layout = self.likelihood.sim.layout
             return str(np.repeat(layout.names, layout.counts)[oddest])
         part = windows(len(residual))[oddest]
-        return f"{frame.label(int(part[0]))} to {frame.label(int(part[-1]))}"
+        return f"{frame.label(part.start)} to {frame.label(part.stop - 1)}"
 
 
 def expansions(posterior, obs: Spectra, likelihood: Marginal, seed: int = 0) -> Expansion:

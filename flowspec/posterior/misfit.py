@@ -110,8 +110,8 @@ class Misfit(eqx.Module):
         values, weight, residual, distance = self._left(frame, redshift, data, best_z)
         raw = statistics_of(values, weight, residual, distance)
         found = self.ranks.ranked(raw, snr_of(values, weight), kinds_of(values.shape[1]))
-        where = [self._place(frame, int(kind), found.tails[row], residual[row])
-                 for row, kind in enumerate(found.kind)]
+        where = [_place(frame, kind, found.tails[row], residual[row])
+                 for row, kind in enumerate(found.kind.tolist())]
         return Compared(np.where((weight > 0).any(1), found.p_value, np.nan), where)
 
     def residuals(
@@ -133,14 +133,15 @@ class Misfit(eqx.Module):
         at = first_pixels(frame, redshift, z, len(values))
         return values, weight, *self.reconstruction.fitted(values, weight, at)
 
-    def _place(self, frame: Frame, kind: int, tails, residual) -> str:
-        """Where a row is oddest, in words."""
-        if kind < 2:
-            return ("the size of the noise", "the shape of the whole")[kind]
-        if kind == 2:
-            return frame.label(int(np.abs(residual).argmax()))
-        part = windows(len(residual))[tails[kinds_of(len(residual))[kind]].argmin()]
-        return f"{frame.label(int(part[0]))} to {frame.label(int(part[-1]))}"
+
+def _place(frame: Frame, kind: int, tails, residual) -> str:
+    """Where a row is oddest, in words."""
+    if kind < 2:
+        return ("the size of the noise", "the shape of the whole")[kind]
+    if kind == 2:
+        return frame.label(int(np.abs(residual).argmax()))
+    part = windows(len(residual))[tails[kinds_of(len(residual))[kind]].argmin()]
+    return f"{frame.label(part.start)} to {frame.label(part.stop - 1)}"
 
 
 def _scale(values, weight) -> Float[np.ndarray, " size"]:

@@ -5,6 +5,7 @@ among those that look at the same thing is ranked again, and so is the least of 
 (Westfall & Young 1993, "Resampling-Based Multiple Testing").
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import equinox as eqx
@@ -131,9 +132,13 @@ def _runs(residual: Float[np.ndarray, "rows pixels"]) -> Float[np.ndarray, "rows
     return np.maximum(*(minimum_filter1d(s * smooth, _RUN, axis=1) for s in (1, -1)))
 
 
-def windows(size: int) -> list[np.ndarray]:
+@cache
+def windows(size: int) -> tuple[slice, ...]:
     """Windows of long rows; short ones have none."""
-    return np.array_split(np.arange(size), _WINDOWS) if size >= _RUN * _WINDOWS // 2 else []
+    if size < _RUN * _WINDOWS // 2:
+        return ()
+    parts = np.array_split(np.arange(size), _WINDOWS)
+    return tuple(slice(int(part[0]), int(part[-1]) + 1) for part in parts)
 
 
 def _tails_of_others(statistics) -> Float[np.ndarray, "rows statistics"]:
