@@ -231,6 +231,28 @@ def test_other_endings_are_rows(model, tmp_path):
     assert fits.getheader(tmp_path / "out.fits")["SAMPLES"] == 100
 
 
+def test_an_image_without_errors_beside_a_table_is_no_map(tmp_path):
+    table = fits.table_to_hdu(Table({"Hbeta": [1.0], "Hbeta_err": [0.1]}))
+    image = fits.ImageHDU(np.ones(SHAPE), name="HALPHA")
+    fits.HDUList([fits.PrimaryHDU(), image, table]).writeto(tmp_path / "t.fits")
+    assert len(fs.read_lines(tmp_path / "t.fits")) == 1
+    fits.HDUList([fits.PrimaryHDU(), image]).writeto(tmp_path / "i.fits")
+    with pytest.raises(ValueError, match="expected a table, or images of lines and their errors"):
+        fs.read_lines(tmp_path / "i.fits")
+
+
+def test_packed_images(tmp_path):
+    flux, err = galaxy()
+    muse(tmp_path / "maps.fits", flux, err)
+    with fits.open(tmp_path / "maps.fits") as hdus:
+        packed = [fits.CompImageHDU(h.data, h.header, compression_type="GZIP_2", quantize_level=0)
+                  for h in hdus[1:]]  # fmt: skip
+        fits.HDUList([fits.PrimaryHDU(), *packed]).writeto(tmp_path / "packed.fits")
+    both = [fs.read_lines(tmp_path / f"{name}.fits") for name in ("maps", "packed")]
+    np.testing.assert_array_equal(both[0].flux, both[1].flux)
+    assert both[0].extra == both[1].extra
+
+
 def test_several_files_are_rows(model, tmp_path):
     for name in "ab":
         muse(tmp_path / f"{name}.fits", *galaxy())

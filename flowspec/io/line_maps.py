@@ -5,7 +5,7 @@ others have one image [y, x] per line (`HA6562_FLUX`) and one per error (`HA6562
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -82,7 +82,7 @@ def find_maps(hdus, given: Mapping[str, str], suffix: str | None) -> LineMaps | 
         planes = {name: Plane(hdu, i) for name, (hdu, i) in _channels(arrays, flux).items()}
         form = f"{flux} by the channels in its header"
         return LineMaps(planes, find_lines([*planes], given), grid_of(hdus, flux), form)
-    named = [n for n, hdu in images.items() if len(hdu.shape) == 2 and _is_line(n, suffix, given)]
+    named = _of_lines([n for n, hdu in images.items() if len(hdu.shape) == 2], suffix, given)
     if not named:
         return None
     shape = images[named[0]].shape
@@ -180,10 +180,14 @@ def _channels(named: Mapping, flux: str) -> dict[str, tuple]:
             for role, held in found.items() for i, channel in enumerate(channels)}  # fmt: skip
 
 
-def _is_line(name: str, suffix: str | None, given: Mapping[str, str]) -> bool:
-    """Whether an image has the name of a line's flux, or is given as one."""
-    about = parsed(name, suffix)
-    return name in given.values() or bool(about and about.role == "flux" and choices(about.label))
+def _of_lines(names: Sequence[str], suffix: str | None, given: Mapping[str, str]) -> list[str]:
+    """Images that are given, or named as the flux of a line with another of its noise or limit: an
+    image alone may be of anything."""
+    said = {name: about for name in names if (about := parsed(name, suffix))}
+    partners = {about.label for about in said.values() if about.role in (*NOISE, "ul")}
+    return [name for name in names if name in given.values() or (
+        name in said and said[name].role == "flux" and said[name].label in partners
+        and choices(said[name].label))]  # fmt: skip
 
 
 def _used(found: LineColumns) -> list[str]:

@@ -189,7 +189,8 @@ def _fits_tables(handle, suffix: str | None) -> list[_Source]:
         return [_Source(*channels)]
     tables = hdus.all_tables(handle)
     if not tables:
-        raise ValueError(f"expected a table; got {hdus.describe(handle)}")
+        raise ValueError("expected a table, or images of lines and their errors; "
+                         f"got {hdus.describe(handle)}")
     for hdu in tables:
         check_once(hdus.column_names(hdu))
     return [_Source(Table.read(hdu, format="fits")) for hdu in tables]

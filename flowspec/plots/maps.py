@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Shaped
+from matplotlib import colormaps
 
 from flowspec.plots.style import Axes
 
@@ -26,9 +27,9 @@ def sky_map(
     if limits is None:
         seen = values.compressed()
         limits = tuple(np.percentile(seen, _ENDS)) if len(seen) else (0.0, 1.0)
-    image = ax.imshow(values, origin="lower", cmap="viridis", vmin=limits[0], vmax=limits[1],
+    colours = colormaps["viridis"].with_extremes(bad=_NOTHING)
+    image = ax.imshow(values, origin="lower", cmap=colours, vmin=limits[0], vmax=limits[1],
                       interpolation="nearest")  # fmt: skip
-    image.get_cmap().set_bad(_NOTHING)
     beyond = (values < limits[0]).any(), (values > limits[1]).any()
     ends = {(True, True): "both", (True, False): "min", (False, True): "max"}
     ax.figure.colorbar(image, ax=ax, label=label, shrink=0.85,
