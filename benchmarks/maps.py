@@ -27,9 +27,9 @@ IMAGES = {"HB4861": "Hbeta", "OIII5006": "[OIII]5007", "OI6300": "[OI]6300", "HA
 TRUTH = {"log_u": (-3.2, 0.5), "log_pk": (6.0, 0.0), "oh": (8.9, -0.5), "av": (1.2, -0.8)}
 TILT = 0.7  # minor over major axis
 SCALE = 0.3  # of the light, in radii of the edge
-PEAK = 60.0  # signal-to-noise ratio of H-beta at the centre, without dust
+PEAK = 60.0  # signal-to-noise ratio of H-beta at the centre
 STARS, STAR = 40, 0.015  # in the foreground, and the radius that each masks
-BRIGHT = 5.0  # median signal-to-noise ratio of spaxels for a gradient
+INNER = 0.6  # radius within which the median spaxel has a signal-to-noise ratio above 5
 RINGS = np.linspace(0, 1, 6)
 
 
@@ -100,7 +100,7 @@ def galaxy(side: int, seed: int) -> tuple[np.ndarray, dict[str, np.ndarray], np.
 
 
 def ratios(sim: NebulaSimulator, rows: np.ndarray, at_once: int = 65536) -> list[np.ndarray]:
-    """Dimmed fluxes relative to H-beta without dust, and the error of the models [rows, lines]."""
+    """Dimmed fluxes relative to H-beta, and the error of the models [rows, lines] each."""
     order = jnp.array([[*TRUTH].index(name) for name in sim.names])
     each = jax.jit(jax.vmap(lambda theta: sim.ratios(theta[order], jnp.int32(0), jnp.float32(0))))
     parts = [each(jnp.asarray(rows[i : i + at_once], jnp.float32))
@@ -126,7 +126,6 @@ def write(path: Path, flux: np.ndarray) -> None:
 def scored(maps: dict[str, np.ndarray], truth: dict[str, np.ndarray], radius: np.ndarray) -> dict:
     """Medians, widths and the gradient of O/H against the truth."""
     told = np.isfinite(maps["OH"])
-    bright = told & (maps["SNR"] > BRIGHT)
     results = {}
     for name in truth:
         low, middle, high = (maps[name.upper() + end][told] for end in ("_P16", "", "_P84"))
@@ -144,7 +143,8 @@ def scored(maps: dict[str, np.ndarray], truth: dict[str, np.ndarray], radius: np
         for a, b in zip(RINGS, RINGS[1:], strict=False)
         if (ring := told & (radius >= a) & (radius < b)).any()
     }
-    for words, rows in {"all": told, f"S/N > {BRIGHT:g}": bright}.items():
+    # within a radius, not above a signal-to-noise ratio, by which chance would choose as well
+    for words, rows in {"all": told, f"within {INNER:g}": told & (radius < INNER)}.items():
         slope, zero = gradient(maps, radius, rows)
         results[f"gradient of O/H, {words}"] = {
             "spaxels": int(rows.sum()), "slope": slope, "centre": zero,

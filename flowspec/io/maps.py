@@ -62,7 +62,8 @@ def maps_file(path, grid: MapGrid, about: Mapping) -> Iterator[Callable[[Table],
     first = fits.PrimaryHDU()
     with warnings.catch_warnings(), replacing(path) as temporary:
         warnings.simplefilter("ignore")  # of keywords of over eight letters
-        first.header.update({key.upper(): x for key, x in about.items() if _is_value(x)})
+        about = {key.upper(): x for key, x in about.items() if _is_value(x)} | maps.answered
+        first.header.update(about)
         fits.HDUList([first, *maps.images()]).writeto(temporary)
 
 
@@ -79,6 +80,7 @@ class _Maps:
         self._about: dict[str, tuple[str, str]] = {}
         self._kinds: dict[str, list[str]] = {}
         self._flags = np.full(self._spaxels, int(Flag.NO_DATA), np.int32)
+        self.answered: dict[str, str] = {}  # the model, where rows say which it was
 
     def append(self, table: Table) -> None:
         """Take the values of some rows.
@@ -88,6 +90,8 @@ class _Maps:
         """
         at = self._numbers(table)
         self._flags[at] = np.ma.filled(table["flags"], int(Flag.NO_DATA))
+        if "model" in table.colnames and len(table):
+            self.answered = {"MODEL": str(table["model"][0])}
         for name in table.colnames:
             column = table[name]
             if name in KINDS:
