@@ -18,6 +18,7 @@ BENCHMARKS = {
     "real_classes": 0,
     "real_prism": 0,
     "adversarial": 0,
+    "blends": 0,
     "survey_desi": 0,
     "sky": 0,
     "sky_fit": 0,

@@ -116,7 +116,9 @@ def steps(rng: np.random.Generator, flux, ivar, wave, joins) -> tuple[np.ndarray
     return flux * factor, ivar / factor**2
 
 
-def blend(rng: np.random.Generator, flux, ivar, wave, other) -> tuple[np.ndarray, np.ndarray]:
+def blend(
+    rng: np.random.Generator, flux, ivar, wave, other, ratios: tuple[float, float] = RATIOS
+) -> tuple[np.ndarray, np.ndarray]:
     """Two galaxies in one fibre: another of 0.3 to 1 times the median flux is added.
 
     GAMA has 280 such spectra (Holwerda et al. 2015, MNRAS 449, 4277); of 5.8 million luminous red
@@ -129,11 +131,12 @@ def blend(rng: np.random.Generator, flux, ivar, wave, other) -> tuple[np.ndarray
         ivar: Its inverse variance [rows, pixels].
         wave: Vacuum angstrom [pixels].
         other: Flux and inverse variance of what is added to each row, as `partners` are chosen.
+        ratios: Of its median flux to that of the first.
     """
     del wave
     both = (np.asarray(ivar) > 0) & (np.asarray(other[1]) > 0)
     own, added = _median(flux, both), _median(other[0], both)
-    scale = rng.uniform(*RATIOS, (len(flux), 1)) * own / np.where(both.any(1)[:, None], added, 1.0)
+    scale = rng.uniform(*ratios, (len(flux), 1)) * own / np.where(both.any(1)[:, None], added, 1.0)
     total = np.where(both, flux + scale * other[0], 0.0)
     variance = _sigma(ivar) ** 2 + (scale * _sigma(other[1])) ** 2
     return total, np.where(both, 1 / np.where(both, variance, 1.0), 0.0)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flowspec.networks.lines import LineArchitecture as LineArchitecture
     from flowspec.networks.vector import VectorArchitecture as VectorArchitecture
     from flowspec.posterior.goodness import Goodness as Goodness
+    from flowspec.posterior.gradient import gradient as gradient
     from flowspec.posterior.load import load as load
     from flowspec.posterior.load import shipped as shipped
     from flowspec.posterior.posterior import LinePosterior as LinePosterior

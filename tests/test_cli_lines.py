@@ -114,6 +114,7 @@ def test_bad_catalogues_are_one_line_and_leave_nothing(case, model, tmp_path, ca
     ("option", "said"),
     [(["--air"], "--air only with a model of spectra"),
      (["--flux-unit", "Jy"], "--flux-unit only with a model of spectra"),
+     (["--resolving-power", "900"], "--resolving-power only with a model of spectra"),
      (["--wave-unit", "nm"], "--wave-unit only with a model of spectra"),
      (["--population"], "expected a prior of z")],
 )

@@ -104,6 +104,23 @@ def test_units_and_formats_of_the_user(tmp_path, capsys):
     assert "in vacuum (assumed: the file does not say)" in text
 
 
+def test_line_spread(tmp_path, capsys):
+    """Of the pixels with data: c / (2.3548 R); most of them, without the ends of the curve."""
+    wave = np.linspace(4000.0, 9000.0, 4001)
+    power = np.linspace(1000.0, 2000.0, 4001)
+    ones = np.ones((2, 4001))
+    columns = {"WAVE": wave * ones, "FLUX": ones, "IVAR": ones}
+    columns |= {"RESOLVING_POWER": power * [[1.0], [np.nan]]}
+    write(tmp_path / "t.fits", table(columns))
+    (one,) = said(capsys, tmp_path / "t.fits")
+    # 5 and 95 % of pixels: R = 1050 and 1950
+    assert one["line spread"] == "sigma 65-121 km/s, resolving power 1050-1950, of 1 of 2 objects"
+    assert main(["inspect", str(tmp_path / "t.fits"), "--resolving-power", "2000"]) == 0
+    assert "line spread sigma 64 km/s, resolving power 2000\n" in capsys.readouterr().out
+    (one,) = said(capsys, spectra_file(tmp_path / "a.fits", wave))
+    assert one["line spread"].startswith("not known")
+
+
 def test_the_first_rows_of_a_large_file_will_do(tmp_path, capsys):
     wave = np.linspace(4000.0, 9000.0, 50)
     with h5py.File(tmp_path / "large.h5", "w") as file:

@@ -12,7 +12,7 @@ from flowspec.plots import fit as plot_fit
 
 
 def predict(path: Path) -> Table:
-    spectra: fs.Spectra = fs.read([path], wave_unit="nm", keep=["ra"])
+    spectra: fs.Spectra = fs.read([path], wave_unit="nm", keep=["ra"], resolving_power=2000)
     good = spectra[spectra.usable & (spectra.snr > 3)].resample(np.geomspace(4e3, 9e3, 500))
     posterior: fs.Posterior = fs.load("sdss")
     samples: np.ndarray = posterior.sample(good, 500, seed=1)

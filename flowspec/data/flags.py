@@ -41,6 +41,9 @@ class Flag(IntFlag):
     scaled down to it."""
     LOW_RESOLUTION = 8192
     """The line-spread function is wider than any that the model was trained on, by over 10 %."""
+    BLEND = 16384
+    """There is a second object in the spectrum, at the redshift ``z_blend``
+    (`flowspec.posterior.blend`)."""
 
     @classmethod
     def describe(cls, value: int) -> str:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from flowspec.data.lsf import lsf_of_power
 from flowspec.data.spectra import Spectra
 
 _PIXELS = 2.0  # per resolution element, as little as samples one
@@ -33,8 +34,8 @@ class Spectrograph(NamedTuple):
         while wave[-1] < self.high:
             step = 1 / np.interp(np.log(wave[-1]), x, power) / _PIXELS
             wave.append(wave[-1] * (1 + step))
-        one = np.ones((1, len(wave)))
-        return Spectra(np.array(wave), one, one, names=[self.name])
+        one, lsf = np.ones((1, len(wave))), lsf_of_power(np.interp(np.log(wave), x, power))
+        return Spectra(np.array(wave), one, one, names=[self.name], lsf=lsf[None])
 
 
 SPECTROGRAPHS = (

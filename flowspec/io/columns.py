@@ -117,8 +117,6 @@ def build(
     options.taken.append(_taken(columns, options, found, unit, kind, air, flux_unit))
     wave, values = _wave(columns, options, bool(air)), _arrays(columns, options)
     flux, noise, bad = _fitting(wave, values, role)
-    lsf = lsf_of_rows(columns.get("lsf"), wave, len(flux), options.resolving_power,
-                      _runs_down(columns, options))  # fmt: skip
     wave = _shared(wave)
     to_flux, to_sigma = (np.atleast_2d(flux_factor(x, wave)) for x in (unit, sigma_unit or unit))
     flux_out, ivar_out = np.empty(flux.shape, np.float32), np.empty(flux.shape, np.float32)
@@ -135,9 +133,8 @@ def build(
         ivar_out[rows] = ivar
         for j, note in enumerate(left, i):
             notes[j] = joint(notes[j], note, said and f"assumed: {said}")
-    if wave.ndim == 1:
-        return [of_one_grid(wave, flux_out, ivar_out, names, notes, lsf)]
-    return of_own_grids(wave, flux_out, ivar_out, names, notes, lsf)
+    made = wave, flux_out, ivar_out, names, notes, _lsf(columns, options, wave, len(flux))
+    return [of_one_grid(*made)] if wave.ndim == 1 else of_own_grids(*made)
 
 
 def _noise_and_unit(columns, options, flux_unit):
@@ -205,6 +202,12 @@ def _arrays(columns: Columns, options: Options) -> dict[str, np.ndarray]:
     step = -1 if _runs_down(columns, options) else 1
     rest = {role: v for role, (v, _) in columns.items() if role not in ("wave", "loglam", "lsf")}
     return {role: np.atleast_2d(np.asanyarray(v))[..., ::step] for role, v in rest.items()}
+
+
+def _lsf(columns: Columns, options: Options, wave, rows: int) -> np.ndarray | None:
+    """Line-spread functions of the rows, of the user or else the file."""
+    down = _runs_down(columns, options)
+    return lsf_of_rows(columns.get("lsf"), wave, rows, options.resolving_power, down)
 
 
 def _runs_down(columns: Columns, options: Options) -> bool:

@@ -57,9 +57,8 @@ def read(
         format: name of a format.
         wave: [pixels] Å or a quantity: a grid to resample everything to.
         columns: name of the column for any of `wave`, `loglam`, `flux`, `ivar`, `var`, `err`,
-            `mask` (non-zero: no data), `good` (zero: no data), `lsf` (standard deviation of the
-            line-spread function, km/s if without a unit), in tables, images and HDF5 files that
-            name them unusually.
+            `mask` (non-zero: no data), `good` (zero: no data), `lsf` (sigma, km/s if without a
+            unit), in tables, images and HDF5 files that name them unusually.
         flux_unit: of flux and its errors, such as "1e-18 erg/s/cm2/A"; for files that do not name
             it (default 1e-17 erg/s/cm²/Å) or name it wrongly.
         wave_unit: of wavelengths, likewise (default Å).
@@ -67,8 +66,7 @@ def read(
         mask: [y, x] the spaxels of a cube to read (True or non-zero: read).
         keep: names of columns of numbers, one per row, to carry along in `extra`, such as a total
             magnitude; in a header too, of a file of one object. Masked where another file has it.
-        resolving_power: λ / FWHM of all spectra, whatever files say of it; by default what they do,
-            if they do (`Spectra.lsf`).
+        resolving_power: λ / FWHM of all spectra, for `Spectra.lsf`, whatever files say of it.
 
     Returns:
         Spectra with vacuum wavelengths. Names are file names, with "#row" where there are more;
@@ -79,9 +77,7 @@ def read(
         ValueError: in one line naming file and cause, where no file can be read.
     """
     options = make_options(columns, flux_unit, wave_unit, air, mask, keep, resolving_power)
-    known = [f.name for _, formats in _OPENERS.values() for f in formats]
-    if format is not None and format not in known:
-        raise ValueError(f"expected format of {', '.join(known)}; got {format}")
+    _check_format(format)
     paths = _expanded(path)
     labels = _file_labels(paths)
     parts: list[list[Spectra] | ValueError] = []
@@ -91,6 +87,12 @@ def read(
         except ValueError as error:
             parts.append(error)
     return _gathered(parts, labels, wave)
+
+
+def _check_format(format: str | None):
+    known = [f.name for _, formats in _OPENERS.values() for f in formats]
+    if format is not None and format not in known:
+        raise ValueError(f"expected format of {', '.join(known)}; got {format}")
 
 
 def _gathered(parts, labels, wave) -> Spectra:

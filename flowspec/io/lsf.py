@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import astropy.units as u
 import numpy as np
+from astropy.io.fits.verify import VerifyError
 from jaxtyping import Float
 
 from flowspec.data.lsf import C_KMS, lsf_of_power
@@ -94,15 +95,23 @@ def with_power(spectra: list[Spectra], hdus) -> list[Spectra]:
     """Spectra with the resolving power of a header, where they know nothing of their own.
 
     It is SPEC_RP (IVOA Spectrum Data Model), or SPEC_RES in products of ESO (Phase 3 standard,
-    which have PRODCATG); elsewhere the latter is a width.
+    which have PRODCATG); elsewhere the latter is a width. Only the first two headers hold of all.
     """
-    for header in (hdu.header for hdu in hdus):
-        key = "SPEC_RES" if "PRODCATG" in header or "PRODCATG" in hdus[0].header else "SPEC_RP"
-        power = header.get(key)
-        if isinstance(power, int | float) and 0 < power < np.inf:
+    headers = [hdu.header for hdu in hdus[:2]]
+    key = "SPEC_RES" if any("PRODCATG" in header for header in headers) else "SPEC_RP"
+    for power in (_card(header, key) for header in headers):
+        if isinstance(power, int | float) and _LEAST_POWER <= power < np.inf:
             lsf = float(lsf_of_power(power))
             return [s if s.lsf is not None else replace(s, lsf=lsf) for s in spectra]
     return spectra
+
+
+def _card(header, key: str):
+    """The value of a card, None of a damaged one, which is no harm to the spectrum."""
+    try:
+        return header.get(key)
+    except VerifyError:
+        return None
 
 
 def lsf_of_bands(

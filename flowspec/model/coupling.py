@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 LEAST = 1e-3  # least width and height of a bin, and least slope at a knot: flowjax's defaults
+_FEW = 8  # conditions
 _NO_SLOPE = math.log(math.expm1(1 - LEAST))  # a raw slope of 0 is a slope of 1
 
 
@@ -35,7 +36,7 @@ def outputs(
     network: Network,
     x: Float[Array, "half n"],
     conditions: Float[Array, "classes condition"],
-    which: Float[Array, "classes n"],
+    which: Int[Array, " n"],
 ) -> Float[Array, "outputs n"]:
     """Outputs of a network of a draw and its condition, each condition worked out once.
 
@@ -43,13 +44,25 @@ def outputs(
         network: The network.
         x: Of each draw.
         conditions: That draws share.
-        which: One for the condition of each draw, zero for the others.
+        which: Number of the condition of each draw.
     """
     weight, bias = network.first
     once = weight[:, len(x) :] @ conditions.T + bias[:, None]
-    hidden = weight[:, : len(x)] @ x + (once @ which if len(conditions) > 1 else once)
+    hidden = weight[:, : len(x)] @ x + of_each(once, which)
     weight, bias = network.second
     return weight @ network.activation(hidden) + bias[:, None]
+
+
+def of_each(
+    values: Float[Array, "outputs classes"], which: Int[Array, " n"]
+) -> Float[Array, "outputs _"]:
+    """Columns of the condition of each draw, or the only one, which fits all draws."""
+    classes = values.shape[1]
+    if classes == 1:
+        return values
+    if classes <= _FEW:  # a product is faster than looking up
+        return values @ jax.nn.one_hot(which, classes, axis=0)
+    return values.T[which].T
 
 
 def pushed(
@@ -57,7 +70,7 @@ def pushed(
     order: Int[Array, " dim"],
     x: Float[Array, "dim n"],
     conditions: Float[Array, "classes condition"],
-    which: Float[Array, "classes n"],
+    which: Int[Array, " n"],
     interval: float,
 ) -> Float[Array, "dim n"]:
     """Draws through one coupling layer: the first half moves the second, then all are permuted.

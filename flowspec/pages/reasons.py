@@ -91,4 +91,11 @@ _WORDS: dict[Flag, tuple[_Why, str]] = {
         lambda row: "The spectrum is brighter than the whole galaxy is said to be, by over "
                     "0.25 mag.",
         "Check the flux calibration and the magnitude."),
+    Flag.LOW_RESOLUTION: (
+        lambda row: "The line-spread function is wider than any that the model was trained on.",
+        "Do not trust what comes from widths of lines."),
+    Flag.BLEND: (
+        lambda row: f"There is a second object in the spectrum, at z = {row['z_blend']} "
+                    f"(ln evidence {row['blend_ln_evidence']}).",
+        "Look for lines at both redshifts; other parameters take all light for one object's."),
 }  # fmt: skip

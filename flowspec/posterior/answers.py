@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int, UInt32
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Frame
 from flowspec.model.space import Space
+from flowspec.posterior.blend import Blend, Second, blended, heights, second, told
 from flowspec.posterior.candidates import Candidates, candidates, refined
 from flowspec.posterior.draws import (
     Chunk,
@@ -40,6 +41,8 @@ class Answers(NamedTuple):
         z_best: Best redshift of each row, or None.
         ess: Effective number of weighted draws, or None.
         candidates: Up to five redshifts, or None.
+        second: What may be the redshift of a second object, or None.
+        blend: The second object of each row, or None.
     """
 
     samples: Float[np.ndarray, "n batch params"]
@@ -51,6 +54,8 @@ class Answers(NamedTuple):
     z_best: Float[np.ndarray, " batch"] | None = None
     ess: Float[np.ndarray, " batch"] | None = None
     candidates: Candidates | None = None
+    second: Second | None = None
+    blend: Blend | None = None
 
 
 def answered(
@@ -73,7 +78,10 @@ def answered(
                        for name in ("samples", "source"))
     rest = {name: _joined([getattr(p, name) for p in parts])
             for name in Answers._fields if name not in ("samples", "source")}
-    return Answers(samples, source, **rest)
+    answers = Answers(samples, source, **rest)
+    if answers.second is None:
+        return answers
+    return answers._replace(blend=blended(posterior, obs, answers.z_best, answers.second))
 
 
 def silenced(answers: Answers, none: Bool[np.ndarray, " batch"]) -> Answers:
@@ -92,6 +100,8 @@ def silenced(answers: Answers, none: Bool[np.ndarray, " batch"]) -> Answers:
         rows(answers.p_value), answers.misfit,
         answers.found and Peaks(*map(rows, answers.found)), rows(answers.z_best), rows(answers.ess),
         answers.candidates and Candidates(*map(rows, answers.candidates)),
+        answers.second and Second(*map(rows, answers.second)),
+        answers.blend and Blend(*map(rows, answers.blend)),
     )  # fmt: skip
 
 
@@ -242,7 +252,7 @@ def _weighted(
 def _of_chunk(
     posterior, chunk: Chunk, n: int, seed: int, numbers: Numbers, population
 ) -> Answers:
-    space, found, z, several = posterior.model.space, None, None, None
+    space, found, z, several, other = posterior.model.space, None, None, None, None
     samples, source, share, ess = drawn(posterior, chunk, n, seed, numbers, population)
     samples, source = np.asarray(samples), np.asarray(source)
     if space.redshift is not None:
@@ -252,12 +262,14 @@ def _of_chunk(
         draws = samples[..., space.names.index("z")]
         z = best_redshift(draws, found.z)
         several = refined(candidates(edges, pdf), draws, z)
+        if told(posterior):
+            other = second(space.redshift, heights(space, chunk), z)
     p_value = posterior.screen.p_value(described(posterior.model, chunk))
     misfit = posterior.misfit
     if misfit is not None:
         data = tuple(np.asarray(a)[: chunk.count] for a in chunk.data)
         misfit = misfit.compared(posterior.model.frame, space.redshift, data, z)
-    return Answers(samples, source, share, p_value, misfit, found, z, ess, several)
+    return Answers(samples, source, share, p_value, misfit, found, z, ess, several, other)
 
 
 def _joined(parts: Sequence):

@@ -69,7 +69,7 @@ def in_part(obs: Spectra) -> Spectra:
     lost = rng.uniform(0, _MOST_MISSING, (len(obs), 1)) * len(pixels)
     red = rng.uniform(size=(len(obs), 1)) < 0.5
     keep = np.where(red, pixels < len(pixels) - lost, pixels >= lost)
-    return Spectra(obs.wave, np.where(keep, obs.flux, 0), np.where(keep, obs.ivar, 0))
+    return replace(obs, flux=np.where(keep, obs.flux, 0), ivar=np.where(keep, obs.ivar, 0))
 
 
 def learned_misfit(posterior: Posterior, obs, z) -> Misfit:

@@ -27,6 +27,8 @@ _ABOUT = {
                "space of summaries",
     "misfit": "share of simulations whose data are at least as unlike their reconstruction",
     "unlike_at": "where the data are least like their reconstruction, if misfit is little",
+    "z_blend": "redshift of a second object in the spectrum, of rows flagged blend",
+    "blend_ln_evidence": "natural log of the evidence for two objects over that for one",
     "fit_p_value": "share of simulations whose best fit is at least as odd",
     "fit_odd_at": "what is oddest about the best fit, if fit_p_value is little",
     "log_evidence": "natural log of the density of the data under the forward model",

@@ -28,7 +28,8 @@ _DENSE = 12  # distinct classes per row from which preparing all of them is chea
 _NUMBERS = 1 << 20  # of one array of data that is embedded at once
 _ROWS = {True: 1024, False: 256}  # embedded at once, of few classes and of many
 _PAIRS = 1024  # (row, class) pairs conditioned at once, and the least draws compiled
-_AT_ONCE = 16384  # draws of few classes pushed at once: what is in between stays in the cache
+# draws of many classes and of few pushed at once: what is in between stays in the cache
+_BLOCK, _AT_ONCE = 4096, 16384
 
 
 class Chunk(NamedTuple):
@@ -115,8 +116,7 @@ def draw(
         return Drawn(theta[:, : chunk.count], k[:, : chunk.count])
     k, base = _draw_classes(keys, chunk.embedding.logits, n, len(model.space.names))
     k = np.asarray(k) * (np.arange(len(keys)) < chunk.count)  # padding: one class
-    condition = _conditions(model, chunk, k)
-    theta = _push(model, k.ravel(), base.reshape(-1, base.shape[-1]), condition)
+    theta = _push(model, k.ravel(), base.reshape(-1, base.shape[-1]), *_shared(model, chunk, k))
     theta = np.asarray(theta).reshape(n, len(keys), -1)
     return Drawn(theta[:, : chunk.count], k[:, : chunk.count])
 
@@ -136,8 +136,7 @@ def log_density(
     if is_few(model):
         return np.asarray(_density_few(model, theta, source, chunk.embedding))[:, : chunk.count]
     k, free, log_det, inside = _encode(model, theta, source)
-    condition = _conditions(model, chunk, np.asarray(k))
-    log_free = _log_prob(model, free.reshape(-1, free.shape[-1]), condition).reshape(k.shape)
+    log_free = log_density_free(model, chunk, np.asarray(k), free)
     log_share = jax.nn.log_softmax(chunk.embedding.logits)[np.arange(len(chunk.rows)), k]
     total = np.where(inside, log_share + log_free + log_det, -np.inf)
     return total[:, : chunk.count]
@@ -147,15 +146,16 @@ def log_density_free(
     model: Model, chunk: Chunk, k: Int[ArrayLike, "n rows"], free: Float[Array, "n rows params"]
 ) -> Float[np.ndarray, "n rows"]:
     """Log density of unconstrained parameters given their class."""
-    condition = _conditions(model, chunk, k)
-    flat = _log_prob(model, free.reshape(-1, free.shape[-1]), condition)
+    conditions, which = _shared(model, chunk, k)
+    flat = _log_prob(model, free.reshape(-1, free.shape[-1]), conditions[which])
     return np.asarray(flat).reshape(k.shape)
 
 
-def _conditions(
+def _shared(
     model: Model, chunk: Chunk, k: Int[np.ndarray, "n padded"]
-) -> Float[Array, "pairs condition"]:
-    """The condition of each draw, computed once per distinct (row, class)."""
+) -> tuple[Float[Array, "pairs condition"], Int[np.ndarray, " draws"]]:
+    """Conditions of all distinct (row, class), of few sizes, and the number of that of each draw.
+    """
     embedding, count = chunk.embedding, model.space.classes
     pairs = (np.arange(k.shape[1]) * count + k).ravel()
     distinct, inverse = np.unique(pairs, return_inverse=True)
@@ -167,7 +167,9 @@ def _conditions(
         embedding = _spread(model, embedding)
     parts = [_condition(model, embedding, rows[i : i + size], own[i : i + size])
              for i in range(0, len(rows), size)]
-    return jnp.concatenate(parts)[inverse]
+    conditions = jnp.concatenate(parts)
+    whole = 1 << (len(conditions) - 1).bit_length()
+    return jnp.pad(conditions, ((0, whole - len(conditions)), (0, 0))), inverse
 
 
 @eqx.filter_jit
@@ -191,8 +193,14 @@ def _condition(model, embedding, rows, k):
 
 
 @eqx.filter_jit
-def _push(model, k, base, condition):
-    return model.space.decode(k, model.density.push(base, condition))
+def _push(model, k, base, conditions, which):
+    blocks = -(-len(which) // _BLOCK)
+    filled = blocks * _BLOCK - len(which)
+    base = jnp.pad(base, ((0, filled), (0, 0))).reshape(blocks, _BLOCK, -1)
+    which = jnp.pad(which, (0, filled)).reshape(blocks, _BLOCK)
+    push = lambda draws: model.density.push_many(draws[0], conditions, draws[1])  # noqa: E731
+    free = jax.lax.map(push, (base, which)).reshape(blocks * _BLOCK, -1)
+    return model.space.decode(k, free[: len(k)])
 
 
 @eqx.filter_jit

@@ -24,7 +24,8 @@ def earlier() -> dict[str, Path]:
 def pixel_settings(config: dict) -> dict:
     """What `Pixels` takes beside the grid, from the header of a model of spectra."""
     own = config.get("frame", {})
-    return {"least": own.get("least", LEAST), "lsf": own.get("lsf")}
+    lsf = own.get("lsf")
+    return {"least": own.get("least", LEAST), "lsf": None if lsf is None else tuple(lsf)}
 
 
 def model_frame(path: str | Path) -> Frame:

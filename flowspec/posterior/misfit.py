@@ -70,12 +70,12 @@ class Misfit(eqx.Module):
         scale = _scale(values, weight)
         values, weight = _scaled(values, weight, scale)
         stride, rest = (1, values.shape[1]) if z is None else _rest(frame, redshift)
-        at = _first(frame, redshift, z, len(values))
+        at = first_pixels(frame, redshift, z, len(values))
         model = Reconstruction.learned(values[:half], weight[:half], at[:half], rest, stride)
         if frame.kind == LineSet.kind:  # fluxes relative to one another
             model = model.with_free(1 / scale)
         values, weight = values[half:], weight[half:]
-        at = _first(frame, redshift, best_z, len(values))
+        at = first_pixels(frame, redshift, best_z, len(values))
         raw = statistics_of(values, weight, *model.fitted(values, weight, at))
         ranks = Ranks.learned(raw, snr_of(values, weight), kinds_of(values.shape[1]))
         return cls(scale, model, ranks)
@@ -130,7 +130,7 @@ class Misfit(eqx.Module):
     def _left(self, frame, redshift, data, z) -> tuple[np.ndarray, ...]:
         """Scaled values and weights, residuals, and the distance of the coefficients."""
         values, weight = _scaled(*frame.linear(*data), self.scale)
-        at = _first(frame, redshift, z, len(values))
+        at = first_pixels(frame, redshift, z, len(values))
         return values, weight, *self.reconstruction.fitted(values, weight, at)
 
     def _place(self, frame: Frame, kind: int, tails, residual) -> str:
@@ -173,7 +173,7 @@ def _rest(frame: Frame, redshift: RedshiftBins) -> tuple[int, int]:
     return 2, 2 * frame.size + int(np.ceil(np.log((1 + high) / (1 + low)) / _step(frame))) + 2
 
 
-def _first(frame: Frame, redshift: RedshiftBins | None, z, rows: int) -> np.ndarray:
+def first_pixels(frame: Frame, redshift: RedshiftBins | None, z, rows: int) -> np.ndarray:
     """Number of the rest-frame pixel where each row begins."""
     if z is None:
         return np.zeros(rows, int)

@@ -96,7 +96,7 @@ class Reconstruction(eqx.Module):
     def _fit(self, values, weight, first) -> "_Fit":
         """Coefficients of a few rows, their covariance, and the weighted residuals."""
         size = values.shape[1]
-        templates = np.stack([self._seen(f, size) for f in first])
+        templates = self.seen(first, size)
         robust, root = weight, np.sqrt(weight)
         for _ in range(_REWEIGHTED):
             weighed = templates * robust[:, None]
@@ -113,9 +113,12 @@ class Reconstruction(eqx.Module):
         rows = max(_NUMBERS // (len(self.mean) * values.shape[1]), 1)
         return (slice(i, i + rows) for i in range(0, len(values), rows))
 
-    def _seen(self, first, size: int) -> Float[np.ndarray, "components size"]:
-        """The templates as a row that begins there sees them."""
-        return self.templates[:, first : first + self.stride * size : self.stride]
+    def seen(
+        self, first: Int[np.ndarray, " rows"], size: int
+    ) -> Float[np.ndarray, "rows components size"]:
+        """The templates as rows see them that begin at these numbers of the rest-frame pixels."""
+        places = (slice(f, f + self.stride * size, self.stride) for f in first)
+        return np.stack([self.templates[:, place] for place in places])
 
     def _improved(self, values, weight, first) -> "Reconstruction":
         """One step of expectation and maximisation."""

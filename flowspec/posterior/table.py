@@ -10,6 +10,7 @@ from flowspec.data.frame import Frame
 from flowspec.model.space import Space, class_of
 from flowspec.posterior.answers import Answers, no_data, of_own_kind
 from flowspec.posterior.aperture import Totals
+from flowspec.posterior.blend import Blend
 from flowspec.posterior.candidates import candidate_columns
 from flowspec.posterior.columns import PERCENTILES, described
 from flowspec.posterior.misfit import LEVEL, Compared
@@ -28,15 +29,15 @@ def summary_table(
     Columns: ``name``; labels of the input (`flowspec.data.extra`); of models with a redshift
     ``z_best`` (best redshift) and ``z_prob`` (calibrated probability that it is right,
     ``|z_best - z| < 0.01``, of an object inside the prior whose data are like simulations: masked
-    where they are not), and up to five redshifts, ``z_peaks``, ``z_peak_sigmas`` and
-    ``z_peak_probs`` [batch, 5]; of several sources the most probable ``source``, every
-    ``p_<class>`` and ``p_<source>``; ``<parameter>_p16``, ``_p50``, ``_p84``, of whole galaxies
-    ``<parameter>_total_p16``, and ``log_total_over_aperture`` of their light; what the data alone
-    decide: ``snr`` (median), of spectra ``coverage``, of lines ``lines`` used and ``limits`` among
-    them; ``p_value`` and ``misfit`` (shares of simulations at least as far out in summary space,
-    and as unlike their reconstruction), ``unlike_at``; ``prior_edge`` and ``prior_dominated``,
-    parameters at a limit of the prior and as uncertain as before; ``ess`` of weighted draws;
-    ``flags`` (bits of `flowspec.Flag`), ``flag_names``, ``notes``.
+    where they are not), up to five redshifts, ``z_peaks``, ``z_peak_sigmas`` and ``z_peak_probs``
+    [batch, 5], of a second object ``z_blend`` and ``blend_ln_evidence``; of several sources the
+    most probable ``source``, every ``p_<class>`` and ``p_<source>``; ``<parameter>_p16``, ``_p50``,
+    ``_p84``, of whole galaxies ``<parameter>_total_p16``, and ``log_total_over_aperture`` of their
+    light; what the data alone decide: ``snr`` (median), of spectra ``coverage``, of lines ``lines``
+    used and ``limits`` among them; ``p_value`` and ``misfit`` (shares of simulations at least as
+    far out in summary space, and as unlike their reconstruction), ``unlike_at``; ``prior_edge`` and
+    ``prior_dominated``, parameters at a limit of the prior and as uncertain as before; ``ess`` of
+    weighted draws; ``flags`` (bits of `flowspec.Flag`), ``flag_names``, ``notes``.
 
     Args:
         space: Classes and parameters of the model.
@@ -75,14 +76,13 @@ def summary_table(
     if answers.ess is not None:
         table["ess"] = answers.ess
     table["flags"] = flags
-    table["flag_names"] = Flag.describe_all(flags)
-    table["notes"] = notes
+    table["flag_names"], table["notes"] = Flag.describe_all(flags), notes
     table = _masked(table, no_data(flags))
     return described(_labelled(table, obs.extra), space)
 
 
 def _add_redshift(table: Table, answers: Answers, recalibration, lost, none, flags) -> np.ndarray:
-    """``z_best``, ``z_prob`` and candidates, and the flags of redshifts.
+    """``z_best``, ``z_prob``, candidates and second objects, and the flags of redshifts.
 
     Those of rows with too little of the spectrum, or of kinds of objects that have none, are `none`
     [batch]; `lost` is the share of the wavelengths that is missing [batch].
@@ -95,9 +95,9 @@ def _add_redshift(table: Table, answers: Answers, recalibration, lost, none, fla
     if answers.candidates is not None:
         table.update(candidate_columns(answers.candidates, table["z_best"], prob))
     sure = prob >= 0.9
-    return np.where(answers.found.second > 0.1, Flag.MULTIMODAL_REDSHIFT, 0) | np.where(
-        sure, 0, Flag.UNSURE_REDSHIFT
-    )
+    blend = _add_blend(table, answers.blend, none)
+    return blend | np.where(sure, 0, Flag.UNSURE_REDSHIFT) | np.where(
+        answers.found.second > 0.1, Flag.MULTIMODAL_REDSHIFT, 0)  # fmt: skip
 
 
 def _add_prior(table: Table, space: Space, answers: Answers, shown: list[str]) -> np.ndarray:
@@ -116,6 +116,15 @@ def _add_misfit(table: Table, misfit: Compared | None) -> np.ndarray | int:
     unlike = misfit.p_value < LEVEL
     table["misfit"], table["unlike_at"] = misfit.p_value, np.where(unlike, misfit.where, "")
     return np.where(unlike, Flag.UNLIKE_DATA, 0)
+
+
+def _add_blend(table: Table, blend: Blend | None, none) -> np.ndarray | int:
+    """Second objects, and the flag of rows that have one; of `none` [batch] nothing is told."""
+    if blend is None:
+        return 0
+    for name, column in zip(("z_blend", "blend_ln_evidence"), blend, strict=True):
+        table[name] = np.where(none, np.nan, column).astype(np.float32)
+    return np.where(np.isfinite(table["z_blend"]), Flag.BLEND, 0)
 
 
 def _add_totals(table: Table, totals: Totals | None, flags, notes) -> tuple:

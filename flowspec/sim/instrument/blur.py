@@ -1,5 +1,6 @@
 """How line-spread functions of single spectra differ from that of their instrument."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, ScalarLike
@@ -44,5 +45,6 @@ def told_widths(sim, latent: Float[Array, "n latents"]) -> tuple[Array, ...]:
         return ()
     wider = jnp.zeros(len(latent))
     if "lsf" in sim.layout.names:
-        wider = ln_width(latent[:, sim.layout.place("lsf").start], sim.widest)
+        drawn = latent[:, sim.layout.place("lsf").start]
+        wider = jax.vmap(ln_width, (0, None))(drawn, sim.widest)
     return (jnp.stack([wider, jnp.ones_like(wider)], axis=1),)

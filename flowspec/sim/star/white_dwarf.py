@@ -123,7 +123,7 @@ def over_black_body(
     line = lines(log_teff, latent)
     half = line.width / (np.pi * jnp.maximum(line.depth, 1e-6))
     seen = np.sqrt(2 * np.log(2)) * dispersion / C_KMS * line.wave
-    wider = 0.5346 * half + jnp.sqrt(0.2166 * half**2 + seen**2) + 1e-3
+    wider = 0.5346 * half + jnp.sqrt(0.2166 * half**2 + seen**2 + 1e-6)
     depth = line.depth * half / wider
     left = jnp.ones_like(wave)
     for i in range(len(half)):  # one pass over the wavelengths, without an array of all lines
