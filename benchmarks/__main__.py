@@ -50,6 +50,7 @@ BENCHMARKS = {
     "shift_ages": 0,
     "shift_photometry": 0,
     "nebula_classes": 1,
+    "maps": 0,
 }
 
 

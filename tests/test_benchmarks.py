@@ -8,7 +8,17 @@ import jax.random as jr
 import numpy as np
 import pytest
 
-from benchmarks import calibration, harness, learned, moons, nebula_classes, scores, throughput, toy
+from benchmarks import (
+    calibration,
+    harness,
+    learned,
+    maps,
+    moons,
+    nebula_classes,
+    scores,
+    throughput,
+    toy,
+)  # fmt: skip
 from benchmarks.__main__ import BENCHMARKS, main
 from flowspec import Flag
 from flowspec.data.lines import State
@@ -212,3 +222,19 @@ def test_nebulae_of_the_classes_are_as_many_and_mixtures_lie_between():
     flux, _, state, _ = replace(drawn, noisy=False).simulate(jr.key(1), 500).data
     there = np.asarray(state) == int(State.MEASURED)
     np.testing.assert_allclose(np.asarray(flux)[there[:, 0], 0], 1, atol=1e-5)
+
+
+def test_galaxy_of_maps_has_its_gradient_and_its_light():
+    radius, truth, flux = maps.galaxy(101, seed=0)
+    assert truth["oh"][50, 50] == pytest.approx(8.9) and truth["log_u"][50, 50] == -3.2
+    edge = np.abs(radius - 1) < 0.01
+    np.testing.assert_allclose(truth["oh"][edge], 8.4, atol=0.006)
+    masked = np.isnan(flux[0])
+    assert masked[radius > 1].all() and 0.01 < masked[radius < 1].mean() < 0.06
+    ring = ~masked & (np.abs(radius - 0.3) < 0.05)  # a scale of the light, and A_V = 0.96
+    hbeta, halpha = (np.nanmean(flux[i][ring]) for i in (0, 3))
+    assert hbeta == pytest.approx(60 / np.e, rel=0.03)
+    # case B, A(Hb) = 1.16 A_V and A(Ha) = 0.82 A_V (Cardelli et al. 1989)
+    assert halpha / hbeta == pytest.approx(2.9 * 10 ** (0.4 * 0.96 * (1.16 - 0.82)), rel=0.05)
+    line = {"OH": 8.9 - 0.5 * radius, "OH_P16": 8.8 - radius, "OH_P84": 9.0 + 0 * radius}
+    assert maps.gradient(line, radius, ~masked) == pytest.approx([-0.5, 8.9])

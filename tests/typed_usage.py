@@ -33,6 +33,13 @@ def lines(path: str) -> np.ndarray:
     return posterior.source_probabilities(fs.Lines.concatenate([rows, own]))
 
 
+def maps(path: Path) -> None:
+    table = fs.load("nebula").summarize(fs.read_lines(path))
+    assert isinstance(table, Table)
+    fs.io.write_maps("out.fits", table, path, suffix="EMLINE_SFLUX")
+    print([len(rows) for rows in fs.io.stream_lines(path, 8192)])
+
+
 def train(obs: fs.Spectra) -> fs.Posterior:
     sim = fs.GalaxySimulator("sdss", nuisances=("flux",)).with_noise(obs)
     brief = fs.Training(steps=100, optimiser="muon")

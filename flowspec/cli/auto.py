@@ -13,11 +13,10 @@ from astropy.table import Table, vstack
 from jaxtyping import Int
 
 from flowspec.cli.answering import Answered, OneModel, options_of, told
-from flowspec.cli.inputs import parts, reading
+from flowspec.cli.inputs import line_blocks, parts, reading
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Pixels
 from flowspec.data.spectra import Spectra
-from flowspec.io import read_lines
 from flowspec.io.files import load as load_file
 from flowspec.io.options import make_options
 from flowspec.io.paths import expanded
@@ -196,7 +195,7 @@ def _of_lines(args: Namespace) -> bool:
         except ValueError:
             pass
         try:
-            read_lines(path, columns=dict(args.columns), suffix=args.suffix)
+            next(line_blocks([path], dict(args.columns), args.suffix))
             return True
         except ValueError:
             continue

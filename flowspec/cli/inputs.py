@@ -14,7 +14,7 @@ from flowspec.data.frame import Pixels
 from flowspec.data.lines import Lines
 from flowspec.data.observation import Observation
 from flowspec.data.spectra import Spectra
-from flowspec.io import read, read_lines, stream, stream_lines
+from flowspec.io import read, stream, stream_lines
 from flowspec.io.hdf5 import row_count
 from flowspec.io.paths import expanded, unreadable
 from flowspec.io.source import is_hdf5
@@ -107,7 +107,7 @@ def blocks(
 def line_blocks(
     patterns: Iterable[str], columns: dict, suffix: str | None
 ) -> Iterator[Lines]:
-    """All rows of all line catalogues, a file at a time, HDF5 in blocks of `_LINE_ROWS`.
+    """All rows of all line catalogues, a file at a time, in blocks of `_LINE_ROWS`.
 
     Args:
         patterns: Files, patterns or folders.
@@ -121,10 +121,12 @@ def line_blocks(
     for path, cause in unreadable(paths).items():  # before the first of them is predicted
         raise ValueError(f"{path}: {cause}")
     for path in paths:
-        if is_hdf5(path):
-            yield from stream_lines(path, _LINE_ROWS)
-        else:
-            yield read_lines(path, columns=columns, suffix=suffix)
+        yield from stream_lines(path, _LINE_ROWS, **_of_tables(path, columns, suffix))
+
+
+def _of_tables(path, columns: dict, suffix: str | None) -> dict:
+    """What is said of columns, but for HDF5, which has its own."""
+    return {} if is_hdf5(path) else {"columns": columns, "suffix": suffix}
 
 
 def _parts(patterns, frame, options, rows) -> Iterator[Spectra]:

@@ -1,4 +1,4 @@
-"""`flowspec predict`: spectra or line catalogues and a model in, a table of results out."""
+"""`flowspec predict`: spectra, line catalogues or maps and a model in, results out."""
 
 import logging
 import time
@@ -17,6 +17,10 @@ from flowspec.cli.inputs import check_inputs, rows_bar
 from flowspec.cli.outputs import check_file, check_folder, check_table, make_parents, write_table
 from flowspec.data.flags import Flag
 from flowspec.io.densities import DensityWriter
+from flowspec.io.line_table import maps_of
+from flowspec.io.map_grid import MapGrid
+from flowspec.io.maps import maps_file
+from flowspec.io.paths import expanded
 from flowspec.io.recorded import KEY, record
 from flowspec.io.results import TableWriter
 from flowspec.io.samples import SampleWriter
@@ -47,7 +51,7 @@ def run(args: Namespace) -> None:
     about["flowspec"] = version("flowspec")
     with _samples_file(args, by, about) as samples, _densities_file(args, by, about) as densities:
         # within: without the table there are no samples either
-        with _table_file(args, about) as append, rows_bar(args, by.frame) as bar:
+        with _table_file(args, by, about) as append, rows_bar(args, by.frame) as bar:
             for table, answered in by.blocks():
                 append(table)
                 unusable.count(table)
@@ -112,8 +116,9 @@ def _densities_file(args: Namespace, by: OneModel | ChosenModels, about: dict):
 
 
 @contextmanager
-def _table_file(args: Namespace, about: dict):
-    """What appends a table: to the file for HDF5, else to memory."""
+def _table_file(args: Namespace, by: OneModel | ChosenModels, about: dict):
+    """What appends a table: to the file for HDF5, to maps if the input is maps and the file FITS,
+    else to memory."""
     about = about | {"samples": args.num_samples, "dereddened": args.dereddened}
     said = {name: getattr(args, name) for name in RECORDED}
     about[KEY] = record(args.output, args.spectra, said)
@@ -121,12 +126,25 @@ def _table_file(args: Namespace, about: dict):
         with TableWriter(args.output, about) as writer:
             yield writer.append
         return
+    if (grid := _maps(args, by)) is not None:
+        with maps_file(args.output, grid, about) as append:
+            yield append
+        return
     tables: list[Table] = []
     yield tables.append
     table = vstack(tables, metadata_conflicts="silent")
     table = table[in_order(table.colnames)]
     table.meta |= about
     write_table(table, args.output)
+
+
+def _maps(args: Namespace, by: OneModel | ChosenModels) -> MapGrid | None:
+    """The pixels of the maps to write; None where a table is to be written: of spectra, of several
+    files, and to files that are not FITS."""
+    if by.frame.kind != "lines" or not args.output.endswith(".fits"):
+        return None
+    paths = expanded(args.spectra, text=True, tell=False)
+    return maps_of(paths[0], dict(args.columns), args.suffix) if len(paths) == 1 else None
 
 
 class _Unusable:

@@ -55,6 +55,12 @@ table has the probability of every ionising source, and percentiles of the param
   flowspec predict lines.ecsv --model cloudy -o out.ecsv
   flowspec predict lines.csv --column '[OIII]5007=o3' --column '[OIII]5007_err=o3_sig' \\
            --model nebula --dereddened -o out.fits
+
+Maps of lines, a FITS file with an image per line and error (PHANGS-MUSE, MaNGA), become maps where
+TABLE ends in .fits: an image per parameter, end of its interval, class and flags, with the sky
+coordinates of the input. With other endings they are rows with x, y, ra and dec.
+
+  flowspec predict NGC0628_MAPS.fits --model nebula -o NGC0628_nebula.fits
 """
 VIEW = """\
 FOLDER/index.html is one file that needs no server and no network: per spectrum the data with errors

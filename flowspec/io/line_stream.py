@@ -74,8 +74,8 @@ def write_lines(path, lines: Lines | Iterable[Lines]):
             writer.append(chunk)
 
 
-def stream_lines(path, rows: int = 65536) -> Iterator[Lines]:
-    """Read a file of `write_lines` in chunks, for sets larger than memory.
+def stream_hdf5(path, rows: int) -> Iterator[Lines]:
+    """Read a file of `write_lines` in chunks.
 
     Args:
         path: of the file.
@@ -88,11 +88,7 @@ def stream_lines(path, rows: int = 65536) -> Iterator[Lines]:
         ValueError: naming the file and what is wrong with it.
     """
     with blaming(path):
-        if rows < 1:
-            raise ValueError(f"expected rows >= 1; got {rows}")
-        kind, source = sniff(path, content="lines")
-        if kind != "hdf5":
-            raise ValueError("expected an HDF5 file of lines; got FITS: use flowspec.read_lines")
+        _, source = sniff(path, content="lines")
         with opened(source) as file:
             lines, total = _layout(file)
             reading = _reading(file, lines)

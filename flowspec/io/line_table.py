@@ -1,7 +1,8 @@
-"""Tables of emission-line fluxes, one object per row, to `Lines`: CSV, ECSV, FITS and HDF5."""
+"""Tables and maps of emission-line fluxes to `Lines`: CSV, ECSV, FITS and HDF5."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -12,19 +13,19 @@ from astropy.table import Table
 from flowspec.data.lines import Lines
 from flowspec.io import hdus
 from flowspec.io.declared import check_text
-from flowspec.io.labels import is_label, table_labels
-from flowspec.io.line_cells import check_units, converted, flags, masked, numbers
 from flowspec.io.line_columns import LineColumns, check_once, find_lines, header_names, no_line
-from flowspec.io.line_maps import maps_table
+from flowspec.io.line_maps import channels_table, find_maps, maps_lines
 from flowspec.io.line_report import describe, tell
 from flowspec.io.line_rows import line_column, with_row_per_object
-from flowspec.io.line_stream import stream_lines
+from flowspec.io.line_stream import stream_hdf5
+from flowspec.io.line_values import lines_of
+from flowspec.io.map_grid import MapGrid
 from flowspec.io.roles import listed
 from flowspec.io.source import MAGIC, TEXT, blaming, sniff
 
 NAMES = ("name", "id", "region_id", "targetid", "target_id", "object", "object_id", "objid",
          "source", "source_id", "specobjid", "galaxy", "region", "target", "file")  # fmt: skip
-_PLACE = {"ivar": "err", "var": "err"}  # what is held as standard deviations
+_CHUNK = 65536  # rows of a large file at once
 
 
 def read_lines(
@@ -49,9 +50,13 @@ def read_lines(
       observed.
     - `OIII` and other labels without a wavelength: `flowspec.data.line_labels`.
     - Columns may have units, all or none of those of lines, all convertible to that of the first.
+    - Maps are FITS images, one per line and one per error, of names like those of columns, or those
+      of MaNGA's DAP: a row per spaxel that has data, of those in one bin one, named "y,x", with
+      `x` and `y`, counted from 0, and the sky position in `Lines.extra`.
 
     Args:
-        path: CSV, ECSV or FITS table, or gzip of them; or the HDF5 of `write_lines`.
+        path: CSV, ECSV or FITS table, maps of lines in FITS, or gzip of them; or the HDF5 of
+            `write_lines`.
         columns: line, line_err, line_ivar, line_var, line_mask or line_ul to the name of its
             column, for tables that name them unusually: {"[OIII]5007": "o3flux",
             "[OIII]5007_err": "o3sig"}.
@@ -69,23 +74,91 @@ def read_lines(
         ValueError: in one line naming the file and what is wrong with it or its columns, also
             where no row has a usable line.
     """
+    pieces = list(_pieces(path, None, dict(columns or {}), suffix, name))
+    with blaming(path):
+        lines = _usable(Lines.concatenate(pieces))
+    return lines.corrected(True) if dereddened else lines
+
+
+def stream_lines(
+    path,
+    rows: int = _CHUNK,
+    *,
+    columns: Mapping[str, str] | None = None,
+    suffix: str | None = None,
+    name: str | None = None,
+) -> Iterator[Lines]:
+    """Read emission-line fluxes in chunks: HDF5 and maps larger than memory, tables as a whole.
+
+    Args:
+        path: as of `read_lines`.
+        rows: per chunk, at most.
+        columns: as of `read_lines`.
+        suffix: as of `read_lines`.
+        name: as of `read_lines`.
+
+    Yields:
+        Lines of at most `rows` rows.
+
+    Raises:
+        ValueError: naming the file and what is wrong with it.
+    """
+    if rows < 1:
+        raise ValueError(f"{path}: expected rows >= 1; got {rows}")
+    for piece in _pieces(path, rows, dict(columns or {}), suffix, name):
+        for start in range(0, len(piece), rows):
+            yield piece[start : start + rows] if len(piece) > rows else piece
+
+
+def maps_of(path, columns: Mapping[str, str], suffix: str | None = None) -> MapGrid | None:
+    """The pixels of a file of maps of lines; None of any other file, also of one that is bad.
+
+    Args:
+        path: of the file.
+        columns: as of `read_lines`.
+        suffix: as of `read_lines`.
+    """
+    try:
+        kind, source = sniff(path, MAGIC | TEXT, content="a table")
+        if kind == "fits":
+            with _opened(source) as handle:
+                maps = find_maps(handle, columns, suffix)
+                return maps and maps.grid
+    except (ValueError, OSError):
+        pass
+    return None
+
+
+def _pieces(path, rows: int | None, columns, suffix, name) -> Iterator[Lines]:
+    """HDF5 and maps in pieces of `rows`, a table as one."""
     with blaming(path):
         kind, source = sniff(path, MAGIC | TEXT, content="a table")
         if kind == "hdf5" and (columns or suffix or name):
             raise ValueError("expected columns, suffix and name for tables only; got HDF5")
+        if kind == "fits":
+            with _opened(source) as handle:
+                if maps := find_maps(handle, columns, suffix):
+                    yield from _told(path, maps_lines(maps, rows or _CHUNK))
+                    return
+                tables = _fits_tables(handle, suffix)
+        elif kind == "text":
+            tables = _text_tables(source)
         if kind != "hdf5":
-            tables = _fits_tables(source, suffix) if kind == "fits" else _text_tables(source)
-            table, found, form = _with_lines(tables, dict(columns or {}), suffix, name)
+            table, found, form = _with_lines(tables, columns, suffix, name)
             label = _names_column(table, name if name in table.colnames or not form else None)
             reading = form + describe(found, table.colnames, label)
-            pieces = [_lines(table, found, _row_names(table, label)).read_as(reading)]
-    if kind == "hdf5":
-        pieces = list(stream_lines(path))
-    with blaming(path):
-        lines = _usable(Lines.concatenate(pieces))
-    if kind != "hdf5":
-        tell("read as lines", path, lines.reading)
-    return lines.corrected(True) if dereddened else lines
+            piece = _usable(lines_of(table, found, _row_names(table, label)))
+            yield from _told(path, [piece.read_as(reading)])
+            return
+    yield from stream_hdf5(path, rows or _CHUNK)
+
+
+def _told(path, pieces: Iterable[Lines]) -> Iterator[Lines]:
+    """The pieces, after it is told how the first was read."""
+    for number, piece in enumerate(pieces):
+        if number == 0:
+            tell("read as lines", path, piece.reading)
+        yield piece
 
 
 def _usable(lines: Lines) -> Lines:
@@ -103,17 +176,24 @@ class _Source(NamedTuple):
     form: str = ""
 
 
-def _fits_tables(source, suffix: str | None) -> list[_Source]:
+@contextmanager
+def _opened(source):
+    """The HDUs of a file, without warnings of units that are not of the standard."""
     with hdus.opened(source) as handle, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of units that are not of the standard
-        if maps := maps_table(handle, suffix):
-            return [_Source(*maps)]
-        tables = hdus.all_tables(handle)
-        if not tables:
-            raise ValueError(f"expected a table; got {hdus.describe(handle)}")
-        for hdu in tables:
-            check_once(hdus.column_names(hdu))
-        return [_Source(Table.read(hdu, format="fits")) for hdu in tables]
+        warnings.simplefilter("ignore")
+        yield handle
+
+
+def _fits_tables(handle, suffix: str | None) -> list[_Source]:
+    if channels := channels_table(handle, suffix):
+        return [_Source(*channels)]
+    tables = hdus.all_tables(handle)
+    if not tables:
+        raise ValueError("expected a table, or images of lines and their errors; "
+                         f"got {hdus.describe(handle)}")
+    for hdu in tables:
+        check_once(hdus.column_names(hdu))
+    return [_Source(Table.read(hdu, format="fits")) for hdu in tables]
 
 
 def _text_tables(source: str | BytesIO) -> list[_Source]:
@@ -152,50 +232,6 @@ def _with_lines(sources, given, suffix, name) -> tuple[Table, LineColumns, str]:
             alone = f"the first table with lines, of {others + 1}; " if others else ""
             return table, found, alone + (form and f"{form}; ")
     raise ValueError(no_line(sources[0].table.colnames, suffix))
-
-
-def _lines(table: Table, found: LineColumns, row_names) -> Lines:
-    columns = {line: {_PLACE.get(role, role): numbers(table, name, role)
-                      for role, name in roles.items() if role not in ("limit", "mask")}
-               for line, roles in found.lines.items()}  # fmt: skip
-    every = [column for roles in columns.values() for column in roles.values()]
-    check_units(every)
-    blank = np.full(len(table), np.nan)
-    flux, err, limit = (
-        np.stack([converted(roles[role], every[0]) if role in roles else blank
-                  for roles in columns.values()], axis=1)
-        for role in ("flux", "err", "ul")
-    )  # fmt: skip
-    upper, lower, bad = (np.stack(said, axis=1) for said in zip(
-        *(_said(table, roles, columns[line]) for line, roles in found.lines.items()), strict=True
-    ))  # fmt: skip
-    limit = np.where(upper, flux, limit)
-    flux = np.where(upper | lower | bad, np.nan, flux)
-    limit = np.where(lower | bad, np.nan, limit)
-    why = {"lower limit, not used": lower & ~bad, "limit not positive": upper & ~bad & (limit <= 0)}
-    extra = {name: np.ma.asarray(table[name]) for name in table.colnames if is_label(name)}
-    notes = _notes([*found.lines], why)
-    return Lines([*found.lines], flux, err, limit, names=row_names, notes=notes,
-                 extra=table_labels(extra, len(table)))
-
-
-def _notes(lines, why: Mapping[str, np.ndarray]) -> list[str]:
-    """One per row: what is wrong [rows, lines], and with which lines."""
-    names = np.array(lines)
-    notes = [[f"{what}: {', '.join(names[row])}" if row.any() else "" for row in rows]
-             for what, rows in why.items()]  # fmt: skip
-    return ["; ".join(filter(None, row)) for row in zip(*notes, strict=True)]
-
-
-def _said(table: Table, roles, columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """[rows] whether the flux of a line is an upper limit, a lower one, masked."""
-    none = np.zeros(len(table), bool)
-    upper, lower = (columns["flux"].upper, columns["flux"].lower) if "flux" in columns else (
-        none, none)
-    if "limit" in roles:
-        flagged = flags(table, roles["limit"])
-        upper, lower = upper | flagged[0], lower | flagged[1]
-    return upper, lower, masked(table, roles["mask"]) if "mask" in roles else none
 
 
 def _names_column(table: Table, name: str | None, but: str | None = None) -> str | None:

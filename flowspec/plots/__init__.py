@@ -13,6 +13,7 @@ from flowspec.plots.calibration import tarp as tarp
 from flowspec.plots.calibration import training as training
 from flowspec.plots.diagrams import excitation as excitation
 from flowspec.plots.fitted import fit as fit
+from flowspec.plots.maps import sky_map as sky_map
 from flowspec.plots.pages import lines_page as lines_page
 from flowspec.plots.pages import spectrum_page as spectrum_page
 from flowspec.plots.redshift import redshift_pdf as redshift_pdf
