@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from flowspec.model.memory import give_back
+
 PACKAGES = ("flowspec", "jax", "flax", "flowjax", "numpy", "sbi")
 
 
@@ -66,6 +68,7 @@ def peak_memory(f: Callable, *args) -> tuple[object, float, float]:
     """Result of ``f(*args)``, the largest resident memory on the way in GB, and that less what
     was resident before (both NaN off Linux)."""
     try:
+        give_back()  # or arrays would go where others were
         Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
         before = resident("VmRSS")
     except OSError:

@@ -26,14 +26,19 @@ def keep_memory() -> bool:
     Returns:
         Whether it is kept.
     """
-    if os.environ.get(VARIABLE, "").strip().lower() == "off":
+    if os.environ.get(VARIABLE, "").strip().lower() == "off" or not _is_gnu():
         return False
-    if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
-        return False
-    try:
-        option = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return False
+    option = ctypes.CDLL(None).mallopt
     # one arena, as large pieces do not fit into those of threads, and none mapped on its own
     wanted = {_ARENA_MAX: 1, _MMAP_MAX: 0, _TRIM_THRESHOLD: _KEPT}
     return all([option(name, value) == 1 for name, value in wanted.items()])
+
+
+def give_back() -> None:
+    """Give memory that is free back to the system."""
+    if _is_gnu():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _is_gnu() -> bool:
+    return platform.system() == "Linux" and platform.libc_ver()[0] == "glibc"
