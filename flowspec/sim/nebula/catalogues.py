@@ -19,6 +19,7 @@ from flowspec.data.lines import Lines
 from flowspec.prior.nitrogen import NitrogenPrior
 from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy import dust
+from flowspec.sim.nebula.errors import REFERENCE, LineErrors
 from flowspec.sim.nebula.gas import Cloud, Mixed
 from flowspec.sim.nebula.interpolate import interpolator, leave_one_out
 from flowspec.sim.nebula.likelihood import log_likelihood
@@ -27,7 +28,6 @@ from flowspec.sim.simulator import Simulated, Simulator
 
 DEREDDENED = 0.3  # share of the simulated catalogues that are corrected for dust
 LAWS = {"cardelli": dust.cardelli, "calzetti": dust.calzetti}
-REFERENCE = "Hbeta"  # of the fluxes of every grid
 COMMON = ("oh", "no", "so")  # parameters that two gases of one nebula share
 _LN_MAG = 0.4 * float(np.log(10.0))
 _TYPICAL = 1024  # nebulae behind the ratios of a typical one
@@ -65,9 +65,9 @@ class NebulaSimulator(Simulator):
         lines: Names of the lines to keep; by default those that all grids have.
         av: Limits of the attenuation.
         law: "cardelli" (R_V = 3.1) or "calzetti".
-        error: Least error of the models as a share of the flux, but of the reference line, H-beta.
-            That of their interpolation (`leave_one_out`) is added in quadrature, and the least
-            flux that the grid can tell.
+        error: Of the models as a share of the flux, one for all lines but the reference line,
+            H-beta; or `LineErrors`, one for each line. That of their interpolation
+            (`leave_one_out`) is added in quadrature, and the least flux that the grid can tell.
         mixed: A second grid whose gas shines along the same line of sight: it adds the parameters
             ``mixing``, the share of H-beta (of the lines' reference) that comes from it, and its
             own ones but O/H and N/O under names that begin with ``mix_``. O/H and N/O stay within
@@ -99,7 +99,7 @@ class NebulaSimulator(Simulator):
         *,
         av: tuple[float, float] = (0.0, 4.0),
         law: str = "cardelli",
-        error: float | Mapping[str, float] = 0.1,
+        error: float | LineErrors = 0.1,
         mixed: LineGrid | None = None,
         tied: float = 0.5,
     ):
@@ -114,8 +114,7 @@ class NebulaSimulator(Simulator):
             raise ValueError(f"expected grids of the same parameters; got {sorted(set(names))}")
         shared = [n for n in every[0].lines if all(n in g.lines for g in every)]
         self.lines = tuple(canonical(line) for line in (shared if lines is None else lines))
-        self.error = jnp.asarray(shares_of(error, self.lines), jnp.float32)
-        self.offset = jnp.zeros(len(self.lines), jnp.float32)
+        self._take(error)
         every = [g.select(self.lines) for g in every]
         self.sources = tuple(grids)
         apart = np.stack([leave_one_out(g) for g in every])
@@ -151,7 +150,7 @@ class NebulaSimulator(Simulator):
         return Mixed(first, second, at["mixing"])
 
     def _prior(self, grid: LineGrid, mixed: LineGrid | None, av, tied: float) -> Prior:
-        """Flat within a grid, and within the second one's own parameters, but for a share of N/O."""
+        """Flat within a grid and the second one's own parameters, but for a share of N/O."""
         ends = dict(zip(grid.names, _ends(grid), strict=True)) | {"av": av} | self.beyond(grid)
         if mixed is not None:
             ends["mixing"] = (0.0, 1.0)
@@ -180,6 +179,32 @@ class NebulaSimulator(Simulator):
     def names(self) -> tuple[str, ...]:
         """Names of the parameters."""
         return self.priors[0].names
+
+    @property
+    def errors(self) -> LineErrors:
+        """How wrong the models are."""
+        return LineErrors(self.lines, np.asarray(self.offset), np.asarray(self.error))
+
+    def with_errors(self, errors: LineErrors) -> "NebulaSimulator":
+        """The same nebulae of models that are otherwise wrong, such as those that
+        `flowspec.check.line_errors` learned.
+
+        Raises:
+            ValueError: If a line has none.
+        """
+        own = errors.of(self.lines)
+        values = tuple(jnp.asarray(a, jnp.float32) for a in (own.offset, own.spread))
+        return eqx.tree_at(lambda s: (s.offset, s.error), self, values)
+
+    def _take(self, error: float | LineErrors) -> None:
+        alike = not isinstance(error, LineErrors)
+        own = (LineErrors.alike(self.lines, error) if alike else error).of(self.lines)
+        self.offset, self.error = (jnp.asarray(a, jnp.float32) for a in (own.offset, own.spread))
+
+    @property
+    def slopes(self) -> dict[str, Float[Array, " lines"]]:
+        """Derivatives of ln(flux) [lines], by the parameters that it is linear in."""
+        return {"av": -_LN_MAG * self.curve}
 
     @property
     def model_err(self) -> Float[Array, "sources lines"]:
@@ -250,14 +275,3 @@ class NebulaSimulator(Simulator):
 
 def _ends(grid: LineGrid) -> list[tuple[float, float]]:
     return list(zip(grid.points.min(0), grid.points.max(0), strict=True))
-
-
-def shares_of(error: float | Mapping[str, float], lines) -> list[float]:
-    """One error for each line."""
-    if not isinstance(error, Mapping):
-        return [float(error)] * len(lines)
-    known = {canonical(line): value for line, value in error.items()}
-    missing = [line for line in lines if line not in known and line != REFERENCE]
-    if missing:
-        raise ValueError(f"expected an error of every line; got none of {', '.join(missing)}")
-    return [float(known.get(line, 0.0)) for line in lines]
