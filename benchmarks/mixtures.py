@@ -43,6 +43,7 @@ def run(
     most: int = 300,
     draws: int = 50_000,
     n: int = 200,
+    rounds: int = 4,
     seed: int = 0,
 ) -> dict:
     """Both samples with each grid, as single clouds and as mixtures.
@@ -55,18 +56,37 @@ def run(
         most: Objects of each half at most.
         draws: Of the prior, for all objects.
         n: Of the posterior of each object and line.
+        rounds: Over all lines, in which their errors are learned.
         seed: Of the draws.
     """
-    results = {}
+    results = {f"{grid}, powers of N/O": nitrogen_powers(grid) for grid in grids.split(",")
+               if grid in FILES}  # fmt: skip
     for sample in samples.split(","):
         learn, obs, score = SAMPLES[sample](half, most)
         for grid in grids.split(","):
             for kind in clouds.split(","):
                 sim = simulator(grid, kind, LINES[sample])
-                sim = sim.with_errors(line_errors(sim, learn, n=n // 2, draws=draws, seed=seed))
+                errors = line_errors(sim, learn, n=n, draws=draws, rounds=rounds, seed=seed)
+                sim = sim.with_errors(errors)
                 prior = prior_draws(sim, draws, seed=seed)
                 results[f"{sample}, {grid}, {kind}"] = scored(prior, obs, score, n, seed)
     return results
+
+
+def nitrogen_powers(grid: str) -> dict:
+    """With what power of N/O two lines go at -1.5 to -0.5, by 12 + log O/H, at log U -3.5, -2.5."""
+    table = fs.read_grid(harness.data_folder() / GRIDS.format(FILES[grid]))
+    fluxes = np.log10(np.maximum(table.cube(), table.floor))
+    oh, no, log_u = table.axes
+    near, found = (no >= -1.5) & (no <= -0.5), {}
+    for line in ("[NII]6584", "[OII]3726,3729"):
+        of_line = fluxes[..., table.lines.index(line)]
+        found[line] = {
+            f"{level:g}": [
+                float(np.polyfit(no[near], of_line[i, near, np.abs(log_u - u).argmin()], 1)[0])
+                for u in (-3.5, -2.5)]
+            for level, i in ((level, np.abs(oh - level).argmin()) for level in (8.0, 8.7, 9.0))}
+    return found
 
 
 def simulator(grid: str, kind: str, lines: tuple[str, ...]) -> fs.NebulaSimulator:

@@ -62,26 +62,27 @@ def line_errors(
     """
     obs = obs.select(sim.lines)
     prior, errors = prior_draws(sim, draws, seed=seed), sim.errors
-    heavy = [name not in HYDROGEN for name in sim.lines]
-    errors = errors._replace(spread=np.where(heavy, np.maximum(errors.spread, START), errors.spread))
+    least = np.where([name in HYDROGEN for name in sim.lines], 0.0, START)
+    errors = errors._replace(spread=np.maximum(errors.spread, least))
     for _ in range(rounds):
         before = errors
         for column, line in enumerate(sim.lines):
             if line not in HYDROGEN:
                 known = prior._replace(sim=sim.with_errors(errors))
-                errors = _apart(_relearned(known, obs, column, n, seed), sim)
+                errors = _apart(_relearned(known, obs, column, n, seed), sim, obs)
         moved = (a - b for a, b in zip(errors[1:], before[1:], strict=True))
         if max(np.abs(change).max() for change in moved) < enough:
             break
     return errors
 
 
-def _apart(errors: LineErrors, sim: NebulaSimulator) -> LineErrors:
-    """Without the mean misfit of the lines of an element whose abundance is free: it is the same
+def _apart(errors: LineErrors, sim: NebulaSimulator, obs: Lines) -> LineErrors:
+    """Without the mean misfit of all lines of an element whose abundance is free: it is the same
     thing, and the abundance's."""
     offset = errors.offset.copy()
+    told = (obs.state == State.MEASURED).sum(0) >= FEWEST
     for name, slope in sim.slopes.items():
-        own = (np.asarray(slope) != 0) & (offset != 0)
+        own = (np.asarray(slope) != 0) & told
         if name != "av" and own.any():
             offset[own] -= offset[own].mean()
     return errors._replace(offset=offset)

@@ -129,8 +129,8 @@ class NebulaSimulator(Simulator):
         self.priors = tuple(self._prior(g, second, av, tied) for g in every[: len(grids)])
         self.gases = tuple(self._gas(g, second) for g in every[: len(grids)])
 
-    def beyond(self, grid: LineGrid) -> dict[str, tuple[float, float]]:
-        """Limits of parameters of a gas that its grid has not, by name: here none."""
+    def beyond(self, grid: LineGrid) -> dict[str, dist.Distribution]:
+        """Distributions of parameters of a gas that its grid has not, by name: here none."""
         del grid
         return {}
 
@@ -151,19 +151,23 @@ class NebulaSimulator(Simulator):
 
     def _prior(self, grid: LineGrid, mixed: LineGrid | None, av, tied: float) -> Prior:
         """Flat within a grid and the second one's own parameters, but for a share of N/O."""
-        ends = dict(zip(grid.names, _ends(grid), strict=True)) | {"av": av} | self.beyond(grid)
+        ends = dict(zip(grid.names, _ends(grid), strict=True))
         if mixed is not None:
-            ends["mixing"] = (0.0, 1.0)
-            own = dict(zip(mixed.names, _ends(mixed), strict=True)) | self.beyond(mixed)
-            for name, (low, high) in own.items():
+            for name, (low, high) in zip(mixed.names, _ends(mixed), strict=True):
                 if name not in COMMON:
-                    ends[f"mix_{name}"] = (low, high)
                     continue
                 if name not in ends or not low < ends[name][1] or not ends[name][0] < high:
                     raise ValueError(f"expected a first grid with {name} from {low:g} to {high:g}")
                 ends[name] = (max(low, ends[name][0]), min(high, ends[name][1]))
-        flat = Prior({name: dist.Uniform(float(a), float(b)) for name, (a, b) in ends.items()})
-        return NitrogenPrior(flat, tied) if tied and {"oh", "no"} <= set(ends) else flat
+        flat = {name: _uniform(*pair) for name, pair in (ends | {"av": av}).items()}
+        flat |= self.beyond(grid)
+        if mixed is not None:
+            own = {name: _uniform(*pair) for name, pair in zip(mixed.names, _ends(mixed),
+                                                               strict=True)} | self.beyond(mixed)
+            flat |= {"mixing": _uniform(0.0, 1.0)}
+            flat |= {f"mix_{name}": d for name, d in own.items() if name not in COMMON}
+        prior = Prior(flat)
+        return NitrogenPrior(prior, tied) if tied and {"oh", "no"} <= set(flat) else prior
 
     @property
     def frame(self) -> LineSet:
@@ -275,3 +279,7 @@ class NebulaSimulator(Simulator):
 
 def _ends(grid: LineGrid) -> list[tuple[float, float]]:
     return list(zip(grid.points.min(0), grid.points.max(0), strict=True))
+
+
+def _uniform(low, high) -> dist.Uniform:
+    return dist.Uniform(float(low), float(high))

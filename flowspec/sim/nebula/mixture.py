@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from flowspec.data.line_grid import LineGrid
@@ -17,9 +18,8 @@ from flowspec.sim.nebula.errors import LineErrors
 WIDTH = {"log_u": (0.02, 1.0), "log_pk": (0.02, 0.7), "log_n": (0.02, 0.7)}  # dex, limits
 SKEW = (-0.9, 0.9)
 NITROGEN = (-2.0, 0.0)  # limits of log N/O where the grid has it tied to O/H
-# log S/O of the grids: the Sun (Asplund et al. 2009, ARA&A 47, 481). H II regions scatter about it
-# by 0.1 to 0.15 dex (Berg et al. 2020, ApJ 893, 96).
-SULPHUR, SULPHUR_REACH = -1.57, 0.3
+SULPHUR = -1.57  # log S/O of the grids: the Sun (Asplund et al. 2009, ARA&A 47, 481)
+SULPHUR_SCATTER, SULPHUR_REACH = 0.1, 0.4  # dex about it, and limits: assumed
 ELEMENTS = {"no": "N", "so": "S"}  # over oxygen
 _LN10 = float(np.log(10.0))
 
@@ -34,11 +34,12 @@ class MixtureSimulator(NebulaSimulator):
     - ``log_u_width``, ``log_u_skew``, ``log_pk_width`` or ``log_n_width``: of the distribution of
       the clouds (`flowspec.sim.nebula.clouds.shares`).
     - ``no``: log N/O, also where the grid ties it to O/H; flat for half of the nebulae.
-    - ``so``: log S/O.
+    - ``so``: log S/O, normal about that of the Sun.
 
-    Lines go linearly with an abundance that the grid has not. With more nitrogen or sulphur gas
-    cools better and the true dependence is shallower: in the Cloudy grids of HII-CHI-mistry, which
-    have N/O, [N II] goes with its power 0.9 to 1.0 at the O/H of the Sun (`benchmarks.mixtures`).
+    Lines go linearly with an abundance that the grid has not. With more nitrogen gas cools better
+    and the true dependence is shallower: in the Cloudy grids of HII-CHI-mistry, which have N/O,
+    [N II] goes with its power 0.98 at 12 + log O/H = 8.0, 0.9 at 8.7 and 0.8 at 9.0, and [O II]
+    with -0.02, -0.2 and -0.3 (`benchmarks.mixtures`): grids with N/O are better where it matters.
 
     The parameters of the distribution are part of theta: the likelihood is explicit, and what
     `refine`, evidence and NUTS need is there.
@@ -81,15 +82,16 @@ class MixtureSimulator(NebulaSimulator):
         own = {name: _LN10 * of_element(element, self.lines) for name, element in ELEMENTS.items()}
         return super().slopes | own
 
-    def beyond(self, grid: LineGrid) -> dict[str, tuple[float, float]]:
-        """Limits of the parameters of the distribution of clouds, and of the abundances."""
-        ends = {}
+    def beyond(self, grid: LineGrid) -> dict[str, dist.Distribution]:
+        """Distributions of the parameters of the clouds, and of the abundances."""
+        own = {}
         for name in shape_names(grid.names):
             parameter, _, kind = name.rpartition("_")
-            ends[name] = WIDTH[parameter] if kind == "width" else SKEW
+            own[name] = dist.Uniform(*(WIDTH[parameter] if kind == "width" else SKEW))
         if "no" not in grid.names:
-            ends["no"] = NITROGEN
-        return ends | {"so": (SULPHUR - SULPHUR_REACH, SULPHUR + SULPHUR_REACH)}
+            own["no"] = dist.Uniform(*NITROGEN)
+        ends = {"low": SULPHUR - SULPHUR_REACH, "high": SULPHUR + SULPHUR_REACH}
+        return own | {"so": dist.TruncatedNormal(SULPHUR, SULPHUR_SCATTER, **ends)}
 
     def gas(self, grid: LineGrid, columns: dict[str, int]) -> "Enriched":
         """Many clouds, with the abundances that their grid has not."""
