@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 
 import flowspec as fs
 from flowspec.check.importance import prior_draws
-from flowspec.check.line_errors import FEWEST, REACH, line_errors, most_likely
+from flowspec.check.line_errors import FEWEST, REACH, _apart, line_errors, most_likely
 from flowspec.data.line_grid import LineGrid
 
 LINES = ("Hbeta", "[OIII]5007", "[NII]6584", "[SII]6717,6731", "[OI]6300", "[NeIII]3869",
@@ -87,3 +87,12 @@ def test_posteriors_and_evidence_are_those_of_brute_force(kind):
         sigma = (weight @ (np.asarray(theta) - mean) ** 2) ** 0.5
         away = (found.samples[:, row].mean(0) - mean) / sigma
         assert np.abs(away).max() < 5 * error
+
+
+def test_the_mean_misfit_of_lines_of_a_free_abundance_is_the_abundance():
+    """Of two sulphur lines only the difference is kept, of one nitrogen line nothing."""
+    sim = fs.MixtureSimulator(made_up(), LINES)
+    obs = fs.Lines(LINES, np.ones((FEWEST, len(LINES))), np.full((FEWEST, len(LINES)), 0.1))
+    errors = fs.LineErrors(LINES, np.array([0, 0.1, 0.2, 0.3, 0, 0.4, 0, 0]), np.full(8, 0.1))
+    found = _apart(errors, sim, obs).offset
+    np.testing.assert_allclose(found, [0, 0.1, 0, 0.15, 0, 0.4, -0.15, 0], atol=1e-12)

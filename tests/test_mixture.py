@@ -8,12 +8,14 @@ import pytest
 from scipy.interpolate import PchipInterpolator
 
 import flowspec as fs
+from flowspec.cli.arguments import parser
+from flowspec.cli.grids import nebulae
 from flowspec.data.line_grid import LineGrid
 from flowspec.data.lines import State
 from flowspec.prior.relations import nitrogen
 from flowspec.sim.nebula.clouds import Clouds, shares
 from flowspec.sim.nebula.grid import mappings
-from flowspec.sim.nebula.mixture import SULPHUR, of_element
+from flowspec.sim.nebula.mixture import CLOUDS, SULPHUR, of_element
 
 LINES = ("[OII]3726,3729", "Hbeta", "[OIII]5007", "[OI]6300", "Halpha", "[NII]6584", "[SII]6717",
          "[SII]6731", "[SIII]9069")  # fmt: skip
@@ -176,3 +178,17 @@ def test_errors_are_of_each_line():
     np.testing.assert_allclose(again, (found, err), rtol=1e-6)
     with pytest.raises(ValueError, match=r"expected errors of \[OIII\]5007; got those of Hbeta"):
         plain.with_errors(errors.of(("Hbeta", "Halpha")))
+
+
+def test_the_command_line_makes_either_kind():
+    def made(*words):
+        args = ["fit", "--grid", "mappings", "--lines", *LINES, "-o", "m", *words]
+        return nebulae(parser().parse_args(args))
+
+    for name, kind in CLOUDS.items():
+        assert type(made("--clouds", name)) is kind
+    np.testing.assert_allclose(made().errors.spread, fs.LineErrors.alike(LINES, 0.1).spread)
+    usual = fs.LineErrors.usual(LINES).spread
+    np.testing.assert_allclose(made("--clouds", "mixture").errors.spread, usual, rtol=1e-6)
+    told = made("--clouds", "mixture", "--model-error", "0.2").errors.spread
+    np.testing.assert_allclose(told, fs.LineErrors.alike(LINES, 0.2).spread, rtol=1e-6)
