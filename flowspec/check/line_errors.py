@@ -110,7 +110,8 @@ def _relearned(prior: PriorDraws, obs: Lines, column: int, n: int, seed: int) ->
     flux /= np.exp(offset[column])
     seen = obs.flux[rows, column] / unit[:, 0], obs.err[rows, column] / unit[:, 0]
     known = float(np.asarray(sim.interpolation)[:, column].max())
-    offset[column], spread[column] = most_likely(flux, *seen, known, offset[column], spread[column])
+    first = float(offset[column]), float(spread[column])
+    offset[column], spread[column] = most_likely(flux, *seen, known, *first)
     return LineErrors(errors.lines, offset, spread)
 
 
