@@ -44,6 +44,7 @@ BENCHMARKS = {
     "notebooks": 0,
     "cloudy_inverse": 0,
     "real_nebulae": 0,
+    "mixtures": 1,
     "shift_toy": 1,
     "shift_cost": 1,
     "shift_real": 0,

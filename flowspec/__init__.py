@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from flowspec.sim.classes import Classes as Classes
     from flowspec.sim.galaxy.simulator import GalaxySimulator as GalaxySimulator
     from flowspec.sim.nebula.catalogues import NebulaSimulator as NebulaSimulator
+    from flowspec.sim.nebula.errors import LineErrors as LineErrors
+    from flowspec.sim.nebula.mixture import MixtureSimulator as MixtureSimulator
     from flowspec.sim.nebula.spectra import NebulaSpectra as NebulaSpectra
     from flowspec.sim.quasar.simulator import QuasarSimulator as QuasarSimulator
     from flowspec.sim.simulator import Simulated as Simulated

@@ -80,7 +80,8 @@ def predicted(sim, exact, mocks):
 
 
 def without_models_error(sim):
-    return eqx.tree_at(lambda s: (s.model_err, s.floor), sim, replace_fn=jnp.zeros_like)
+    parts = lambda s: (s.error, s.interpolation, s.floor)  # noqa: E731
+    return eqx.tree_at(parts, sim, replace_fn=jnp.zeros_like)
 
 
 @pytest.mark.slow

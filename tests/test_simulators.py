@@ -72,6 +72,7 @@ CASES = {
     "single stars": lambda: fs.StarSimulator(coarse()),
     "quasars": lambda: fs.QuasarSimulator(coarse()),
     "nebulae": nebulae,
+    "nebulae of many clouds": lambda: fs.MixtureSimulator(mappings(), LINES),
     "nebulae of two sources": lambda: nebulae(("a", "b")),
     "a function": linear_simulator,
     "a function with a redshift": line_simulator,
@@ -87,7 +88,8 @@ CASES = {
 
 
 # Of parts that other cases and tests have too.
-_LONG = {"spectra of nebulae", "quasars", "varied, stored", "nebulae", "injected lines"}
+_LONG = {"spectra of nebulae", "quasars", "varied, stored", "nebulae", "injected lines",
+         "nebulae of many clouds"}
 
 
 @pytest.fixture(

@@ -40,6 +40,12 @@ def maps(path: Path) -> None:
     print([len(rows) for rows in fs.io.stream_lines(path, 8192)])
 
 
+def clouds(grid: str) -> fs.Simulator:
+    sim = fs.MixtureSimulator(fs.read_grid(grid), ["Hbeta", "[OIII]5007"])
+    errors: fs.LineErrors = fs.LineErrors.alike(sim.lines, 0.1)
+    return sim.with_errors(errors._replace(spread=0.5 * errors.spread))
+
+
 def train(obs: fs.Spectra) -> fs.Posterior:
     sim = fs.GalaxySimulator("sdss", nuisances=("flux",)).with_noise(obs)
     brief = fs.Training(steps=100, optimiser="muon")

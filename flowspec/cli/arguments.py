@@ -160,8 +160,12 @@ def _fit(commands):
                              "'mappings', the one shipped with flowspec")
     c.add_argument("--lines", nargs="+", metavar="LINE",
                    help="with --grid: lines of the model (those that all grids have)")
-    c.add_argument("--model-error", type=positive, default=0.1, metavar="SHARE",
-                   help="with --grid: how wrong its fluxes may be, 1 sigma (%(default)s)")
+    c.add_argument("--clouds", choices=("single", "mixture"), default="single",
+                   help="with --grid: nebulae of one cloud, or of many that differ in ionisation "
+                        "and density, with N/O and S/O free (%(default)s)")
+    c.add_argument("--model-error", type=positive, metavar="SHARE",
+                   help="with --grid: how wrong its fluxes may be, 1 sigma (0.1; with --clouds "
+                        "mixture the usual error of each line)")
     text = ("observed spectra, with --grid line catalogues, to take the noise from and to adapt "
             "to; their labels, if any, are not used")
     c.add_argument("observed", nargs="*", metavar="SPECTRA", help=text)

@@ -6,6 +6,7 @@ from flowspec.data.line_grid import LineGrid
 from flowspec.io import read_grid
 from flowspec.sim.nebula.catalogues import NebulaSimulator
 from flowspec.sim.nebula.grid import mappings
+from flowspec.sim.nebula.mixture import CLOUDS
 
 
 def nebulae(args: Namespace) -> NebulaSimulator:
@@ -16,7 +17,8 @@ def nebulae(args: Namespace) -> NebulaSimulator:
     """
     if not args.grid or args.population or args.varied:
         raise ValueError("expected --lines only with --grid, and no options of spectra with it")
-    return NebulaSimulator(grids(args.grid), args.lines, error=args.model_error)
+    named = {} if args.model_error is None else {"error": args.model_error}
+    return CLOUDS[args.clouds](grids(args.grid), args.lines, **named)
 
 
 def grids(words: list[str]) -> dict[str, LineGrid]:

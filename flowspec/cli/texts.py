@@ -127,6 +127,7 @@ examples:
   flowspec fit --instrument sdss spec-*.fits --start sdss --steps 0 --adapt auto -o my-model
   flowspec fit --simulations sims.h5 -o my-model
   flowspec fit --grid HII=stars.dat.gz AGN=agn.dat.gz --steps 20000 --batch 512 -o my-lines
+  flowspec fit --grid stars.dat.gz --clouds mixture --steps 20000 --batch 512 -o my-lines
 
 With --checkpoint, the same command after an interruption goes on where it stopped.
 """

@@ -8,6 +8,7 @@ from flowspec.sim.galaxy.simulator import GalaxySimulator
 from flowspec.sim.instrument.shipped import INSTRUMENTS
 from flowspec.sim.nebula.catalogues import NebulaSimulator
 from flowspec.sim.nebula.grid import mappings
+from flowspec.sim.nebula.mixture import CLOUDS
 
 
 def simulator_of(posterior: Posterior, name: str) -> GalaxySimulator:
@@ -42,8 +43,9 @@ def nebulae_of(posterior: Posterior, name: str, grids: dict[str, LineGrid]) -> N
     """
     if not grids and posterior.sources != ("nebula",):
         raise ValueError(f"{name}: expected the grids of {', '.join(posterior.sources)} (--grid)")
-    sim = NebulaSimulator(grids or {"nebula": mappings()}, posterior.lines)
     space = posterior.model.space
+    kind = CLOUDS["mixture" if "so" in space.names else "single"]
+    sim = kind(grids or {"nebula": mappings()}, posterior.lines)
     if sim.sources != space.sources or sim.priors != space.priors:
         raise ValueError(f"{name}: expected grids of the model's sources and limits; got those of "
                          f"{', '.join(sim.sources)} (--grid)")

@@ -19,15 +19,16 @@ from flowspec.data.lines import Lines
 from flowspec.prior.nitrogen import NitrogenPrior
 from flowspec.prior.prior import Prior
 from flowspec.sim.galaxy import dust
-from flowspec.sim.nebula.interpolate import Regular, Scattered, interpolator, leave_one_out
+from flowspec.sim.nebula.errors import REFERENCE, LineErrors
+from flowspec.sim.nebula.gas import Cloud, Mixed
+from flowspec.sim.nebula.interpolate import interpolator, leave_one_out
 from flowspec.sim.nebula.likelihood import log_likelihood
 from flowspec.sim.nebula.noise import ObservedNoise, draw_noise, observe
 from flowspec.sim.simulator import Simulated, Simulator
 
 DEREDDENED = 0.3  # share of the simulated catalogues that are corrected for dust
 LAWS = {"cardelli": dust.cardelli, "calzetti": dust.calzetti}
-REFERENCE = "Hbeta"  # of the fluxes of every grid
-COMMON = ("oh", "no")  # parameters that two gases of one nebula share
+COMMON = ("oh", "no", "so")  # parameters that two gases of one nebula share
 _LN_MAG = 0.4 * float(np.log(10.0))
 _TYPICAL = 1024  # nebulae behind the ratios of a typical one
 
@@ -64,9 +65,9 @@ class NebulaSimulator(Simulator):
         lines: Names of the lines to keep; by default those that all grids have.
         av: Limits of the attenuation.
         law: "cardelli" (R_V = 3.1) or "calzetti".
-        error: Least error of the models as a share of the flux, but of the reference line, H-beta.
-            That of their interpolation (`leave_one_out`) is added in quadrature, and the least
-            flux that the grid can tell.
+        error: Of the models as a share of the flux, one for all lines but the reference line,
+            H-beta; or `LineErrors`, one for each line. That of their interpolation
+            (`leave_one_out`) is added in quadrature, and the least flux that the grid can tell.
         mixed: A second grid whose gas shines along the same line of sight: it adds the parameters
             ``mixing``, the share of H-beta (of the lines' reference) that comes from it, and its
             own ones but O/H and N/O under names that begin with ``mix_``. O/H and N/O stay within
@@ -79,9 +80,10 @@ class NebulaSimulator(Simulator):
             an O/H or N/O that the first has not, or none of its range.
     """
 
-    tables: tuple[Regular | Scattered, ...]
-    second: Regular | Scattered | None
-    model_err: Float[Array, "sources lines"]
+    gases: tuple[eqx.Module, ...]
+    offset: Float[Array, " lines"]
+    error: Float[Array, " lines"]
+    interpolation: Float[Array, "sources lines"]
     floor: Float[Array, " sources"]
     curve: Float[Array, " lines"]
     dereddened: Float[Array, ""]
@@ -89,8 +91,6 @@ class NebulaSimulator(Simulator):
     priors: tuple[Prior, ...] = eqx.field(static=True)
     sources: tuple[str, ...] = eqx.field(static=True)
     lines: tuple[str, ...] = eqx.field(static=True)
-    count: int = eqx.field(static=True)
-    own: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class NebulaSimulator(Simulator):
         *,
         av: tuple[float, float] = (0.0, 4.0),
         law: str = "cardelli",
-        error: float = 0.1,
+        error: float | LineErrors = 0.1,
         mixed: LineGrid | None = None,
         tied: float = 0.5,
     ):
@@ -114,22 +114,60 @@ class NebulaSimulator(Simulator):
             raise ValueError(f"expected grids of the same parameters; got {sorted(set(names))}")
         shared = [n for n in every[0].lines if all(n in g.lines for g in every)]
         self.lines = tuple(canonical(line) for line in (shared if lines is None else lines))
+        self._take(error)
         every = [g.select(self.lines) for g in every]
         self.sources = tuple(grids)
-        tables = [interpolator(g) for g in every]
-        self.tables, self.second = tuple(tables[: len(grids)]), (tables[len(grids) :] or [None])[0]
-        errors = np.stack([leave_one_out(g) for g in every])
-        errors = np.hypot(error, errors if mixed is None else errors.max(0, keepdims=True))
-        errors[:, [name == REFERENCE for name in self.lines]] = 0
-        self.model_err = jnp.asarray(errors, jnp.float32)
-        floors = [g.floor for g in every]
-        self.floor = jnp.asarray(floors if mixed is None else [max(floors)], jnp.float32)
+        apart = np.stack([leave_one_out(g) for g in every])
+        floors = np.array([g.floor for g in every])
+        if mixed is not None:
+            apart, floors = apart.max(0, keepdims=True), floors.max(keepdims=True)
+        self.interpolation, self.floor = (jnp.asarray(a, jnp.float32) for a in (apart, floors))
         curve = np.asarray(LAWS[law](np.append(every[0].wave, WAVES[REFERENCE])))
         self.curve = jnp.asarray(curve[:-1] - curve[-1], jnp.float32)
-        self.priors = tuple(_prior(g, mixed, av, tied) for g in every[: len(grids)])
         self.dereddened, self.noise = jnp.float32(DEREDDENED), None
-        self.count = len(every[0].names)
-        self.own = _own(self.priors[0].names, mixed)
+        second = None if mixed is None else every[-1]
+        self.priors = tuple(self._prior(g, second, av, tied) for g in every[: len(grids)])
+        self.gases = tuple(self._gas(g, second) for g in every[: len(grids)])
+
+    def beyond(self, grid: LineGrid) -> dict[str, dist.Distribution]:
+        """Distributions of parameters of a gas that its grid has not, by name: here none."""
+        del grid
+        return {}
+
+    def gas(self, grid: LineGrid, columns: dict[str, int]) -> eqx.Module:
+        """What maps theta to the fluxes over H-beta of a grid, given the columns of its parameters:
+        here one cloud."""
+        return Cloud(interpolator(grid), tuple(columns[name] for name in grid.names))
+
+    def _gas(self, grid: LineGrid, mixed: LineGrid | None) -> eqx.Module:
+        """That of a grid, with that of the second one if there is one."""
+        at = {name: i for i, name in enumerate(self.names)}
+        first = self.gas(grid, at)
+        if mixed is None:
+            return first
+        own = {name.removeprefix("mix_"): i for name, i in at.items() if name.startswith("mix_")}
+        second = self.gas(mixed, {name: at[name] for name in COMMON if name in at} | own)
+        return Mixed(first, second, at["mixing"])
+
+    def _prior(self, grid: LineGrid, mixed: LineGrid | None, av, tied: float) -> Prior:
+        """Flat within a grid and the second one's own parameters, but for a share of N/O."""
+        ends = dict(zip(grid.names, _ends(grid), strict=True))
+        if mixed is not None:
+            for name, (low, high) in zip(mixed.names, _ends(mixed), strict=True):
+                if name not in COMMON:
+                    continue
+                if name not in ends or not low < ends[name][1] or not ends[name][0] < high:
+                    raise ValueError(f"expected a first grid with {name} from {low:g} to {high:g}")
+                ends[name] = (max(low, ends[name][0]), min(high, ends[name][1]))
+        flat = {name: _uniform(*pair) for name, pair in (ends | {"av": av}).items()}
+        flat |= self.beyond(grid)
+        if mixed is not None:
+            own = {name: _uniform(*pair) for name, pair in zip(mixed.names, _ends(mixed),
+                                                               strict=True)} | self.beyond(mixed)
+            flat |= {"mixing": _uniform(0.0, 1.0)}
+            flat |= {f"mix_{name}": d for name, d in own.items() if name not in COMMON}
+        prior = Prior(flat)
+        return NitrogenPrior(prior, tied) if tied and {"oh", "no"} <= set(flat) else prior
 
     @property
     def frame(self) -> LineSet:
@@ -146,15 +184,43 @@ class NebulaSimulator(Simulator):
         """Names of the parameters."""
         return self.priors[0].names
 
+    @property
+    def errors(self) -> LineErrors:
+        """How wrong the models are."""
+        return LineErrors(self.lines, np.asarray(self.offset), np.asarray(self.error))
+
+    def with_errors(self, errors: LineErrors) -> "NebulaSimulator":
+        """The same nebulae of models that are otherwise wrong, such as those that
+        `flowspec.check.line_errors` learned.
+
+        Raises:
+            ValueError: If a line has none.
+        """
+        own = errors.of(self.lines)
+        values = tuple(jnp.asarray(a, jnp.float32) for a in (own.offset, own.spread))
+        return eqx.tree_at(lambda s: (s.offset, s.error), self, values)
+
+    def _take(self, error: float | LineErrors) -> None:
+        alike = not isinstance(error, LineErrors)
+        own = (LineErrors.alike(self.lines, error) if alike else error).of(self.lines)
+        self.offset, self.error = (jnp.asarray(a, jnp.float32) for a in (own.offset, own.spread))
+
+    @property
+    def slopes(self) -> dict[str, Float[Array, " lines"]]:
+        """Derivatives of ln(flux) [lines], by the parameters that it is linear in."""
+        return {"av": -_LN_MAG * self.curve}
+
+    @property
+    def model_err(self) -> Float[Array, "sources lines"]:
+        """Standard deviation of each line as a share of its flux: of models and interpolation."""
+        other = np.array([name != REFERENCE for name in self.lines])
+        return jnp.where(other, jnp.hypot(self.error, self.interpolation), 0.0)
+
     def ratios(
         self, theta: Float[Array, " params"], source: Int[Array, ""], dereddened: Float[Array, ""]
     ) -> tuple[Float[Array, " lines"], Float[Array, " lines"]]:
         """Fluxes relative to the reference line, and their standard deviation [lines] each."""
-        first = theta[: self.count]
-        flux = 10 ** jnp.stack([table(first) for table in self.tables])[source]
-        if self.second is not None:
-            share = theta[self.names.index("mixing")]
-            flux = (1 - share) * flux + share * 10 ** self.second(theta[jnp.array(self.own)])
+        flux = jnp.stack([gas(theta) for gas in self.gases])[source] * jnp.exp(self.offset)
         err = jnp.hypot(self.model_err[source] * flux, self.floor[source])
         av = theta[self.names.index("av")] * (1 - dereddened)
         dimmed = jnp.exp(-_LN_MAG * av * self.curve)
@@ -211,27 +277,9 @@ class NebulaSimulator(Simulator):
         return drawn[source, jnp.arange(n)], source, others
 
 
-def _prior(grid: LineGrid, mixed: LineGrid | None, av, tied: float) -> Prior:
-    """Flat within a grid, and within the second one's own parameters, but for a share of N/O."""
-    ends = dict(zip(grid.names, _ends(grid), strict=True)) | {"av": av}
-    if mixed is not None:
-        ends["mixing"] = (0.0, 1.0)
-        for name, (low, high) in zip(mixed.names, _ends(mixed), strict=True):
-            if name not in COMMON:
-                ends[f"mix_{name}"] = (low, high)
-                continue
-            if name not in grid.names or not low < ends[name][1] or not ends[name][0] < high:
-                raise ValueError(f"expected a first grid with {name} from {low:g} to {high:g}")
-            ends[name] = (max(low, ends[name][0]), min(high, ends[name][1]))
-    flat = Prior({name: dist.Uniform(float(a), float(b)) for name, (a, b) in ends.items()})
-    return NitrogenPrior(flat, tied) if tied and {"oh", "no"} <= set(grid.names) else flat
-
-
 def _ends(grid: LineGrid) -> list[tuple[float, float]]:
     return list(zip(grid.points.min(0), grid.points.max(0), strict=True))
 
 
-def _own(names, mixed) -> tuple[int, ...]:
-    """Columns of theta that are the parameters of the second grid."""
-    second = () if mixed is None else mixed.names
-    return tuple(names.index(n if n in COMMON else f"mix_{n}") for n in second)
+def _uniform(low, high) -> dist.Uniform:
+    return dist.Uniform(float(low), float(high))

@@ -31,9 +31,15 @@ class Regular(eqx.Module):
 
     def __call__(self, theta: Float[Array, " params"]) -> Float[Array, " lines"]:
         """log10 flux of every line at parameters in the order of the axes."""
-        sides = [_sides(x, axis) for x, axis in zip(theta, self.axes, strict=True)]
-        corners = [zip(*choice, strict=True) for choice in itertools.product(*sides)]
-        return sum(math.prod(weights) * self.log_flux[index] for index, weights in corners)
+        return sum(weight * self.log_flux[index] for index, weight in corners(theta, self.axes))
+
+
+def corners(theta, axes):
+    """Indices of the nodes about a point of a regular grid, each with its weight."""
+    places = [_sides(x, axis) for x, axis in zip(theta, axes, strict=True)]
+    for choice in itertools.product(*places):
+        index, weights = zip(*choice, strict=True) if choice else ((), ())
+        yield index, math.prod(weights)
 
 
 def _sides(x, axis):
@@ -86,16 +92,16 @@ def interpolator(grid: LineGrid) -> Regular | Scattered:
     return Scattered(*(jnp.asarray(a, jnp.float32) for a in arrays))
 
 
-def refined(axes, values):
-    """A regular grid with `_FINER` times as many steps, and its values, along every axis."""
-    finer = []
+def refined(axes, values, finer: int = _FINER):
+    """A regular grid with `finer` times as many steps, and its values, along every axis."""
+    fine_axes = []
     for axis, nodes in enumerate(axes):
-        steps = np.arange(_FINER * (len(nodes) - 1) + 1) / _FINER
+        steps = np.arange(finer * (len(nodes) - 1) + 1) / finer
         fine = np.interp(steps, np.arange(len(nodes)), nodes)
         if len(nodes) > 1:
             values = PchipInterpolator(nodes, values, axis=axis)(fine)
-        finer.append(fine)
-    return tuple(finer), values
+        fine_axes.append(fine)
+    return tuple(fine_axes), values
 
 
 def _system(grid):
