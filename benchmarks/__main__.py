@@ -45,6 +45,7 @@ BENCHMARKS = {
     "cloudy_inverse": 0,
     "real_nebulae": 0,
     "mixtures": 1,
+    "clouds": 1,
     "shift_toy": 1,
     "shift_cost": 1,
     "shift_real": 0,
