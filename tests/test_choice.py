@@ -72,6 +72,15 @@ def test_no_model_is_chosen_whose_table_would_say_little_coverage():
         assert choices({"m": frame}, obs) == [() if flagged else ("m",)]
 
 
+def test_no_model_is_chosen_whose_table_would_say_low_resolution():
+    frame = Pixels(grid(4000, 8000, 1e-3), lsf=(30.0, 120.0))
+    for lsf, expected in ((20.0, ("m",)), (130.0, ("m",)), (140.0, ()), (None, ("m",))):
+        obs = replace(spectrum(frame.wave), lsf=lsf)
+        assert choices({"m": frame}, obs) == [expected]
+    (text,) = closest({"m": frame}, replace(obs, lsf=140.0))
+    assert text.endswith("at a lower resolution than any that it knows")
+
+
 def test_what_is_missing_is_said():
     frames = {"blue": Pixels(grid(4000, 8000, 1e-3)), "red": Pixels(grid(9000, 18000, 1e-3))}
     (text,) = closest(frames, spectrum(grid(4000, 5657, 1e-3)))  # half of it: a factor of sqrt(2)

@@ -91,6 +91,12 @@ class Pixels(Frame):
         """
         return on_grid(obs, self.wave, self.least * _ENOUGH)
 
+    def too_wide(self, obs: Spectra) -> Bool[np.ndarray, " batch"]:
+        """Which line-spread functions are wider than any that the network has met, by over 10 %."""
+        if self.lsf is None or obs.lsf is None:
+            return np.zeros(len(obs), bool)
+        return mean_ln_lsf(obs.lsf, obs.ivar > 0) > np.log(self.lsf[1] * _WIDER)  # not if NaN
+
     def observed(self, flux, ivar, width=None) -> Spectra:
         """Spectra on the grid."""
         lsf = None
@@ -113,9 +119,7 @@ class Pixels(Frame):
             | np.where(covered < self.least, Flag.LITTLE_COVERAGE, 0)
             | np.where(share < self.least * _ENOUGH, Flag.FEW_PIXELS, 0)
         )
-        if self.lsf is not None and obs.lsf is not None:
-            wide = mean_ln_lsf(obs.lsf, good) > np.log(self.lsf[1] * _WIDER)  # not where it is NaN
-            flags |= np.where(wide, Flag.LOW_RESOLUTION, 0)
+        flags |= np.where(self.too_wide(obs), Flag.LOW_RESOLUTION, 0)
         return flags, {"coverage": share, "snr": obs.snr}
 
     def finite(self, flux, ivar, *width) -> Bool[Array, " n"]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from flowspec.data.frame import Frame, Pixels
 from flowspec.data.spectra import Spectra
@@ -23,11 +23,13 @@ class Fit(NamedTuple):
         used: Share of that span of the spectrum that lies on the grid [batch].
         width: Median width of its pixels there, in pixels of the grid; infinite where they are
             apart.
+        blurred: Whether its line-spread function is wider than any that the model knows [batch].
     """
 
     covered: Float[np.ndarray, " batch"]
     used: Float[np.ndarray, " batch"]
     width: float
+    blurred: Bool[np.ndarray, " batch"]
 
     @property
     def kept(self) -> Float[np.ndarray, " batch"]:
@@ -47,16 +49,17 @@ def fit_of(frame: Pixels, obs: Spectra) -> Fit:
     if inside.any():
         step = np.gradient(np.log(frame.wave))
         width = float(np.median((np.gradient(x) / np.interp(x, np.log(frame.wave), step))[inside]))
-    return Fit(common / (high - low), np.minimum(common / own, 1), width)
+    return Fit(common / (high - low), np.minimum(common / own, 1), width, frame.too_wide(obs))
 
 
 def choices(frames: Mapping[str, Frame], obs: Spectra) -> list[tuple[str, ...]]:
     """Models for each spectrum, the best first, with those that are about as good.
 
-    A model is possible if the spectrum would have no flag `LITTLE_COVERAGE` of it, and pixels at
-    most `COARSEST` times as wide as its own, as in training. The best keeps most of the pixels of
-    the spectrum (to 1 %); of several the one with pixels most like its, then the one whose grid it
-    fills best. Others are as good that keep `ALIKE` of those pixels.
+    A model is possible if the spectrum would have neither the flag `LITTLE_COVERAGE` of it nor
+    `LOW_RESOLUTION`, and pixels at most `COARSEST` times as wide as its own, as in training. The
+    best keeps most of the pixels of the spectrum (to 1 %); of several the one with pixels most like
+    its, then the one whose grid it fills best. Others are as good that keep `ALIKE` of those
+    pixels.
 
     Args:
         frames: Of models by name; those of other data than spectra are passed over.
@@ -69,7 +72,8 @@ def choices(frames: Mapping[str, Frame], obs: Spectra) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     for row in range(len(obs)):
         kept = {name: fit.kept[row] for name, fit in fits.items()
-                if fit.covered[row] >= frames[name].least and fit.width <= COARSEST}  # fmt: skip
+                if fit.covered[row] >= frames[name].least and fit.width <= COARSEST
+                and not fit.blurred[row]}  # fmt: skip
         order = sorted(kept, key=lambda name: _rank(kept[name], fits[name], row))
         found.append(tuple(name for name in order if kept[name] >= ALIKE * kept[order[0]]))
     return found
@@ -90,7 +94,7 @@ def closest(frames: Mapping[str, Frame], obs: Spectra) -> list[str]:
         texts.append(
             f"expected a spectrum that a shipped model covers; got {seen[0]:.0f}-"
             f"{seen[-1]:.0f} A, which {name} comes closest to: "
-            + _missing(frames[name], fits[name], fits[name].covered[row])
+            + _missing(frames[name], fits[name], row)
         )
     return texts
 
@@ -120,12 +124,15 @@ def _rank(kept: float, fit: Fit, row: int) -> tuple[float, ...]:
     return -round(kept, 2), round(abs(np.log(fit.width)), 1), -fit.covered[row]
 
 
-def _missing(frame: Pixels, fit: Fit, covered: float) -> str:
+def _missing(frame: Pixels, fit: Fit, row: int) -> str:
+    covered = fit.covered[row]
     text = f"{100 * covered:.0f} % of its {frame.wave[0]:.0f}-{frame.wave[-1]:.0f} A are covered"
     if covered < frame.least:
         text += f", of which it needs {100 * frame.least:.0f} %"
     if COARSEST < fit.width < np.inf:
         text += f", by pixels {fit.width:.0f} times as wide as its own (at most {COARSEST})"
+    if fit.blurred[row]:
+        text += ", at a lower resolution than any that it knows"
     return text
 
 
