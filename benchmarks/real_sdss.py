@@ -6,6 +6,7 @@ of the 3 arcsec in a fibre. Results are given for all rows, for the half (by a h
 name) that may be looked at in development, and for the half that may only be reported.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import h5py
@@ -73,8 +74,7 @@ def good_galaxies(rows: int = 0) -> tuple[fs.Spectra, np.ndarray]:
     good = np.flatnonzero(good)[: rows or None]
     spectra = fs.read(path)
     names = [name.decode() for name in catalog["file"][good]]
-    obs = fs.Spectra(spectra.wave, spectra.flux[good], spectra.ivar[good], names=names)
-    return obs, catalog["z"][good].astype(float)
+    return replace(spectra[good], names=names), catalog["z"][good].astype(float)
 
 
 def labels(names) -> tuple[np.ndarray, np.ndarray]:
