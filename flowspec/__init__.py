@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from flowspec.sim.galaxy.simulator import GalaxySimulator as GalaxySimulator
     from flowspec.sim.nebula.catalogues import NebulaSimulator as NebulaSimulator
     from flowspec.sim.nebula.spectra import NebulaSpectra as NebulaSpectra
+    from flowspec.sim.processes import simulate as simulate
     from flowspec.sim.quasar.simulator import QuasarSimulator as QuasarSimulator
     from flowspec.sim.simulator import Simulated as Simulated
     from flowspec.sim.simulator import Simulator as Simulator
