@@ -90,7 +90,6 @@ def fit(
             another run.
     """
     began, _, _ = time.process_time(), keep_programs(), keep_memory()
-    _check_simulator(sim)
     sim = _with_noise(sim, obs, dereddened, adapt)
     lesson = {}
     if adapt == "nuisances" and start is not None and sim.teachable:
@@ -227,6 +226,7 @@ def _validation(sim: Simulator, held, key, training: Training) -> tuple[Simulate
 
 def _with_noise(sim: Simulator, obs, dereddened: bool, adapt: str) -> Simulator:
     """The simulator with the noise of observations, where there are any and it can."""
+    _check_simulator(sim)
     check_request(adapt, None if obs is None else len(obs))
     if obs is None:
         return sim

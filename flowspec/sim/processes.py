@@ -44,9 +44,8 @@ def simulate(
 ) -> Simulations:
     """Run a NumPy simulator on `n` draws from a prior.
 
-    Rows where the function raises an exception, or gives NaN or infinity, are dropped; the log says
-    how many and the first exception. What is simulated depends on `seed` and `batch`, never on
-    `workers` or on interruptions.
+    Rows where the function raises an exception, or gives NaN or infinity, are dropped, and counted
+    in the log. What is simulated depends on `seed` and `batch`, not on `workers`.
 
     Args:
         function: Parameters [params] to numbers of any shape, which are taken as one row; or
@@ -154,8 +153,8 @@ class _Run:
     def _resume(self) -> None:
         arrays, attrs = read_attrs(self.path)
         if attrs.get("run") != self.record:
-            raise ValueError(f"{self.path}: expected a run of this prior, seed and batch to resume; "
-                             "got another")
+            raise ValueError(f"{self.path}: expected a run of this prior, seed and batch to resume"
+                             "; got another")
         done = min(len(arrays["theta"]), len(self.theta))
         self.values = np.full((len(self.theta), arrays["x"].shape[1]), np.nan, np.float32)
         self.theta[:done], self.values[:done] = arrays["theta"][:done], arrays["x"][:done]

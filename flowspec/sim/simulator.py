@@ -43,7 +43,7 @@ class Simulator(eqx.Module):
 
     @property
     def redshift(self) -> str | None:
-        """Name of the parameter that shifts spectra in ln(wavelength), or None: `z` if there is one.
+        """Name of the parameter that shifts spectra in ln(wavelength): `z`, if there is one.
 
         Simulators that users make of functions or arrays say it (``redshift="z"``).
         """

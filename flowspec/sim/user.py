@@ -19,6 +19,7 @@ from flowspec.data.vectors import Vectors
 from flowspec.prior.prior import Prior
 from flowspec.sim.instrument.noise import EXACT, Noise
 from flowspec.sim.simulator import ONE, Simulated, Simulator
+from flowspec.sim.sites import prior_and_function
 
 log = logging.getLogger("flowspec")
 PRESET_SNR = (0.5, 50.0)  # noise of a simulator that brings none: white, this broad
@@ -121,6 +122,32 @@ class CallableSimulator(Simulator):
             what = "flux" if columns is None else "numbers"
             raise ValueError(f"expected {what} of shape {(self.frame.size,)}; got {shape}")
         self.observed = (_spectrum_noise if columns is None else _vector_noise)(self.frame, noise)
+
+    @classmethod
+    def from_numpyro(
+        cls, model: Callable, observed: str, *args, wave: np.ndarray | None = None,
+        noise: Spectra | Vectors | float | np.ndarray | None = None, redshift: str | None = None,
+    ) -> "CallableSimulator":  # fmt: skip
+        """The simulator that a numpyro model is: its sample sites are parameters, one is the data.
+
+        Args:
+            model: Samples the observed site where it is given no data.
+            observed: Name of that site, whose noise is in it.
+            *args: Of the model.
+            wave: Of spectra, as of the class, like those that follow.
+            noise: To add to what the model gives.
+            redshift: Of spectra.
+
+        Raises:
+            ValueError: If there is no such site, or the distribution of a parameter depends on
+                another.
+        """
+        prior, function = prior_and_function(model, observed, args)
+        columns = None
+        if wave is None:
+            size = jax.eval_shape(function, jr.key(0), jnp.zeros(len(prior.names))).shape[0]
+            columns = [observed] if size == 1 else [f"{observed}_{i}" for i in range(size)]
+        return cls(function, prior, wave, noise, columns=columns, redshift=redshift)
 
     @property
     def priors(self) -> tuple[Prior, ...]:
