@@ -80,7 +80,7 @@ def read_attrs(path) -> tuple[dict[str, np.ndarray], dict]:
     Raises:
         ValueError: Naming the file, if it is not HDF5.
     """
-    with blaming(path), opened_hdf5(Path(path)) as file:
+    with blaming(path), opened_hdf5(str(path)) as file:
         return {name: file[name][:] for name in file}, dict(file.attrs)
 
 

@@ -30,19 +30,23 @@ def integrated(d: dist.Distribution, low: float, high: float) -> Tabulated:
     grid = _grid(d, to_real, np.asarray(to_real.inv(jnp.asarray(draws)), float))
     values = np.asarray(to_real(jnp.asarray(grid, jnp.float32)), float)
     slope = np.asarray(to_real.log_abs_det_jacobian(jnp.asarray(grid, jnp.float32), values), float)
-    log_density = np.asarray(d.log_prob(jnp.asarray(values, jnp.float32)), float)
-    with np.errstate(invalid="ignore"):
-        density = np.nan_to_num(np.exp(log_density + slope), posinf=0.0)
+    inside = np.isfinite(values) & np.asarray(d.support(values))  # of single precision
+    known = jnp.asarray(np.where(inside, values, draws[0]), jnp.float32)
+    log_density = np.asarray(d.log_prob(known), float)
+    with np.errstate(invalid="ignore", over="ignore"):
+        density = np.where(inside, np.nan_to_num(np.exp(log_density + slope), posinf=0.0), 0.0)
     mass = np.concatenate([[0], np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(grid))])
     if not abs(mass[-1] - 1) < 0.02:
         raise ValueError(f"its density integrates to {mass[-1]:.3g}")
     level = mass / mass[-1]
     above = np.cumsum(np.diff(mass, append=mass[-1])[::-1])[::-1] / mass[-1]
     score = np.where(level < 0.5, ndtri(level), -ndtri(np.clip(above, 0, 1)))
-    # knots evenly spaced in normal scores, as those of `tabulated`
-    inside = np.isfinite(score) & (np.abs(score) < 5.2)
+    inside &= np.isfinite(score) & (np.abs(score) < 5.2)
     score, values, log_density = score[inside], values[inside], log_density[inside]
-    at = np.unique(np.searchsorted(score, np.linspace(score[0], score[-1], _KNOTS)))
+    # evenly in normal scores, as those of `tabulated`, and in between where the density is low
+    even = np.interp(np.linspace(-4, 4, _KNOTS), score, grid[inside])
+    lows = np.searchsorted(grid[inside], np.linspace(even[0], even[-1], _KNOTS))
+    at = np.union1d(np.searchsorted(score, np.linspace(score[0], score[-1], _KNOTS)), lows)
     log_normal = -0.5 * score[at] ** 2 - 0.5 * np.log(2 * np.pi)
     with np.errstate(all="ignore"):
         slopes = np.exp(log_normal - log_density[at])

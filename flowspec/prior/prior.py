@@ -48,7 +48,7 @@ class Prior:
         distributions: Mapping,
         relative: Mapping[str, str] | None = None,
         unused: Iterable[str] = (),
-        correlations: Mapping[tuple[str, ...], ArrayLike] | None = None,
+        correlations: Mapping | None = None,
     ):
         given = dict(correlations or {})
         self.distributions: dict[str, dist.Distribution] = {}

@@ -59,7 +59,8 @@ def _marginal(name: str, x: Float[np.ndarray, " n"]) -> Tabulated:
     own = ndtri((np.arange(n) + 0.5) / n)
     inside = np.linspace(own[0], own[-1], int(np.clip(n // _PER_KNOT, 5, _MOST_KNOTS)))
     scores = np.concatenate([[-_FAR], inside, [_FAR]])
-    return of_quantiles(scores, np.interp(scores, own, ordered, low, high), low, high)
+    values = np.interp(scores, own, ordered, low, high)
+    return of_quantiles(scores, values, float(low), float(high))
 
 
 def _scores(x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

@@ -7,7 +7,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import ndtr, ndtri
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
 from flowspec.prior.kinds import ends
 from flowspec.prior.tabulated import Tabulated
@@ -52,7 +52,7 @@ class Correlations:
         ValueError: If a name is unknown or there twice, or a matrix is none of correlations.
     """
 
-    def __init__(self, given: Mapping[tuple[str, ...], ArrayLike], names: tuple[str, ...]):
+    def __init__(self, given: Mapping, names: tuple[str, ...]):
         self.given = {tuple(n): np.asarray(c, float) for n, c in given.items()}
         every = [name for own in self.given for name in own]
         if len(set(every)) < len(every) or set(every) - set(names):

@@ -137,12 +137,12 @@ def of_quantiles(
         loc, scale = middle, (last - first) / 4.65
         knots = (values - loc) / scale if scale > 0 else values * 0
     rate = None if slopes is None else slopes / (scale * (np.exp(knots) if wide else 1.0))
-    keep = _resolved(knots) & (True if rate is None else np.isfinite(rate) & (rate > 0))
+    keep = _resolved(knots) & _resolved(scores) & (True if rate is None else np.isfinite(rate) & (rate > 0))
     if keep.sum() < 3:
         raise ValueError(f"expected values that differ; got {values.min():g} to {values.max():g}")
     scores, knots = scores[keep], knots[keep]
     rate = _monotone(scores, knots) if rate is None else rate[keep]
-    return Tabulated(scores, knots, rate, loc, scale, low, high, wide)
+    return Tabulated(scores, knots, rate, float(loc), float(scale), low, high, bool(wide))
 
 
 def tabulated(
@@ -157,7 +157,7 @@ def tabulated(
     log_normal = -0.5 * SCORES**2 - 0.5 * np.log(2 * np.pi)
     with np.errstate(all="ignore"):  # a density of 0 or infinity at an edge: no knot there
         slopes = np.exp(log_normal - log_density(values))
-    return of_quantiles(SCORES, values, low, high, slopes)
+    return of_quantiles(SCORES, values, float(low), float(high), slopes)
 
 
 def _resolved(knots: Float[np.ndarray, " knots"]) -> np.ndarray:
