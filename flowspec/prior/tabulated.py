@@ -137,7 +137,9 @@ def of_quantiles(
         loc, scale = middle, (last - first) / 4.65
         knots = (values - loc) / scale if scale > 0 else values * 0
     rate = None if slopes is None else slopes / (scale * (np.exp(knots) if wide else 1.0))
-    keep = _resolved(knots) & _resolved(scores) & (True if rate is None else np.isfinite(rate) & (rate > 0))
+    keep = _resolved(knots) & _resolved(scores)
+    if rate is not None:
+        keep &= np.isfinite(rate) & (rate > 0)
     if keep.sum() < 3:
         raise ValueError(f"expected values that differ; got {values.min():g} to {values.max():g}")
     scores, knots = scores[keep], knots[keep]
