@@ -50,7 +50,8 @@ def run(
         prior = moons_prior()
         theta = theta[:, : len(prior.names)].astype(np.float32)
         part = obs.part(slice(None, -test))
-        sim = fs.Simulations(theta[:-test], part.flux, part.ivar, obs.wave, prior, extra_noise=1.0)
+        sim = fs.Simulations(theta[:-test], part.flux, part.ivar, obs.wave, prior, extra_noise=1.0,
+                             redshift="z")  # fmt: skip
         unseen, truth = fs.Spectra(*obs.part(slice(-test, None))), theta[-test:]
         sizes = fs.Architecture(**names)
         options, held_out = {"rest_rate": 0.0, "weight_decay": 0.3}, 2048

@@ -146,7 +146,8 @@ def trained(
     prior = moons_prior()
     # single precision may put a draw at the very edge on its other side
     inside = theta[:, : len(prior.names)].astype(np.float32)
-    simulations = fs.Simulations(inside, obs.flux, obs.ivar, obs.wave, prior, extra_noise=extra)
+    simulations = fs.Simulations(inside, obs.flux, obs.ivar, obs.wave, prior, extra_noise=extra,
+                                 redshift="z")  # fmt: skip
     held_out = 2048
     steps = epochs * ((len(simulations) - held_out) // batch)
     # a fixed set is soon learned by heart: templates stay the principal components, weights small

@@ -74,13 +74,13 @@ def flux(key, theta):
 
 def fresh() -> CallableSimulator:
     """Unlimited simulations."""
-    return CallableSimulator(flux, prior(), WAVE, noise=SIGMA)
+    return CallableSimulator(flux, prior(), WAVE, noise=SIGMA, redshift="z")
 
 
 def fixed(theta: np.ndarray, spectra: np.ndarray) -> Simulations:
     """Rows of the data set as simulations to train on."""
     ivar = np.broadcast_to(np.float32(SIGMA**-2), spectra.shape)
-    return Simulations(theta, spectra, ivar, WAVE, prior())
+    return Simulations(theta, spectra, ivar, WAVE, prior(), redshift="z")
 
 
 def observed(spectra: np.ndarray) -> Spectra:

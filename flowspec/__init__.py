@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from flowspec.sim.nebula.errors import LineErrors as LineErrors
     from flowspec.sim.nebula.mixture import MixtureSimulator as MixtureSimulator
     from flowspec.sim.nebula.spectra import NebulaSpectra as NebulaSpectra
+    from flowspec.sim.processes import simulate as simulate
     from flowspec.sim.quasar.simulator import QuasarSimulator as QuasarSimulator
     from flowspec.sim.simulator import Simulated as Simulated
     from flowspec.sim.simulator import Simulator as Simulator

@@ -195,6 +195,14 @@ def adapt(
 _adapt = adapt  # `fit` has an argument of that name
 
 
+def _check_simulator(sim) -> None:
+    if not isinstance(sim, Simulator):
+        raise ValueError(
+            f"expected a simulator or Simulations; got {type(sim).__name__}. A function of JAX: "
+            "fs.CallableSimulator(function, prior, ...); of NumPy: fs.simulate(function, prior, n)"
+        )
+
+
 def _shuffled(obs: Observation, frame) -> Observation:
     """Usable rows in random order, spectra on the model's pixels: once, not for every candidate."""
     obs = obs[np.random.default_rng(0).permutation(np.flatnonzero(obs.usable))]
@@ -218,6 +226,7 @@ def _validation(sim: Simulator, held, key, training: Training) -> tuple[Simulate
 
 def _with_noise(sim: Simulator, obs, dereddened: bool, adapt: str) -> Simulator:
     """The simulator with the noise of observations, where there are any and it can."""
+    _check_simulator(sim)
     check_request(adapt, None if obs is None else len(obs))
     if obs is None:
         return sim
@@ -233,7 +242,8 @@ def _with_noise(sim: Simulator, obs, dereddened: bool, adapt: str) -> Simulator:
 def _new(sim: Simulator, training_set: Simulator, keys, architecture) -> Model:
     """A model for a simulator, with what its network begins with, given some simulations."""
     sizes = architecture or DEFAULTS[sim.frame.kind]
-    model = model_for(keys[1], sim.priors, sim.sources, sim.frame, sizes, sim.source_shares)
+    model = model_for(keys[1], sim.priors, sim.sources, sim.frame, sizes, sim.source_shares,
+                      sim.redshift)  # fmt: skip
     theta, source, data = simulate_many(training_set, keys[2], _STARTING)
     k = model.space.encode(jnp.asarray(theta), jnp.asarray(source)).k
     data = tuple(map(jnp.asarray, data))
@@ -252,8 +262,11 @@ def continued(start: Posterior, sim: Simulator) -> Model:
     same = model.frame.same(sim.frame) and (old.names, old.sources) == (names, sim.sources)
     new = old
     if same:
-        new = space_of(sim.priors, sim.sources, sim.frame, model.architecture, sim.source_shares)
+        new = space_of(sim.priors, sim.sources, sim.frame, model.architecture, sim.source_shares,
+                       sim.redshift)  # fmt: skip
     limits = [s.redshift and np.array([s.redshift.low, s.redshift.high]) for s in (old, new)]
+    if sum(own is None for own in limits) == 1:
+        same = False
     if not same or (limits[0] is not None and not np.allclose(*limits)):
         raise ValueError(
             f"expected a model to start from with the data, the redshift prior, the sources and "

@@ -47,7 +47,7 @@ def line_simulator() -> CallableSimulator:
         x = (jnp.log(WAVE / 5000.0) - jnp.log1p(theta[0])) / 0.01
         return 1 + 10 ** theta[1] * jnp.exp(-0.5 * x**2)
 
-    return CallableSimulator(flux, prior, WAVE, SIGMA)
+    return CallableSimulator(flux, prior, WAVE, SIGMA, redshift="z")
 
 
 def linear_likelihood(theta, source, flux, ivar):

@@ -123,7 +123,8 @@ def test_a_kind_is_found_in_its_own_range_of_redshift():
     """No density outside the redshifts of a source, whatever the network says."""
     lines = line_simulator()
     near = CallableSimulator(
-        lines.function, lines.priors[0].replace(z=dist.Uniform(0.2, 0.21)), WAVE, SIGMA
+        lines.function, lines.priors[0].replace(z=dist.Uniform(0.2, 0.21)), WAVE, SIGMA,
+        redshift="z",
     )
     both = Classes({"ANY": lines, "NEAR": near})
     posterior = untrained(both.priors, both.sources, both.frame, SIZES)
@@ -144,7 +145,7 @@ def test_the_table_masks_what_the_kind_has_not():
     lines = line_simulator()
     empty = CallableSimulator(
         lambda key, theta: jnp.zeros(len(WAVE)),
-        Prior({"z": dist.Uniform(0.1, 0.1001)}, unused=("z",)), WAVE, SIGMA,
+        Prior({"z": dist.Uniform(0.1, 0.1001)}, unused=("z",)), WAVE, SIGMA, redshift="z",
     )  # fmt: skip
     both = Classes({"LINE": lines, "NOTHING": empty})
     posterior = untrained(both.priors, both.sources, both.frame, SIZES)

@@ -6,6 +6,7 @@ import jax.random as jr
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from scipy.stats import multivariate_normal as scipy_normal
 
 from flowspec.prior.prior import Prior
 
@@ -77,8 +78,7 @@ def test_columns_of_fits_tables_are_parameters():
 @pytest.mark.parametrize(
     ("distribution", "message"),
     [
-        (dist.Delta(1.0), "cumulative distribution and its inverse.*for 'a'; got Delta"),
-        (dist.Weibull(1.0, 2.0), "cumulative distribution and its inverse.*for 'a'; got Weibull"),
+        (dist.Delta(1.0), "of some width for 'a'; got a constant"),
         (dist.Categorical(jnp.ones(3) / 3), "continuous.*for 'a'; got a discrete"),
         (dist.DiscreteUniform(0, 3), "continuous.*for 'a'; got a discrete"),
         (dist.Normal(jnp.zeros(3), 1.0), "one number for 'a'; got an array"),
@@ -86,7 +86,7 @@ def test_columns_of_fits_tables_are_parameters():
         (dist.Uniform(1.0, 1.0), "limits.*for 'a'; got Uniform from 1 to 1"),
         (dist.Uniform(1e8, 1e8 + 1), "limits.*for 'a'; got Uniform"),
         (dist.Uniform(0.0, jnp.inf), "limits.*for 'a'; got Uniform from 0 to inf"),
-        ((0.0, 1.0), "numpyro distribution for 'a'; got tuple"),
+        ((0.0, 1.0), "distribution of numpyro or SciPy for 'a'; got tuple"),
     ],
 )
 def test_a_distribution_that_cannot_be_a_prior_is_refused_when_the_prior_is_made(
@@ -103,7 +103,12 @@ def test_a_distribution_that_cannot_be_a_prior_is_refused_when_the_prior_is_made
         lambda: PRIOR.replace(nonsense=dist.Uniform(0.0, 1.0)),
         lambda: Prior({"a": dist.Normal(0.0, 1.0)}, {"a": "b"}),
         lambda: Prior.from_config({"distributions": {"a": {"distribution": "os"}}, "relative": {}}),
-        lambda: Prior({"a": dist.TruncatedNormal(0.0, 1.0, low=0.0)}).config(),
+        lambda: Prior({("a", "a"): dist.Uniform(jnp.zeros(2), 1.0)}),
+        lambda: Prior({("a", "b"): dist.Dirichlet(jnp.ones(2))}),
+        lambda: Prior({("a", "b"): dist.MultivariateNormal(jnp.zeros(3), jnp.eye(3))}),
+        lambda: Prior({"a": dist.Normal(0.0, 1.0)}, correlations={("a", "b"): np.eye(2)}),
+        lambda: Prior({("a", "b"): scipy_normal([0.0, 0.0], np.ones((2, 2)), allow_singular=True)}),
+        lambda: Prior.from_samples(np.ones((100, 1)), ["a"]),
     ],
 )
 def test_what_cannot_be_is_refused(act):

@@ -43,15 +43,14 @@ def coarse() -> Instrument:
 def stored() -> fs.Simulations:
     """Sixty rows of `line_simulator`."""
     return fs.Simulations(*jax.jit(lambda k: line_simulator().draw(k, 60))(jr.key(1)), WAVE,
-                          line_simulator().prior, extra_noise=0.5)  # fmt: skip
+                          line_simulator().prior, extra_noise=0.5, redshift="z")  # fmt: skip
 
 
 def stored_vectors() -> fs.Simulations:
     """Sixty rows of `vector_simulator`."""
     theta, values, err, present = vector_simulator().draw(jr.key(1), 60)
     values = np.where(present, values, np.nan)
-    return fs.Simulations.of_vectors(theta, fs.Vectors(values, err, NAMES),
-                                     vector_simulator().prior)  # fmt: skip
+    return fs.Simulations(theta, fs.Vectors(values, err, NAMES), prior=vector_simulator().prior)
 
 
 def nebulae(names=("a",)) -> fs.NebulaSimulator:
@@ -228,7 +227,7 @@ def test_an_instrument_without_a_prior_wants_one():
 def test_what_is_wrong_with_a_frame_is_said_before_the_training():
     prior = Prior({"z": dist.Uniform(0.1, 0.5)})
     flux = lambda key, theta: jnp.ones(50) * theta[0]  # noqa: E731
-    linear = fs.CallableSimulator(flux, prior, np.linspace(4000, 5000, 50), 0.1)
+    linear = fs.CallableSimulator(flux, prior, np.linspace(4000, 5000, 50), 0.1, redshift="z")
     with pytest.raises(ValueError, match="uniform in ln"):
         fs.fit(linear)
     with pytest.raises(ValueError, match="both"):

@@ -75,6 +75,18 @@ def own_function() -> fs.Posterior:
     return fs.fit(sim, seen, architecture=fs.VectorArchitecture(), progress=False)
 
 
+def own_numpy(theta: np.ndarray, names: list[str]) -> fs.Posterior:
+    def twice(theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return 2 * theta + rng.normal(size=theta.shape)
+
+    prior = fs.Prior({("a", "b"): dist.MultivariateNormal(np.zeros(2), np.eye(2))})
+    made = fs.simulate(twice, prior, 1000, workers=2, path=Path("run.h5"), progress=False)
+    given = fs.Prior.from_samples(theta, names)
+    stored = fs.Simulations(theta, 2 * theta, prior=given, noise=np.abs, columns=["x", "y"])
+    print(made.failed, stored.redshift, fs.Simulations.from_file("run.h5", prior, noise=0.1))
+    return fs.fit(stored)
+
+
 def draw(obs: fs.Spectra) -> None:
     posterior = fs.load("sdss")
     sim = fs.GalaxySimulator("sdss", prior=fs.load("sdss").model.space.priors[0])

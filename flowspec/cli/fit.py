@@ -101,7 +101,9 @@ def simulations(path: str, options: dict) -> Simulations:
         prior = flat_prior(theta, names) if text is None else Prior.from_config(json.loads(text))
         if prior.names != names:
             raise ValueError(f"expected parameters {prior.names} of its prior; got {names}")
-        return Simulations(theta, spectra.flux, spectra.ivar, spectra.wave, prior)
+        redshift = "z" if "z" in names else None
+        return Simulations(theta, spectra.flux, spectra.ivar, spectra.wave, prior,
+                           redshift=redshift)  # fmt: skip
 
 
 def flat_prior(theta: np.ndarray, names: tuple[str, ...]) -> Prior:

@@ -187,10 +187,11 @@ def model_for(
     frame: Frame,
     architecture,
     shares: tuple[float, ...] = (),
+    redshift: str | None = "z",
 ) -> Model:
-    """An untrained model of a simulator's priors, sources, their shares and frame."""
+    """An untrained model of a simulator's priors, sources, their shares, redshift and frame."""
     _kind_for(frame, architecture)  # before sizes are looked for that another network has
-    space = space_of(priors, sources, frame, architecture, shares)
+    space = space_of(priors, sources, frame, architecture, shares, redshift)
     return build(key, frame, space, architecture)
 
 

@@ -212,9 +212,9 @@ class Space:
 
 def space_of(
     priors: tuple[Prior, ...], sources: tuple[str, ...], frame: Frame, sizes,
-    shares: tuple[float, ...] = (),
+    shares: tuple[float, ...] = (), redshift: str | None = "z",
 ) -> Space:  # fmt: skip
-    """The space of a simulator: with redshift bins where a spectrum has a parameter ``z``.
+    """The space of a simulator: with redshift bins where a parameter of a spectrum is its redshift.
 
     Args:
         priors: Of each source.
@@ -222,12 +222,14 @@ def space_of(
         frame: Of the data.
         sizes: Of an architecture: of spectra with ``bin_pixels``, pixels per redshift bin.
         shares: How likely each source is before the data.
+        redshift: Name of the parameter that is the redshift, if the priors have it
+            (`Simulator.redshift`); None where none is.
 
     Raises:
         ValueError: If the grid is not logarithmic, or the redshift not bounded, where it must be.
     """
     space = Space(tuple(priors), tuple(sources), shares=tuple(shares))
-    if frame.kind != "pixels" or "z" not in space.names:
+    if frame.kind != "pixels" or redshift not in space.names:
         return space
     step = np.diff(np.log(frame.wave))
     if not np.allclose(step, step[0], rtol=1e-3):

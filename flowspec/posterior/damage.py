@@ -58,7 +58,8 @@ def check_space(space: Space, frame: Frame, sizes) -> None:
     Raises:
         ValueError: If they differ, or are too many.
     """
-    expected = space_of(space.priors, space.sources, frame, sizes).redshift
+    asked = None if space.redshift is None else "z"
+    expected = space_of(space.priors, space.sources, frame, sizes, redshift=asked).redshift
     both = [None if b is None else (b.low, b.high, b.width) for b in (expected, space.redshift)]
     if None in both:
         same = both[0] == both[1]

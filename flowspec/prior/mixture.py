@@ -38,7 +38,7 @@ class MixedPrior(Prior):
     def __init__(self, prior: Prior, share: float, *, version: int = LATEST):
         if not 0 < share < 1:
             raise ValueError(f"expected a share of the population between 0 and 1; got {share:g}")
-        super().__init__(prior.distributions, prior.relative, prior.unused)
+        super().__init__(prior.distributions, prior.relative, prior.unused, prior.correlations)
         self.share, self.population = float(share), Population(prior, version=version)
 
     def replace(self, **distributions) -> "MixedPrior":
@@ -48,7 +48,8 @@ class MixedPrior(Prior):
 
     def among(self, names: Sequence[str]) -> "MixedPrior":
         """As of `Prior`: a population leaves parameters alone that it says nothing of."""
-        plain = Prior(self.distributions, self.relative, self.unused).among(names)
+        plain = Prior(self.distributions, self.relative, self.unused, self.correlations)
+        plain = plain.among(names)
         return MixedPrior(plain, self.share, version=self.population.version)
 
     def sample(

@@ -33,7 +33,7 @@ class NitrogenPrior(Prior):
             raise ValueError(f"expected a share between 0 and 1; got {share:g}")
         if not {"oh", "no"} <= set(prior.names):
             raise ValueError(f"expected parameters oh and no; got {prior.names}")
-        super().__init__(prior.distributions, prior.relative)
+        super().__init__(prior.distributions, prior.relative, correlations=prior.correlations)
         self.share = float(share)
         support = self.distributions["no"].support
         self._ends = float(support.lower_bound), float(support.upper_bound)

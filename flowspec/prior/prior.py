@@ -1,22 +1,24 @@
 """Named priors: what the simulator draws its parameters from and the posterior may never leave."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-from jax.scipy.special import ndtr, ndtri
 from jax.scipy.stats import norm
 from jaxtyping import Array, ArrayLike, Float, PRNGKeyArray
 
-# The edges of the unit interval at which single precision can no longer tell 1 - x from 1.
-_EDGE = 1e-7
+from flowspec.prior.kinds import described, ends, joint, restored, univariate
+from flowspec.prior.samples import of_samples
+from flowspec.prior.scores import Correlations, score_of, value_of
+
 _ROUNDING = 1e-5  # of a difference of logarithms of masses and rates in single precision
 
 
 class Prior:
-    """Independent named distributions, some of them relative to another parameter.
+    """Named distributions, some of them relative to another parameter or correlated.
 
     A *relative* distribution is that of a difference: with ``relative={"log_sfr": "log_mstar"}``
     the one given for ``log_sfr`` is that of ``log_sfr - log_mstar``, the log specific
@@ -25,38 +27,79 @@ class Prior:
     forbidden corners.
 
     Args:
-        distributions: Name to univariate numpyro distribution, in the order of the columns of
-            every ``theta`` in the package.
+        distributions: Name to distribution of numpyro or SciPy (frozen), in the order of the
+            columns of every ``theta`` in the package; or a tuple of names to a joint one, such as
+            ``{("a", "b"): MultivariateNormal(...)}``.
         relative: Name to the name of the parameter it is measured from, which must not be
             relative itself.
         unused: Names of parameters that mean nothing here and only keep a place, for those of
             another kind of object (`flowspec.sim.classes`).
+        correlations: Tuple of names to the correlation matrix of their normal scores ``Phi^-1(F)``
+            (a Gaussian copula), of a relative parameter those of the difference.
 
     Raises:
-        ValueError: If a relative name or its reference is unknown or itself relative, or a
-            distribution is not continuous, of one number and of some width, with a cumulative
-            distribution function and its inverse.
+        ValueError: If a relative name or its reference is unknown or itself relative, a
+            distribution is discrete, of other numbers than its names or of no width, or
+            correlations are none.
     """
 
     def __init__(
         self,
-        distributions: Mapping[str, dist.Distribution],
+        distributions: Mapping,
         relative: Mapping[str, str] | None = None,
         unused: Iterable[str] = (),
+        correlations: Mapping | None = None,
     ):
-        self.distributions = dict(distributions)
+        given = dict(correlations or {})
+        self.distributions: dict[str, dist.Distribution] = {}
         self.relative = dict(relative or {})
         self.unused = frozenset(unused)
-        if not self.distributions:
+        if not distributions:
             raise ValueError("expected at least one parameter; got none")
-        for name, distribution in self.distributions.items():
-            _check(name, distribution)
+        for name, distribution in distributions.items():
+            if isinstance(name, str):
+                self._add([name], [univariate(name, distribution)])
+                continue
+            parts, correlation = joint(name, distribution)
+            self._add(name, parts)
+            given |= {} if correlation is None else {tuple(name): correlation}
+        self._correlated = Correlations(given, self.names)
         for name, reference in self.relative.items():
             if {name, reference} - set(self.names) or reference in self.relative:
                 raise ValueError(
                     f"expected relative parameters among {self.names}, measured from one that is "
                     f"not relative; got {name!r} relative to {reference!r}"
                 )
+
+    @classmethod
+    def from_samples(cls, samples: Float[ArrayLike, "n params"], names: Sequence[str]) -> "Prior":
+        """The prior that samples are from, such as the parameters of simulations already made.
+
+        Each parameter has the distribution of its samples, between the least and the greatest and
+        a little beyond; together they have the correlations of normal scores (a Gaussian copula).
+        The log says where parameters depend on each other otherwise.
+
+        Args:
+            samples: Draws of the prior, 20 or more.
+            names: Of the parameters.
+
+        Raises:
+            ValueError: If a parameter does not vary, or samples are too few or not finite.
+        """
+        parts, correlation = of_samples(samples, tuple(names))
+        correlations = {} if correlation is None else {tuple(names): correlation}
+        return Prior(dict(zip(names, parts, strict=True)), correlations=correlations)
+
+    def _add(self, names: Sequence[str], distributions: Sequence[dist.Distribution]) -> None:
+        if len(set(names)) < len(names) or set(names) & set(self.distributions):
+            raise ValueError(f"expected parameters of different names; got {tuple(names)} besides "
+                             f"{self.names}")
+        self.distributions.update(zip(names, distributions, strict=True))
+
+    @property
+    def correlations(self) -> dict[tuple[str, ...], np.ndarray]:
+        """Correlation matrices of normal scores, by the names of the parameters."""
+        return self._correlated.given
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,7 +109,7 @@ class Prior:
     def limits(self, name: str) -> tuple[float, float]:
         """Lowest and highest value of a parameter, of a relative one of the difference; infinite
         where there is none."""
-        low, high = map(float, _ends(self.distributions[name]))
+        low, high = map(float, ends(self.distributions[name]))
         return low, high
 
     def replace(self, **distributions: dist.Distribution) -> "Prior":
@@ -78,7 +121,8 @@ class Prior:
         unknown = set(distributions) - set(self.names)
         if unknown:
             raise ValueError(f"expected parameters among {self.names}; got {sorted(unknown)}")
-        return Prior(self.distributions | distributions, self.relative, self.unused)
+        given = self.distributions | distributions
+        return Prior(given, self.relative, self.unused, self.correlations)
 
     def among(self, names: Sequence[str]) -> "Prior":
         """The same prior among further parameters, in the order of `names`: unused ones, which are
@@ -93,7 +137,8 @@ class Prior:
         missing = [name for name in names if name not in self.distributions]
         every = self.distributions | {name: dist.Uniform(0.0, 1.0) for name in missing}
         unused = self.unused | set(missing)
-        return Prior({name: every[name] for name in names}, self.relative, unused)
+        every = {name: every[name] for name in names}
+        return Prior(every, self.relative, unused, self.correlations)
 
     def sample(
         self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
@@ -103,6 +148,11 @@ class Prior:
         draws = [
             d.sample(k, shape) for k, d in zip(keys, self.distributions.values(), strict=True)
         ]
+        if self._correlated.names:
+            free = jnp.stack([jax.random.normal(k, shape) for k in keys], axis=-1)
+            together = self._values(self._correlated.coloured(free))
+            draws = [values if name in self._correlated.names else draw
+                     for name, values, draw in zip(self.names, together, draws, strict=True)]
         return self._shear(jnp.stack(draws, axis=-1), 1.0)
 
     def log_prob(self, theta: Float[ArrayLike, "*shape params"]) -> Float[Array, "*shape"]:
@@ -112,14 +162,20 @@ class Prior:
     def log_probs(
         self, theta: Float[ArrayLike, "*shape params"]
     ) -> Float[Array, "*shape params"]:
-        """Natural log density of each parameter, of a relative one that of the difference."""
+        """Natural log density of each parameter, of a relative one that of the difference, of a
+        correlated one given those before it."""
         offsets = self._offsets(theta)
         terms = []
         for i, d in enumerate(self.distributions.values()):
             inside = d.support(offsets[..., i])
             safe = jnp.where(inside, offsets[..., i], d.icdf(0.5))  # numpyro warns outside
             terms.append(jnp.where(inside, d.log_prob(safe), -jnp.inf))
-        return jnp.stack(terms, axis=-1)
+        terms = jnp.stack(terms, axis=-1)
+        if not self._correlated.names:
+            return terms
+        scores = self._scores(offsets)
+        free = self._correlated.white(scores)
+        return terms + norm.logpdf(free) - norm.logpdf(scores) - self._correlated.log_root
 
     def _offsets(self, theta: ArrayLike) -> Array:
         """Parameters as their distributions have them: relative ones as differences.
@@ -131,7 +187,7 @@ class Prior:
         for name in self.relative:
             i = self.names.index(name)
             x = offsets[..., i]
-            near = jnp.clip(x, *_ends(self.distributions[name]))
+            near = jnp.clip(x, *ends(self.distributions[name]))
             offsets = offsets.at[..., i].set(jnp.where(jnp.abs(x - near) < _ROUNDING, near, x))
         return offsets
 
@@ -150,51 +206,44 @@ class Prior:
             Unconstrained parameters and the log derivatives ``log |du / dtheta|``, both
             ``[*shape, params]`` (the shear adds nothing to the determinant).
         """
-        offsets = self._shear(theta, -1.0)
-        levels = [d.cdf(offsets[..., i]) for i, d in enumerate(self.distributions.values())]
-        free = ndtri(jnp.clip(jnp.stack(levels, axis=-1), _EDGE, 1 - _EDGE))
+        free = self._correlated.white(self._scores(self._shear(theta, -1.0)))
         return free, self.log_probs(theta) - norm.logpdf(free)
 
     def to_constrained(
         self, free: Float[ArrayLike, "*shape params"]
     ) -> Float[Array, "*shape params"]:
         """Inverse of `to_unconstrained`: reals ``[*shape, params]`` to the prior's support."""
-        levels = jnp.clip(ndtr(jnp.asarray(free)), _EDGE, 1 - _EDGE)
-        offsets = [  # of a logarithmic one the exponential may round across the limit
-            jnp.clip(d.icdf(levels[..., i]), *_ends(d))
-            for i, d in enumerate(self.distributions.values())
-        ]
-        return self._shear(jnp.stack(offsets, axis=-1), 1.0)
+        values = self._values(self._correlated.coloured(jnp.asarray(free)))
+        return self._shear(jnp.stack(values, axis=-1), 1.0)
+
+    def _scores(self, offsets: Array) -> Array:
+        """Normal score of each parameter, whatever the others are."""
+        scores = [score_of(d, offsets[..., i], name in self._correlated.names)
+                  for i, (name, d) in enumerate(self.distributions.items())]
+        return jnp.stack(scores, axis=-1)
+
+    def _values(self, scores: Array) -> list[Array]:
+        """Inverse of `_scores`, parameter by parameter."""
+        return [value_of(d, scores[..., i], name in self._correlated.names)
+                for i, (name, d) in enumerate(self.distributions.items())]
 
     def bounds(self, theta: Float[ArrayLike, "*shape params"]) -> tuple[Array, Array]:
         """Lower and upper limits ``[*shape, params]`` of each parameter of ``theta``.
 
         They are constants except for relative parameters, whose limits move with their reference.
         """
-        both = zip(*map(_ends, self.distributions.values()), strict=True)
-        ends = [jnp.stack([jnp.asarray(end, float) for end in side]) for side in both]
+        both = zip(*map(ends, self.distributions.values()), strict=True)
+        low, high = (jnp.stack([jnp.asarray(end, float) for end in side]) for side in both)
         shift = _native(theta) - self._shear(theta, -1.0)
-        return ends[0] + shift, ends[1] + shift
+        return low + shift, high + shift
 
     def config(self) -> dict:
-        """JSON-ready description, read back by `Prior.from_config`.
-
-        Raises:
-            ValueError: If a distribution is not given by its class and arguments alone.
-        """
-        described = {}
-        for name, d in self.distributions.items():
-            kind, arguments = _described(d)
-            try:
-                getattr(dist, kind)(**arguments)
-            except (AttributeError, TypeError):
-                raise ValueError(
-                    f"expected a distribution that its name and numbers describe for {name!r}; "
-                    f"got {kind}"
-                ) from None
-            described[name] = {"distribution": kind, **arguments}
-        config = {"distributions": described, "relative": self.relative}
-        return config | ({"unused": sorted(self.unused)} if self.unused else {})
+        """JSON-ready description, read back by `Prior.from_config`."""
+        each = {name: described(d) for name, d in self.distributions.items()}
+        correlations = [[list(n), c.tolist()] for n, c in self.correlations.items()]
+        config = {"distributions": each, "relative": self.relative}
+        config |= {"unused": sorted(self.unused)} if self.unused else {}
+        return config | ({"correlations": correlations} if correlations else {})
 
     @classmethod
     def from_config(cls, config: Mapping) -> "Prior":
@@ -203,17 +252,9 @@ class Prior:
         Raises:
             ValueError: If a distribution is not one of numpyro's.
         """
-        distributions = {}
-        for name, described in config["distributions"].items():
-            arguments = dict(described)
-            kind = getattr(dist, arguments.pop("distribution"), None)
-            known = isinstance(kind, type) and issubclass(kind, dist.Distribution)
-            if not known and kind is not dist.TruncatedNormal:  # a function, not a class
-                raise ValueError(
-                    f"expected a numpyro distribution for {name!r}; got {described!r}"
-                )
-            distributions[name] = kind(**arguments)
-        return cls(distributions, config["relative"], config.get("unused", ()))
+        distributions = {n: restored(n, c) for n, c in config["distributions"].items()}
+        correlations = {tuple(n): c for n, c in config.get("correlations", ())}
+        return cls(distributions, config["relative"], config.get("unused", ()), correlations)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Prior) and self._identity() == other._identity()
@@ -223,10 +264,11 @@ class Prior:
         return hash(self._identity())
 
     def _identity(self) -> tuple:
-        parts = [
-            (n, type(d), *_described(d)[1].values()) for n, d in self.distributions.items()
-        ]
-        return tuple(parts), tuple(self.relative.items()), self.unused
+        return *self._described, tuple(self.relative.items()), self.unused, self._correlated.key
+
+    @cached_property
+    def _described(self) -> tuple:
+        return tuple((n, type(d), str(described(d))) for n, d in self.distributions.items())
 
     def _shear(self, theta: ArrayLike, sign: float) -> Array:
         """Add (or take away) the reference of every relative parameter."""
@@ -237,51 +279,8 @@ class Prior:
         return theta
 
 
-def _check(name: str, distribution) -> None:
-    """Refuse what cannot be Gaussianised; nothing is compiled, as priors are made at every start.
-
-    Raises:
-        ValueError: naming the parameter.
-    """
-    kind = type(distribution).__name__
-    if not isinstance(distribution, dist.Distribution):
-        raise ValueError(f"expected a numpyro distribution for {name!r}; got {kind}")
-    if distribution.is_discrete or distribution.batch_shape or distribution.event_shape:
-        what = "a discrete" if distribution.is_discrete else "an array of"
-        raise ValueError(f"expected a continuous distribution of one number for {name!r}; got "
-                         f"{what} {kind}")
-    try:
-        jax.eval_shape(lambda level: distribution.cdf(distribution.icdf(level)), 0.5)
-    except Exception as error:  # of any kind: of numpyro, or of a package that it lacks
-        raise ValueError(
-            f"expected a distribution with a cumulative distribution and its inverse, such as "
-            f"Uniform or Normal, for {name!r}; got {kind} ({type(error).__name__})"
-        ) from None
-    low, high = (np.float32(end) for end in _ends(distribution))
-    endless = isinstance(distribution, dist.Uniform) and not np.isfinite(high - low)
-    if not low < high or endless:
-        raise ValueError(f"expected finite limits, the lower below the upper in single precision, "
-                         f"for {name!r}; got {kind} from {low:g} to {high:g}")
-
-
-def _described(d: dist.Distribution) -> tuple[str, dict[str, float]]:
-    """Name of a distribution and its numbers; of a truncated normal those of the normal too."""
-    parts = (d,)
-    kind = type(d).__name__
-    if isinstance(d, dist.TwoSidedTruncatedDistribution) and isinstance(d.base_dist, dist.Normal):
-        parts, kind = (d.base_dist, d), "TruncatedNormal"
-    return kind, {a: float(getattr(part, a)) for part in parts for a in part.arg_constraints}
-
-
 def _native(theta: ArrayLike) -> Array:
     """As a JAX array, which is never of the byte order that FITS has."""
     if isinstance(theta, np.ndarray):
         theta = theta.astype(theta.dtype.newbyteorder("="), copy=False)
     return jnp.asarray(theta)
-
-
-def _ends(distribution: dist.Distribution) -> tuple:
-    """Limits of a distribution, infinite where it has none."""
-    support = distribution.support
-    return tuple(getattr(support, f"{side}_bound", limit)
-                 for side, limit in (("lower", -jnp.inf), ("upper", jnp.inf)))

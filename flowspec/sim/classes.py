@@ -52,6 +52,9 @@ class Classes(Simulator):
             if not sim.frame.same(first):
                 raise ValueError(f"expected data of {name} like those of {self.sources[0]}, {first}"
                                  f"; got {sim.frame}")
+            if sim.redshift != self.simulators[0].redshift:
+                raise ValueError(f"expected a redshift of {name} as of {self.sources[0]}, "
+                                 f"{self.simulators[0].redshift}; got {sim.redshift}")
         own = [sim.priors[0] for sim in self.simulators]
         names = tuple(dict.fromkeys(name for prior in own for name in prior.names))
         self.priors = tuple(prior.among(names) for prior in own)
@@ -60,6 +63,11 @@ class Classes(Simulator):
     def source_shares(self) -> tuple[float, ...]:
         """How likely each kind is before the data."""
         return self.given
+
+    @property
+    def redshift(self) -> str | None:
+        """That of every kind."""
+        return self.simulators[0].redshift
 
     @property
     def frame(self) -> Frame:

@@ -41,6 +41,14 @@ class Simulator(eqx.Module):
         """How likely each source is before the data; empty where all are alike."""
         return ()
 
+    @property
+    def redshift(self) -> str | None:
+        """Name of the parameter that shifts spectra in ln(wavelength): `z`, if there is one.
+
+        Simulators that users make of functions or arrays say it (``redshift="z"``).
+        """
+        return "z" if "z" in self.priors[0].names else None
+
     @abstractmethod
     def simulate(self, key: PRNGKeyArray, n: int) -> Simulated:
         """Draw `n` rows; traceable by JAX."""
@@ -168,6 +176,11 @@ class Perturbed(Simulator):
     def source_shares(self) -> tuple[float, ...]:
         """Those of the simulator."""
         return self.simulator.source_shares
+
+    @property
+    def redshift(self) -> str | None:
+        """That of the simulator."""
+        return self.simulator.redshift
 
     @property
     def frame(self) -> Frame:

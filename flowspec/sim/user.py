@@ -1,5 +1,7 @@
 """A user's own function as a simulator, of spectra or of numbers of any kind."""
 
+import inspect
+import logging
 from collections.abc import Callable, Sequence
 
 import equinox as eqx
@@ -17,7 +19,9 @@ from flowspec.data.vectors import Vectors
 from flowspec.prior.prior import Prior
 from flowspec.sim.instrument.noise import EXACT, Noise
 from flowspec.sim.simulator import ONE, Simulated, Simulator
+from flowspec.sim.sites import prior_and_function
 
+log = logging.getLogger("flowspec")
 PRESET_SNR = (0.5, 50.0)  # noise of a simulator that brings none: white, this broad
 
 
@@ -70,11 +74,10 @@ class CallableSimulator(Simulator):
 
     Args:
         function: Maps a key and parameters [params] to a noiseless spectrum [pixels], or to numbers
-            [columns]; must be traceable by JAX. NumPy code can be wrapped in
-            ``jax.pure_callback(..., vmap_method="sequential")``.
+            [columns]; must be traceable by JAX. One that is not, of NumPy, is run beforehand by
+            `flowspec.simulate`.
         prior: Of the parameters, in the order of `theta`.
-        wave: Pixel centres in angstrom, or a quantity [pixels]. A parameter named ``z`` is then the
-            redshift.
+        wave: Pixel centres in angstrom, or a quantity [pixels].
         noise: Of spectra: `Spectra` to take inverse variances from, a constant standard deviation,
             or standard deviations [pixels] in the units of the flux, 1e-17 erg/s/cm2/A unless the
             observations come in others too, or as a quantity; by default white noise at a
@@ -82,9 +85,12 @@ class CallableSimulator(Simulator):
             and gaps from, or standard deviations; by default none is added, the function's numbers
             are what is observed.
         columns: Instead of `wave`: names of the numbers that the function gives.
+        redshift: Of spectra: "z", if the parameter of that name shifts them in ln(wavelength), in
+            which `wave` must then be uniform. By default none does.
 
     Raises:
-        ValueError: If the function does not return one value per pixel or column, both or neither
+        ValueError: If JAX cannot trace the function, it does not return one value per pixel or
+            column, both or neither
             of `wave` and `columns` are given, or a standard deviation is not positive, has a unit
             that cannot be converted, or of spectra no inverse square in single precision.
     """
@@ -93,6 +99,7 @@ class CallableSimulator(Simulator):
     prior: Prior = eqx.field(static=True)
     frame: Frame = eqx.field(static=True)
     observed: SpectrumNoise | VectorNoise
+    shifted: str | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -102,22 +109,55 @@ class CallableSimulator(Simulator):
         noise: Spectra | Vectors | float | np.ndarray | None = None,
         *,
         columns: Sequence[str] | None = None,
+        redshift: str | None = None,
     ):
         if (wave is None) == (columns is None):
             raise ValueError("expected wave=, of spectra, or columns=, of other numbers; got "
                              f"{'both' if columns is not None else 'neither'}")
         self.function, self.prior = function, prior
         self.frame = Pixels(wave) if columns is None else Columns(columns)
-        shape = jax.eval_shape(function, jr.key(0), jnp.zeros(len(prior.names))).shape
+        self.shifted = checked_redshift(redshift, prior, self.frame)
+        shape = _traced(function, len(prior.names)).shape
         if shape != (self.frame.size,):
             what = "flux" if columns is None else "numbers"
             raise ValueError(f"expected {what} of shape {(self.frame.size,)}; got {shape}")
         self.observed = (_spectrum_noise if columns is None else _vector_noise)(self.frame, noise)
 
+    @classmethod
+    def from_numpyro(
+        cls, model: Callable, observed: str, *args, wave: np.ndarray | None = None,
+        noise: Spectra | Vectors | float | np.ndarray | None = None, redshift: str | None = None,
+    ) -> "CallableSimulator":  # fmt: skip
+        """The simulator that a numpyro model is: its sample sites are parameters, one is the data.
+
+        Args:
+            model: Samples the observed site where it is given no data.
+            observed: Name of that site, whose noise is in it.
+            *args: Of the model.
+            wave: Of spectra, as of the class, like those that follow.
+            noise: To add to what the model gives.
+            redshift: Of spectra.
+
+        Raises:
+            ValueError: If there is no such site, or the distribution of a parameter depends on
+                another.
+        """
+        prior, function = prior_and_function(model, observed, args)
+        columns = None
+        if wave is None:
+            size = jax.eval_shape(function, jr.key(0), jnp.zeros(len(prior.names))).shape[0]
+            columns = [observed] if size == 1 else [f"{observed}_{i}" for i in range(size)]
+        return cls(function, prior, wave, noise, columns=columns, redshift=redshift)
+
     @property
     def priors(self) -> tuple[Prior, ...]:
         """The prior alone."""
         return (self.prior,)
+
+    @property
+    def redshift(self) -> str | None:
+        """Name of the parameter that is the redshift, if that was asked for."""
+        return self.shifted
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -166,6 +206,47 @@ class CallableSimulator(Simulator):
         clean = jax.vmap(self.flux)(jr.split(flux_key, n), theta)
         data = self.observed.observe(noise_key, pixel_key, clean)
         return Simulated(theta, jnp.zeros(n, int), data)
+
+
+def checked_redshift(redshift: str | None, prior: Prior, frame: Frame) -> str | None:
+    """The parameter that is the redshift of spectra, as users name it.
+
+    Raises:
+        ValueError: If it is not `z`, not of the prior, or the data are not spectra.
+    """
+    if redshift is None:
+        if "z" in prior.names and frame.kind == Pixels.kind:
+            log.warning("z is a parameter like any other: redshift=\"z\" makes it the redshift of "
+                        "the spectra")
+        return None
+    if redshift != "z" or "z" not in prior.names or frame.kind != Pixels.kind:
+        raise ValueError(f"expected redshift='z' of spectra (wave=) with a parameter of that name; "
+                         f"got {redshift!r} of {', '.join(prior.names)} and {frame.kind}")
+    return redshift
+
+
+def _traced(function: Callable, params: int):
+    """Shape and type of what a function gives.
+
+    Raises:
+        ValueError: If it does not take a key and parameters, or JAX cannot trace it.
+    """
+    try:
+        inspect.signature(function).bind(None, None)
+        return jax.eval_shape(lambda k, t: jnp.asarray(function(k, t)), jr.key(0),
+                              jnp.zeros(params))  # fmt: skip
+    except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
+        raise ValueError(
+            "expected a function (key, theta) that JAX can trace, of jax.numpy in place of numpy; "
+            f"got {type(error).__name__}. One of NumPy: fs.simulate(function, prior, n)"
+        ) from None
+    except TypeError as error:
+        if "argument" not in str(error):
+            raise
+        raise ValueError(
+            f"expected a function (key, theta) of jax.numpy; got {error}. One of NumPy, of theta "
+            "alone: fs.simulate(function, prior, n)"
+        ) from None
 
 
 def _spectrum_noise(frame: Pixels, noise) -> SpectrumNoise:
