@@ -21,6 +21,7 @@ from benchmarks.mixtures import LINES, misfit, simulator
 from benchmarks.real_nebulae import ASSUMED, ngc628
 from benchmarks.scores import middle, report_half
 from flowspec.check.importance import prior_draws
+from flowspec.check.line_errors import line_errors
 from flowspec.check.population import learned_prior
 from flowspec.check.predictive import left_out
 from flowspec.prior.relations import ionisation_of_grid
@@ -33,12 +34,13 @@ RATIOS = {
     "[SIII]9069/[SII]": (("SIII9068",), ("SII6716", "SII6730")),
 }
 WIDTHS = (0.0, 14.0, 40.0)  # angstrom of H-alpha in emission, where the bins begin
+ERRORS = 2  # rounds in which errors of the models are learned
 PIXEL = 91e-6  # kpc^2: 0.2 arcsec squared at 9.84 Mpc (Groves et al. 2023)
 
 
 def run(
     *, grids: str = "HII-POPSTAR,MAPPINGS", most: int = 50, draws: int = 12_000, n: int = 200,
-    rounds: int = 4, half: str = "report", seed: int = 0,
+    rounds: int = 4, parts: str = "flat,population", half: str = "report", seed: int = 0,
 ) -> dict:  # fmt: skip
     """Lines by equivalent width, and bright regions with each grid.
 
@@ -48,6 +50,7 @@ def run(
         draws: Of the prior, for all regions.
         n: Of the posterior of each region.
         rounds: In which the population is learned.
+        parts: With commas: "flat" priors, the "population", and "errors" learned under it.
         half: "report" or "look": of the regions to score; what is learned is of the look half.
         seed: Of the draws.
     """
@@ -69,13 +72,25 @@ def run(
     for grid in grids.split(","):
         sim = simulator(grid, "mixture", LINES["NGC 628"], tied=0)
         options = {"n": n, "draws": draws, "seed": seed}
-        learned = learned_prior(sim, obs[learn], rounds=rounds, **options)
-        others = {name: d for name, d in learned.items() if name != "oh"}
-        results[f"{grid}, flat"] = of_priors(sim, {}, {}, obs[scored], radius, **options)
-        results[f"{grid}, population"] = {
-            "O/H and N/O, mean": [float(d.base_dist.loc) for d in learned.values()],
-            "O/H and N/O, spread": [float(d.base_dist.scale) for d in learned.values()],
-        } | of_priors(sim, learned, others, obs[scored], radius, **options)
+        found = of_grid(sim, parts.split(","), obs[learn], obs[scored], radius, rounds, options)
+        results |= {f"{grid}, {part}": of_part for part, of_part in found.items()}
+    return results
+
+
+def of_grid(sim, parts, learn: fs.Lines, obs: fs.Lines, radius, rounds: int, options) -> dict:
+    """What each part of `run` says of the regions, by one grid."""
+    results = {}
+    if "flat" in parts:
+        results["flat"] = of_priors(sim, {}, obs, radius, **options)
+    learned = learned_prior(sim, learn, rounds=rounds, **options)
+    if "population" in parts:
+        results["population"] = of_priors(sim, learned, obs, radius, **options)
+    if "errors" in parts:
+        errors = line_errors(sim.with_prior(**learned), learn, rounds=ERRORS, **options)
+        misfits = zip(*errors, strict=True)
+        results["errors"] = {
+            "offset and spread, ln": {line: [float(a), float(b)] for line, a, b in misfits},
+        } | of_priors(sim.with_errors(errors), learned, obs, radius, **options)
     return results
 
 
@@ -98,19 +113,22 @@ def facts(table, obs: fs.Lines, rows) -> dict:
             "[SIII], S/N": middle(snr[known])}  # fmt: skip
 
 
-def of_priors(sim, lines, gradients, obs: fs.Lines, radius, *, n: int, draws: int, seed: int):
-    """Misfits of lines under some distributions, and the gradient under others."""
-    prior, obs = prior_draws(sim.with_prior(**lines), draws, seed=seed), obs.select(sim.lines)
+def of_priors(sim, learned, obs: fs.Lines, radius, *, n: int, draws: int, seed: int) -> dict:
+    """Misfits of lines under a population, and the gradient, under that of all but O/H."""
+    others = {name: d for name, d in learned.items() if name != "oh"}
+    prior, obs = prior_draws(sim.with_prior(**learned), draws, seed=seed), obs.select(sim.lines)
 
     def draw(rows):
         found = prior.posterior(rows, n, tried=3 * n, seed=seed)
         return found.samples, found.source
 
     found = left_out(draw, sim, obs)
-    flat = prior_draws(sim.with_prior(**gradients), draws, seed=seed)
+    flat = prior_draws(sim.with_prior(**others), draws, seed=seed)
     whole = flat.posterior(obs, 2 * n, tried=6 * n, seed=seed)
     oh, ionisation = (whole.samples[..., sim.names.index(name)] for name in ("oh", "log_u"))
     return {
+        **{f"mean and spread, {name}": [float(d.base_dist.loc), float(d.base_dist.scale)]
+           for name, d in learned.items()},
         "lines": {name: misfit(found, obs, column) for column, name in enumerate(sim.lines)
                   if name not in ASSUMED},
         "ln evidence, mean": float(whole.log_evidence.mean()),
