@@ -46,12 +46,14 @@ BENCHMARKS = {
     "real_nebulae": 0,
     "mixtures": 1,
     "clouds": 1,
+    "diffuse_gas": 1,
     "shift_toy": 1,
     "shift_cost": 1,
     "shift_real": 0,
     "shift_ages": 0,
     "shift_photometry": 0,
     "nebula_classes": 1,
+    "nebula_evidence": 1,
     "maps": 0,
 }
 

@@ -89,14 +89,16 @@ def nitrogen_powers(grid: str) -> dict:
     return found
 
 
-def simulator(grid: str, kind: str, lines: tuple[str, ...]) -> fs.NebulaSimulator:
+def simulator(
+    grid: str, kind: str, lines: tuple[str, ...], *, tied: float = 0.5
+) -> fs.NebulaSimulator:
     """Of a grid by its name, for those of some lines that it has."""
     if grid == "MAPPINGS":
-        return CLOUDS[kind](mappings(), lines)
+        return CLOUDS[kind](mappings(), lines, tied=tied)
     table = fs.read_grid(harness.data_folder() / GRIDS.format(FILES[grid]))
     kept = [n for n in lines if n in table.lines]
     kept += ["[SII]6717,6731"] if set(SUMS) <= set(lines) else []
-    return CLOUDS[kind](table, kept)
+    return CLOUDS[kind](table, kept, tied=tied)
 
 
 def scored(prior: PriorDraws, obs: fs.Lines, score: Callable, n: int, seed: int) -> dict:

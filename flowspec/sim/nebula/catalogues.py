@@ -200,6 +200,15 @@ class NebulaSimulator(Simulator):
         values = tuple(jnp.asarray(a, jnp.float32) for a in (own.offset, own.spread))
         return eqx.tree_at(lambda s: (s.offset, s.error), self, values)
 
+    def with_prior(self, **distributions: dist.Distribution) -> "NebulaSimulator":
+        """The same nebulae with other distributions of some parameters, such as those that
+        `flowspec.check.population` learned; limits are to be within the grids'."""
+        new = object.__new__(type(self))
+        priors = tuple(prior.replace(**distributions) for prior in self.priors)
+        for name, value in (vars(self) | {"priors": priors}).items():
+            object.__setattr__(new, name, value)
+        return new
+
     def _take(self, error: float | LineErrors) -> None:
         alike = not isinstance(error, LineErrors)
         own = (LineErrors.alike(self.lines, error) if alike else error).of(self.lines)
