@@ -55,6 +55,15 @@ table has the probability of every ionising source, and percentiles of the param
   flowspec predict lines.ecsv --model cloudy -o out.ecsv
   flowspec predict lines.csv --column '[OIII]5007=o3' --column '[OIII]5007_err=o3_sig' \\
            --model nebula --dereddened -o out.fits
+
+With --dask the output is a folder, a data set of Parquet files, one for each input file or block of
+rows of a large one. The same command again goes on after whatever ended it, and tries again what
+failed, which failed.jsonl lists; other models or options need another folder. The results are the
+same to the byte for any number of workers. Needs dask and distributed: pip install
+'flowspec[cluster]'.
+
+  flowspec predict night-3/ --model optical -o results/ --dask 8
+  flowspec predict survey.h5 --model sdss -o results/ --dask tcp://scheduler:8786
 """
 VIEW = """\
 FOLDER/index.html is one file that needs no server and no network: per spectrum the data with errors
