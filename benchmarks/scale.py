@@ -114,7 +114,7 @@ def predicted(
         "memory_gb": memory,
         "killed": len(killed),
         "parts": found,
-        "failed": (out / "failed.jsonl").exists(),
+        "failed": (out / "_failed.jsonl").exists(),
     }
 
 

@@ -83,7 +83,7 @@ def test_the_same_bytes_from_one_worker_and_from_two(files, model, tmp_path):
         two = fs.predict(files, model, tmp_path / "two", client=client, **OPTIONS)
         check_that_a_disk_that_is_not_there_ends_the_run(client, files, model, tmp_path)
     assert content(one) == content(two)
-    (line,) = (one / "failed.jsonl").read_text().splitlines()
+    (line,) = (one / "_failed.jsonl").read_text().splitlines()
     failed = json.loads(line)
     assert failed["path"] == str(files / "broken.h5") and "complete HDF5" in failed["error"]
     words = ["predict", str(files), "--model", str(model), "--num-samples", "100", "--by-name"]
@@ -240,7 +240,7 @@ def test_a_model_in_memory_and_files_none_of_which_can_be_read(files, model, tmp
         job_of(fs.load(model), tmp_path / "out", dict(READING))
     with pytest.raises(ValueError, match=r"broken.h5: expected a complete HDF5 file"):
         fs.predict(files / "broken.h5", model, tmp_path / "out")
-    assert (tmp_path / "out" / "failed.jsonl").exists()
+    assert (tmp_path / "out" / "_failed.jsonl").exists()
 
 
 def test_dask_that_is_not_installed(monkeypatch):

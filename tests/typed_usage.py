@@ -29,6 +29,7 @@ def predict(path: Path) -> Table:
 def many(paths: list[Path]) -> Path:
     for part in fs.stream(paths[0], 100, start=200, stop=400):
         print(len(part))
+    print(fs.predict_frame(None, "sdss", n=200, wave_unit="nm"))
     return fs.predict(paths, "sdss", "results", n=200, total={"sdss_i": "PETRO_I"}, progress=True)
 
 

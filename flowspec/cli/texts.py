@@ -58,7 +58,7 @@ table has the probability of every ionising source, and percentiles of the param
 
 With --dask the output is a folder, a data set of Parquet files, one for each input file or block of
 rows of a large one. The same command again goes on after whatever ended it, and tries again what
-failed, which failed.jsonl lists; other models or options need another folder. The results are the
+failed, which _failed.jsonl lists; other models or options need another folder. The results are the
 same to the byte for any number of workers. Needs dask and distributed: pip install
 'flowspec[cluster]'.
 

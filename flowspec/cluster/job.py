@@ -100,7 +100,7 @@ def job_of(model, out: str | Path, kind: dict, **said) -> Job:
                                  f"model of {WORDS[own]}")
     whole = {name: kind.pop(name) for name in ("total", "dereddened", "suffix")}
     make_options(**kind)
-    return Job(str(path.absolute()), _digest(path), str(Path(out).absolute()), **said, **whole,
+    return Job(str(path.absolute()), digest_of(path), str(Path(out).absolute()), **said, **whole,
                reading=kind)  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def write_unit(unit: Unit, job: Job) -> int:
     """
     if not Path(job.out).is_dir():
         raise OSError(ENOENT, "expected a folder that workers see as well", job.out)
-    posterior = _model(job.model, job.digest)
+    posterior = loaded(job.model, job.digest)
     options = {"n": job.n, "seed": job.seed, "by_name": True, "total": job.total,
                "dereddened": job.dereddened}  # fmt: skip
     if job.population:
@@ -145,17 +145,18 @@ def _observations(unit: Unit, job: Job, frame) -> Iterator[Observation]:
 
 
 @lru_cache(maxsize=1)
-def _model(path: str, digest: str) -> Posterior:
+def loaded(path: str, digest: str) -> Posterior:
     """The model, loaded once by each process.
 
     Raises:
         ValueError: If its file is another one by now.
     """
-    if _digest(Path(path)) != digest:
+    if digest_of(Path(path)) != digest:
         raise ValueError(f"{path}: expected the model that the run began with; got another")
     return load(path)
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """BLAKE2 hash of the content of a file, 128 bits in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -17,7 +17,7 @@ from flowspec.io.source import one_line
 from flowspec.posterior.headers import model_frame
 
 log = logging.getLogger("flowspec")
-FAILED = "failed.jsonl"
+FAILED = "_failed.jsonl"  # readers of data sets pass over names with _
 
 
 def predict(
@@ -49,7 +49,7 @@ def predict(
     the bytes are the same for any number and any fate of workers, on processors of one kind.
 
     Rows that cannot be used are flagged. Units that cannot be read, or whose workers died, are
-    listed in ``failed.jsonl``, after two retries by Dask.
+    listed in ``_failed.jsonl``, after two retries by Dask.
 
     Args:
         inputs: Files, patterns or folders, that all workers see under these names.

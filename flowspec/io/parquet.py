@@ -129,6 +129,42 @@ def stream_parquet(
             first += len(batch)
 
 
+def spectra_of_frame(frame, **said) -> list[Spectra]:
+    """The spectra of a pandas data frame, in order, with a `Spectra` for each grid.
+
+    Args:
+        frame: Columns as a Parquet file has them.
+        **said: `columns`, `flux_unit` and so on of `flowspec.read`.
+
+    Raises:
+        ValueError: where it has none.
+    """
+    from pyarrow import BufferOutputStream, Table
+    from pyarrow.parquet import write_table
+
+    written, options = BufferOutputStream(), make_options(**said)
+    write_table(_unpacked(Table.from_pandas(frame, preserve_index=False)), written)
+    with opened(BytesIO(written.getvalue())) as file:
+        return [without_padding(spectra) for spectra in _load_rows(file, options)]
+
+
+def _unpacked(table):
+    """With a column of lists for each field of a column of lists of structs."""
+    from pyarrow import LargeListArray, array, compute, types
+
+    for name in table.schema.names:
+        kind = table.schema.field(name).type
+        if _is_list(kind) and types.is_struct(kind.value_type):
+            column, inner = table[name], compute.list_flatten(table[name]).combine_chunks()
+            lengths = compute.fill_null(compute.list_value_length(column), 0).to_numpy()
+            ends = array(np.concatenate([[0], np.cumsum(lengths)]), "int64")
+            table = table.drop_columns(name)
+            for field, values in zip(kind.value_type, inner.flatten(), strict=True):
+                table = table.append_column(
+                    f"{name}.{field.name}", LargeListArray.from_arrays(ends, values))
+    return table
+
+
 def total_rows(path) -> int:
     """How many rows a Parquet file has.
 
