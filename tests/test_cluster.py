@@ -28,7 +28,6 @@ SIZES = Architecture(
     templates=3, learned=0, aligned=6, window=21, condition=16, layers=2, width=16
 )
 OPTIONS = {"n": 100, "rows": 24}
-READING = {"total": None, "dereddened": False, "suffix": None, "columns": {}}
 
 
 def spectra(count: int, name: str, seed: int = 0, **extra) -> fs.Spectra:
@@ -109,7 +108,7 @@ def check_the_table_of_one_process(folder, path) -> None:
 
 
 def check_that_a_disk_that_is_not_there_ends_the_run(client, files, model, tmp_path) -> None:
-    job = job_of(model, tmp_path / "gone", dict(READING), seed=0, population=False, **OPTIONS)
+    job = job_of(model, tmp_path / "gone", seed=0, **OPTIONS)
     units = units_of([str(files)], 24, job.options, lines=False)
     with pytest.raises(OSError, match="expected a folder that workers see as well"):
         list(submitted(client, [u for u in units if "broken" not in u.path], job))
@@ -237,7 +236,9 @@ def test_a_full_disk_ends_the_run_and_the_next_goes_on(files, model, tmp_path):
 
 def test_a_model_in_memory_and_files_none_of_which_can_be_read(files, model, tmp_path):
     with pytest.raises(ValueError, match="expected the name or file of a model; got Posterior"):
-        job_of(fs.load(model), tmp_path / "out", dict(READING))
+        job_of(fs.load(model), tmp_path / "out", seed=0, **OPTIONS)
+    with pytest.raises(ValueError, match="expected options of columns, .*; got flux_units"):
+        fs.predict(files, model, tmp_path / "out", flux_units="Jy")
     with pytest.raises(ValueError, match=r"broken.h5: expected a complete HDF5 file"):
         fs.predict(files / "broken.h5", model, tmp_path / "out")
     assert (tmp_path / "out" / "_failed.jsonl").exists()

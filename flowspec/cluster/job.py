@@ -24,6 +24,7 @@ from flowspec.posterior.posterior import Posterior
 from flowspec.posterior.summary import summarized, with_silent
 from flowspec.prior.galaxies import Population
 
+_READING = ("columns", "flux_unit", "wave_unit", "air", "resolving_power")
 _ROWS = 1024  # answered at once: 500 draws of twelve parameters are 25 MB
 
 
@@ -70,38 +71,49 @@ class Job:
         return make_options(**self.reading)
 
 
-def job_of(model, out: str | Path, kind: dict, **said) -> Job:
+def job_of(
+    model, out: str | Path, *, rows: int, n: int, seed: int, population: bool = False,
+    total=None, dereddened: bool = False, suffix: str | None = None, **reading,
+) -> Job:  # fmt: skip
     """A job, checked before any work.
 
     Args:
         model: Name of a shipped model, or its file.
         out: Folder of results.
-        kind: Options of reading, and others that only some models take, by name.
-        **said: Of `Job`.
+        rows, n, seed, population, total, dereddened, suffix: Of `Job`.
+        **reading: Keywords of `flowspec.read` that hold for every file.
 
     Raises:
-        ValueError: If an option is not for the model's data.
+        ValueError: If an option is not for the model's data, or there is no such option.
         OSError: If there is no such model.
     """
     if not isinstance(model, str | Path):
         raise ValueError(f"expected the name or file of a model; got {type(model).__name__}: "
                          "workers read it from its file, so save it first")
-    draw_count(said["n"])
-    if said["rows"] < 1:
-        raise ValueError(f"expected rows >= 1; got {said['rows']}")
+    if rows < 1:
+        raise ValueError(f"expected rows >= 1; got {rows}")
+    if unknown := sorted(set(reading) - set(_READING)):
+        raise ValueError(f"expected options of {', '.join(_READING)}; got {', '.join(unknown)}")
+    reading = dict.fromkeys(_READING) | reading
+    reading["columns"] = dict(reading["columns"] or {})
+    make_options(**reading)
     path = model_path(model)
-    own = model_frame(path).kind
+    _check_kind(model, model_frame(path).kind,
+                reading | {"total": total, "dereddened": dereddened, "suffix": suffix})
+    total = dict(total) if total else None
+    return Job(str(path.absolute()), digest_of(path), str(Path(out).absolute()), rows,
+               draw_count(n), seed, population, total, dereddened, suffix, reading)  # fmt: skip
+
+
+def _check_kind(model, own: str, options: dict) -> None:
+    """Refuse options of spectra with a model of lines, and the other way round."""
     if own not in OPTIONS:
         raise ValueError(f"{model}: expected a model of spectra or lines; got one of {own}")
     for other in set(OPTIONS) - {own}:
         for name in OPTIONS[other]:
-            if kind.get(name):
+            if options[name]:
                 raise ValueError(f"expected {name} only with a model of {WORDS[other]}; got a "
                                  f"model of {WORDS[own]}")
-    whole = {name: kind.pop(name) for name in ("total", "dereddened", "suffix")}
-    make_options(**kind)
-    return Job(str(path.absolute()), digest_of(path), str(Path(out).absolute()), **said, **whole,
-               reading=kind)  # fmt: skip
 
 
 def write_unit(unit: Unit, job: Job) -> int:

@@ -2,14 +2,14 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 from tqdm import tqdm
 
 from flowspec.cluster.dask import submitted
-from flowspec.cluster.job import job_of, write_unit
+from flowspec.cluster.job import Job, job_of, write_unit
 from flowspec.cluster.parts import done, write_metadata
 from flowspec.cluster.units import Unit, units_of
 from flowspec.data.atomic import replacing
@@ -29,16 +29,8 @@ def predict(
     rows: int = 8192,
     n: int = 500,
     seed: int = 0,
-    population: bool = False,
-    total: Mapping | None = None,
-    dereddened: bool = False,
-    suffix: str | None = None,
-    columns: Mapping[str, str] | None = None,
-    flux_unit: str | None = None,
-    wave_unit: str | None = None,
-    air: bool | None = None,
-    resolving_power: float | None = None,
     progress: bool = False,
+    **options,
 ) -> Path:
     """Write what a model says of all rows of files to a folder, a Parquet data set.
 
@@ -59,16 +51,11 @@ def predict(
         rows: Of a unit at most, where a file may be cut. 1,024 are in memory at once.
         n: Draws per row.
         seed: Random seed.
-        population: Whether posteriors are weighted to the galaxies of a survey.
-        total: As of `Posterior.summarize`; bands to columns of total magnitudes.
-        dereddened: Whether fluxes of lines are corrected for dust.
-        suffix: Of columns of lines, see `flowspec.read_lines`.
-        columns: As for `flowspec.read`, like all that follow but the last.
-        flux_unit: Such as "1e-18 erg/s/cm2/A".
-        wave_unit: Such as "nm".
-        air: Whether wavelengths are in air.
-        resolving_power: λ / FWHM of all spectra.
         progress: Whether to show a progress bar.
+        **options: ``population=True`` weights posteriors to the galaxies of a survey; ``total`` and
+            ``dereddened`` as for `Posterior.summarize`, the former with names of columns;
+            ``columns``, ``flux_unit``, ``wave_unit``, ``air``, ``resolving_power`` as for
+            `flowspec.read`; ``suffix`` as for `flowspec.read_lines`.
 
     Returns:
         The folder.
@@ -81,29 +68,31 @@ def predict(
     if find_spec("pyarrow") is None:
         raise ValueError("expected pyarrow, which writes Parquet (python -m pip install "
                          "'flowspec[cluster]'); got none")
-    kind = {"total": dict(total) if total else None, "dereddened": dereddened, "suffix": suffix,
-            "columns": dict(columns or {}), "flux_unit": flux_unit, "wave_unit": wave_unit,
-            "air": air, "resolving_power": resolving_power}  # fmt: skip
-    job = job_of(model, out, kind, rows=rows, n=n, seed=seed, population=population)
+    job = job_of(model, out, rows=rows, n=n, seed=seed, **options)
     names = [inputs] if isinstance(inputs, str | Path) else inputs
     lines = model_frame(job.model).kind == "lines"
-    units, folder = units_of(map(str, names), rows, job.options, lines=lines), Path(out)
+    units = units_of(map(str, names), rows, job.options, lines=lines)
+    _worked(units, job, client, progress)
+    return Path(out)
+
+
+def _worked(units: list[Unit], job: Job, client, progress: bool) -> None:
+    """Do what is not done yet, and tell what could not be."""
+    folder, failed = Path(job.out), {}
     folder.mkdir(parents=True, exist_ok=True)
     there = done(folder, units, job.run)
     waiting = [unit for unit in units if unit not in there]
     if there:
         log.info("%s: %d of %d units are there", folder, len(there), len(units))
     working = _here(waiting, job) if client is None else submitted(client, waiting, job)
-    failed = {}
     with tqdm(working, total=len(waiting), unit="unit", disable=not progress or None) as bar:
         for unit, error in bar:
             if error is not None:
                 failed[unit] = error
     _finish(folder, units, failed, changed=bool(waiting))
-    return folder
 
 
-def _here(units: Iterable[Unit], job) -> Iterator[tuple[Unit, str | None]]:
+def _here(units: Iterable[Unit], job: Job) -> Iterator[tuple[Unit, str | None]]:
     """Each unit and why it failed, or None, worked on in this process."""
     for unit in units:
         try:
