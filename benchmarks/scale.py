@@ -99,7 +99,7 @@ def tiled(path: Path, simulator, count: int, seed: int, at_once: int = 256) -> N
 def predicted(
     path: Path, model: str, out: Path, workers: int, moments: Sequence[float] = (), **options
 ) -> dict:
-    """One run with fresh workers: seconds, rate, memory of each worker at most, failed units."""
+    """One run with fresh workers: seconds, rate, CPU seconds and memory of those that are left."""
     with connected(str(workers)) as client:
         client.wait_for_workers(workers)
         start = time.perf_counter()
@@ -107,10 +107,12 @@ def predicted(
             fs.predict(path, model, out, client=client, **options)
         seconds = time.perf_counter() - start
         memory = max(client.run(harness.resident, "VmHWM").values())
+        cpu = sum(client.run(time.process_time).values())
     found = sum(1 for _ in out.glob("*.parquet"))
     return {
         "seconds": seconds,
         "spectra_per_s": found * options["rows"] / seconds,
+        "cpu_s": cpu,
         "memory_gb": memory,
         "killed": len(killed),
         "parts": found,
