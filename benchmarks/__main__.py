@@ -37,6 +37,7 @@ BENCHMARKS = {
     "misfit": 0,
     "refine": 0,
     "throughput": 0,
+    "scale": 0,
     "moons": 0,
     "moons_reference": 1,
     "learned": 0,

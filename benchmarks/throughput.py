@@ -23,8 +23,8 @@ from astropy.table import vstack
 
 import flowspec as fs
 from benchmarks import harness, steps
-from flowspec.cli.inputs import blocks
 from flowspec.cli.outputs import write_table
+from flowspec.io.blocks import blocks
 from flowspec.sim.simulator import Simulated
 
 DRAWS = 200

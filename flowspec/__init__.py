@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 # from it. A new name is one more line here.
 if TYPE_CHECKING:
     from flowspec.adaptation.settings import Adaptation as Adaptation
+    from flowspec.cluster.frame import predict_frame as predict_frame
+    from flowspec.cluster.predict import predict as predict
     from flowspec.data.flags import Flag as Flag
     from flowspec.data.lines import Lines as Lines
     from flowspec.data.spectra import Spectra as Spectra

@@ -69,7 +69,7 @@ def test_spaxels_from_hdf5_to_hdf5_are_the_same(model, tmp_path):
 @pytest.mark.parametrize("ending", ["h5", "ecsv"])
 def test_rows_corrected_for_dust_have_no_attenuation(ending, model, tmp_path, monkeypatch):
     """Whole blocks of them and of others, and both in one: NaN, in one column."""
-    monkeypatch.setattr("flowspec.cli.inputs._LINE_ROWS", 20)
+    monkeypatch.setattr("flowspec.io.blocks._LINE_ROWS", 20)
     flux = np.random.default_rng(1).uniform(0.5, 2, (60, 3))
     obs = Lines(NAMES, flux, np.full((60, 3), 0.1), dereddened=np.arange(60) < 30)
     write_lines(tmp_path / "cube.h5", obs)

@@ -20,7 +20,7 @@ LAYERS = [
     {"train"},
     {"posterior"},
     {"adaptation"},
-    {"fitting"},
+    {"fitting", "cluster"},
     {"__init__"},
     {"check"},
     {"plots", "pages"},
@@ -38,6 +38,8 @@ HOMES = {
     "corner": "plots",
     "umap": "check.embedding",
     "plotly": "pages",
+    "dask": "cluster",
+    "distributed": "cluster",
 }
 FORBIDDEN = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "scipy.stats"}
 

@@ -132,7 +132,7 @@ def test_rows_are_the_spaxels_with_data(layout, tmp_path):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_maps_are_the_rows_of_the_table(layout, model, tmp_path, monkeypatch):
-    monkeypatch.setattr("flowspec.cli.inputs._LINE_ROWS", 16)  # blocks, of which the last is short
+    monkeypatch.setattr("flowspec.io.blocks._LINE_ROWS", 16)  # blocks, of which the last is short
     flux, err = galaxy()
     LAYOUTS[layout](tmp_path / "maps.fits", flux, err)
     table = fs.load(model).summarize(fs.read_lines(tmp_path / "maps.fits"), n=100)

@@ -26,6 +26,13 @@ def predict(path: Path) -> Table:
     return table
 
 
+def many(paths: list[Path]) -> Path:
+    for part in fs.stream(paths[0], 100, start=200, stop=400):
+        print(len(part))
+    print(fs.predict_frame(None, "sdss", n=200, wave_unit="nm"))
+    return fs.predict(paths, "sdss", "results", n=200, total={"sdss_i": "PETRO_I"}, progress=True)
+
+
 def lines(path: str) -> np.ndarray:
     rows: fs.Lines = fs.read_lines(path, dereddened=True)
     own = fs.Lines(["Halpha", "Hbeta"], [[2.9, 1.0]], [[0.1, 0.1]], names=["mine"])

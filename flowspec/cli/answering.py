@@ -4,24 +4,17 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 from astropy.table import Table
 
 from flowspec.cli.inputs import observations
 from flowspec.data.observation import Observation
+from flowspec.io.blocks import OPTIONS, WORDS
 from flowspec.io.source import blaming
 from flowspec.posterior.answers import Answers
-from flowspec.posterior.columns import described
 from flowspec.posterior.load import load
 from flowspec.posterior.posterior import Posterior
-from flowspec.posterior.summary import summarized
-from flowspec.posterior.table import add_percentiles
+from flowspec.posterior.summary import summarized, with_silent
 from flowspec.prior.galaxies import Population
-
-# What only spectra, and only lines, are read with.
-_OPTIONS = {"pixels": ("flux_unit", "wave_unit", "air", "resolving_power", "total"),
-            "lines": ("dereddened", "suffix")}  # fmt: skip
-WORDS = {"pixels": "spectra", "lines": "lines"}  # in messages
 
 
 class Answered(NamedTuple):
@@ -65,7 +58,7 @@ class OneModel:
         rows = 0
         for obs in observations(self._args, self.frame):
             table, answers = summarized(self.posterior, obs, **self.options, first=rows)
-            table = table if self._args.dereddened else _with_silent(table, self.posterior)
+            table = table if self._args.dereddened else with_silent(table, self.posterior)
             if self._tells:
                 table = told(table, self.model)
             rows += len(obs)
@@ -82,10 +75,10 @@ def told(table: Table, model: str) -> Table:
 def options_of(args: Namespace, posterior: Posterior, model: str) -> dict:
     """Of `summarized`, after options that the model's data do not have are refused."""
     kind = posterior.model.frame.kind
-    if kind not in _OPTIONS:
+    if kind not in OPTIONS:
         raise ValueError(f"{model}: expected a model of spectra or lines; got one of {kind}")
-    for other in set(_OPTIONS) - {kind}:
-        for option in _OPTIONS[other]:
+    for other in set(OPTIONS) - {kind}:
+        for option in OPTIONS[other]:
             if getattr(args, option):
                 raise ValueError(f"expected --{option.replace('_', '-')} only with a model of "
                                  f"{WORDS[other]}; got a model of {WORDS[kind]}")
@@ -101,11 +94,3 @@ def options_of(args: Namespace, posterior: Posterior, model: str) -> dict:
         with blaming(model):
             options["population"] = Population(posterior.model.space.priors[0])
     return options
-
-
-def _with_silent(table: Table, posterior: Posterior) -> Table:
-    """With NaN for parameters of which all rows of a block say nothing: those of others may."""
-    for name in posterior.names:
-        if f"{name}_p50" not in table.colnames:
-            add_percentiles(table, name, np.full((1, len(table)), np.nan, np.float32))
-    return described(table, posterior.model.space)

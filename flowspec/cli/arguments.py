@@ -58,7 +58,8 @@ def _predict(commands):
                    help="files, patterns or folders")
     _add_model(c, more=_CHOSEN)
     c.add_argument("-o", "--output", required=True, metavar="TABLE",
-                   help="table: .ecsv, .fits, .csv, .vot, .xml, .parquet or .h5")
+                   help="table: .ecsv, .fits, .csv, .vot, .xml, .parquet or .h5; a folder with "
+                        "--dask")
     c.add_argument("--samples", metavar="FILE", help="write the samples too, to this HDF5 file")
     c.add_argument("--redshift-pdf", metavar="FILE",
                    help="write the density of the redshift in bins too, to this HDF5 file")
@@ -75,6 +76,12 @@ def _predict(commands):
     c.add_argument("--by-name", action="store_true", help="key what is random by the name of each "
                    "row, not by its number: the same draws in any order and company")
     _add_reading(c)
+    group = c.add_argument_group("many workers")
+    group.add_argument("--dask", nargs="?", const="", metavar="WHERE", help="by Dask, to a folder "
+                       "of Parquet files, by name: a number of workers on this machine (one per "
+                       "core), or the address or the file of a scheduler")
+    group.add_argument("--rows", type=whole(1), default=8192, metavar="N",
+                       help="with --dask: rows of HDF5 or Parquet to a file (%(default)s)")
 
 
 def _view(commands):

@@ -13,10 +13,11 @@ from astropy.table import Table, vstack
 from jaxtyping import Int
 
 from flowspec.cli.answering import Answered, OneModel, options_of, told
-from flowspec.cli.inputs import line_blocks, parts, reading
+from flowspec.cli.inputs import reading
 from flowspec.data.flags import Flag
 from flowspec.data.frame import Pixels
 from flowspec.data.spectra import Spectra
+from flowspec.io.blocks import line_blocks, parts
 from flowspec.io.files import load as load_file
 from flowspec.io.options import make_options
 from flowspec.io.paths import expanded

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table, vstack
 
-from flowspec.cli.answering import WORDS, OneModel
+from flowspec.cli.answering import OneModel
 from flowspec.cli.auto import ChosenModels, answering
 from flowspec.cli.inputs import check_inputs, rows_bar
 from flowspec.cli.outputs import check_file, check_folder, check_table, make_parents, write_table
 from flowspec.data.flags import Flag
+from flowspec.io.blocks import WORDS
 from flowspec.io.densities import DensityWriter
 from flowspec.io.line_table import maps_of
 from flowspec.io.map_grid import MapGrid
@@ -40,6 +41,9 @@ def run(args: Namespace) -> None:
         ValueError: If no row has usable data, or an argument is wrong.
         OSError: If an output cannot be written.
     """
+    if args.dask is not None:
+        import_module("flowspec.cli.cluster").run(args)
+        return
     start = time.perf_counter()
     outputs = _checked_outputs(args)
     by = answering(args)

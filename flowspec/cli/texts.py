@@ -61,6 +61,15 @@ TABLE ends in .fits: an image per parameter, end of its interval, class and flag
 coordinates of the input. With other endings they are rows with x, y, ra and dec.
 
   flowspec predict NGC0628_MAPS.fits --model nebula -o NGC0628_nebula.fits
+
+With --dask the output is a folder, a data set of Parquet files, one for each input file or block of
+rows of a large one. The same command again goes on after whatever ended it, and tries again what
+failed, which _failed.jsonl lists; other models or options need another folder. The results are the
+same to the byte for any number of workers. Needs dask and distributed: pip install
+'flowspec[cluster]'.
+
+  flowspec predict night-3/ --model optical -o results/ --dask 8
+  flowspec predict survey.h5 --model sdss -o results/ --dask tcp://scheduler:8786
 """
 VIEW = """\
 FOLDER/index.html is one file that needs no server and no network: per spectrum the data with errors

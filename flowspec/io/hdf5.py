@@ -43,6 +43,8 @@ def stream(
     path,
     chunk: int = 1024,
     *,
+    start: int = 0,
+    stop: int | None = None,
     theta: bool = False,
     columns: Mapping[str, str] | None = None,
     flux_unit: str | u.UnitBase | None = None,
@@ -56,6 +58,8 @@ def stream(
     Args:
         path: of an HDF5 file with named columns, flowspec's own or any other.
         chunk: rows per step; fewer where wavelengths differ between rows.
+        start: the first row.
+        stop: the row to end before, or all.
         theta: whether to give parameters as well, of simulations. Of observations, ends padded
             with a constant are no data, as for `flowspec.read`.
         columns: as for `flowspec.read`, like all that follow.
@@ -84,8 +88,8 @@ def stream(
             if theta and len(_theta(file)[0]) != total:
                 got = len(_theta(file)[0])
                 raise ValueError(f"expected theta of {total} rows as of flux; got {got}")
-            done = 0
-            for spectra in _chunks(file, sets, chunk, options):
+            done = start
+            for spectra in _chunks(file, sets, chunk, options, start, min(stop or total, total)):
                 if theta:
                     yield spectra, _theta(file)[0][done : done + len(spectra)]
                 else:
@@ -101,12 +105,25 @@ def row_count(path) -> int:
         return max(tables or [shape[0] for shape in sets if shape], default=0)
 
 
-def _chunks(file, sets, chunk, options) -> Iterator[Spectra]:
-    """Rows of a file in pieces of one wavelength grid."""
+def total_rows(path, options) -> int:
+    """How many spectra `stream` gives.
+
+    Raises:
+        ValueError: naming the file and what is wrong with it.
+    """
+    with blaming(path), opened(sniff(path)[1]) as file:
+        return sum(layout.total for layout in layouts(file, options))
+
+
+def _chunks(file, sets, chunk, options, start: int, stop: int) -> Iterator[Spectra]:
+    """Rows of a file from `start` to `stop` in pieces of one wavelength grid."""
+    before = 0
     for layout in sets:
-        for start in range(0, layout.total, chunk):
-            rows = slice(start, min(start + chunk, layout.total))
+        last = min(layout.total, stop - before)
+        for first in range(max(start - before, 0), last, chunk):
+            rows = slice(first, min(first + chunk, last))
             yield from spectra_of(file, layout, rows, options)
+        before += layout.total
 
 
 def read_simulations(path, param_names=(), **kwargs) -> tuple[np.ndarray, tuple[str, ...], Spectra]:

@@ -74,12 +74,16 @@ def write_lines(path, lines: Lines | Iterable[Lines]):
             writer.append(chunk)
 
 
-def stream_hdf5(path, rows: int) -> Iterator[Lines]:
+def stream_hdf5(
+    path, rows: int, *, start: int = 0, stop: int | None = None
+) -> Iterator[Lines]:
     """Read a file of `write_lines` in chunks.
 
     Args:
         path: of the file.
         rows: per chunk.
+        start: the first row.
+        stop: the row to end before, or all.
 
     Yields:
         Lines of at most `rows` rows.
@@ -93,8 +97,9 @@ def stream_hdf5(path, rows: int) -> Iterator[Lines]:
             lines, total = _layout(file)
             reading = _reading(file, lines)
             tell("read as lines", path, reading)
-            for start in range(0, total, rows):
-                part = slice(start, min(start + rows, total))
+            last = min(stop or total, total)
+            for first in range(start, last, rows):
+                part = slice(first, min(first + rows, last))
                 yield _chunk(file, lines, part, total).read_as(reading)
 
 

@@ -84,6 +84,8 @@ def stream_lines(
     path,
     rows: int = _CHUNK,
     *,
+    start: int = 0,
+    stop: int | None = None,
     columns: Mapping[str, str] | None = None,
     suffix: str | None = None,
     name: str | None = None,
@@ -93,6 +95,8 @@ def stream_lines(
     Args:
         path: as of `read_lines`.
         rows: per chunk, at most.
+        start: the first row, of HDF5 alone.
+        stop: the row to end before, or all, of HDF5 alone.
         columns: as of `read_lines`.
         suffix: as of `read_lines`.
         name: as of `read_lines`.
@@ -105,9 +109,9 @@ def stream_lines(
     """
     if rows < 1:
         raise ValueError(f"{path}: expected rows >= 1; got {rows}")
-    for piece in _pieces(path, rows, dict(columns or {}), suffix, name):
-        for start in range(0, len(piece), rows):
-            yield piece[start : start + rows] if len(piece) > rows else piece
+    for piece in _pieces(path, rows, dict(columns or {}), suffix, name, slice(start, stop)):
+        for first in range(0, len(piece), rows):
+            yield piece[first : first + rows] if len(piece) > rows else piece
 
 
 def maps_of(path, columns: Mapping[str, str], suffix: str | None = None) -> MapGrid | None:
@@ -129,10 +133,14 @@ def maps_of(path, columns: Mapping[str, str], suffix: str | None = None) -> MapG
     return None
 
 
-def _pieces(path, rows: int | None, columns, suffix, name) -> Iterator[Lines]:
+def _pieces(
+    path, rows: int | None, columns, suffix, name, of: slice = slice(0, None)
+) -> Iterator[Lines]:
     """HDF5 and maps in pieces of `rows`, a table as one."""
     with blaming(path):
         kind, source = sniff(path, MAGIC | TEXT, content="a table")
+        if kind != "hdf5" and of != slice(0, None):
+            raise ValueError(f"expected start and stop for HDF5 only; got {kind}")
         if kind == "hdf5" and (columns or suffix or name):
             raise ValueError("expected columns, suffix and name for tables only; got HDF5")
         if kind == "fits":
@@ -150,7 +158,7 @@ def _pieces(path, rows: int | None, columns, suffix, name) -> Iterator[Lines]:
             piece = _usable(lines_of(table, found, _row_names(table, label)))
             yield from _told(path, [piece.read_as(reading)])
             return
-    yield from stream_hdf5(path, rows or _CHUNK)
+    yield from stream_hdf5(path, rows or _CHUNK, start=of.start, stop=of.stop)
 
 
 def _told(path, pieces: Iterable[Lines]) -> Iterator[Lines]:

@@ -63,6 +63,14 @@ def is_hdf5(path) -> bool:
         return file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
 
 
+def is_parquet(path) -> bool:
+    """Whether there is a file of that name that begins as Parquet does: not gzipped."""
+    if not Path(path).is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC["parquet"])) == MAGIC["parquet"]
+
+
 def _unpacked_head(path) -> bytes:
     """First bytes of the content of a gzip: what is of no kind is not unpacked any further."""
     with _whole_gzip(), gzip.open(path) as file:

@@ -33,13 +33,7 @@ def load(name: str | Path) -> Posterior:
     """
     keep_programs()
     keep_memory()
-    path, known = Path(name), shipped() | earlier()
-    if not path.is_file() and str(name) in known:
-        path = known[str(name)]
-    elif not path.exists():
-        raise FileNotFoundError(
-            f"{name}: expected a model file or one of the shipped models {sorted(known)}"
-        )
+    path = model_path(name)
     config, arrays = read_model(path)
     try:
         return _checked(*upgraded(config, arrays))
@@ -48,6 +42,22 @@ def load(name: str | Path) -> Posterior:
     except Exception as error:  # a damaged header can make whatever reads it fail in any way
         got = one_line(repr(error))[:200]
         raise ValueError(f"{path}: expected a complete model; got {got}") from None
+
+
+def model_path(name: str | Path) -> Path:
+    """The file that `load` reads.
+
+    Raises:
+        FileNotFoundError: If there is neither a file nor a shipped model of that name.
+    """
+    path, known = Path(name), shipped() | earlier()
+    if not path.is_file() and str(name) in known:
+        return known[str(name)]
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{name}: expected a model file or one of the shipped models {sorted(known)}"
+        )
+    return path
 
 
 def _checked(config: dict, arrays: dict[str, np.ndarray]) -> Posterior:

@@ -8,7 +8,8 @@ from flowspec.data.observation import Observation
 from flowspec.posterior.answers import Answers, answered, no_data, silenced
 from flowspec.posterior.aperture import measured
 from flowspec.posterior.asked import draw_count, row_numbers
-from flowspec.posterior.table import summary_table
+from flowspec.posterior.columns import described
+from flowspec.posterior.table import add_percentiles, summary_table
 
 
 def summarized(
@@ -32,3 +33,11 @@ def summarized(
     if posterior.stretch is not None:
         posterior.stretch.note(table, posterior.names)
     return table, answers
+
+
+def with_silent(table: Table, posterior) -> Table:
+    """With NaN for parameters of which all rows of a block say nothing: those of others may."""
+    for name in posterior.names:
+        if f"{name}_p50" not in table.colnames:
+            add_percentiles(table, name, np.full((1, len(table)), np.nan, np.float32))
+    return described(table, posterior.model.space)

@@ -1,0 +1,1 @@
+"""Hundreds of millions of rows: units of work for any number of processes, by Dask."""
