@@ -40,6 +40,14 @@ def maps(path: Path) -> None:
     print([len(rows) for rows in fs.io.stream_lines(path, 8192)])
 
 
+def measure(obs: fs.Spectra) -> Table:
+    measured: fs.Lines = fs.measure_lines(obs, np.full(len(obs), 0.1), ["Hbeta", "[OIII]5007"])
+    table = fs.load("nebula").summarize(fs.measure_lines(obs, 0.1))
+    print(measured.flux / measured.err)
+    assert isinstance(table, Table)
+    return table
+
+
 def train(obs: fs.Spectra) -> fs.Posterior:
     sim = fs.GalaxySimulator("sdss", nuisances=("flux",)).with_noise(obs)
     brief = fs.Training(steps=100, optimiser="muon")

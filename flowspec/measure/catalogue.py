@@ -13,14 +13,15 @@ from flowspec.data.line_waves import WAVES
 # fitted. Resonance lines (Lyman alpha, N V, C IV, Mg II) have to be asked for.
 LINES = (
     "HeII1640", "OIII]1661", "OIII]1666", "SiIII]1883", "SiIII]1892", "CIII]1907", "CIII]1909",
-    "[NeV]3426", "[OII]3726", "[OII]3729", "H10", "H9", "[NeIII]3869", "H8", "[NeIII]3967",
-    "Hepsilon", "HeI4026", "[SII]4069", "[SII]4076", "Hdelta", "Hgamma", "[OIII]4363", "HeI4471",
-    "[FeIII]4658", "HeII4686", "[ArIV]4711", "[ArIV]4740", "Hbeta", "[OIII]4959", "[OIII]5007",
-    "HeI5016", "[NI]5198", "[NI]5200", "[ClIII]5518", "[ClIII]5538", "[NII]5755", "HeI5876",
-    "[OI]6300", "[SIII]6312", "[OI]6364", "[NII]6548", "Halpha", "[NII]6584", "HeI6678",
-    "[SII]6717", "[SII]6731", "HeI7065", "[ArIII]7136", "[OII]7320", "[OII]7330", "[ArIII]7751",
-    "Pa11", "Pa10", "[SIII]9069", "Pa9", "[SIII]9531", "Pa8", "Padelta", "HeI10830", "Pagamma",
-    "[FeII]12567", "Pabeta", "[FeII]16435", "Paalpha", "HeI20581", "Brgamma",
+    "[NeV]3426", "[OII]3726", "[OII]3729", "H12", "H11", "H10", "HeI3820", "H9", "[NeIII]3869",
+    "H8", "[NeIII]3967", "Hepsilon", "HeI4026", "[SII]4069", "[SII]4076", "Hdelta", "Hgamma",
+    "[OIII]4363", "HeI4471", "[FeIII]4658", "HeII4686", "[ArIV]4711", "[ArIV]4740", "Hbeta",
+    "[OIII]4959", "[OIII]5007", "HeI4922", "HeI5016", "[NI]5198", "[NI]5200", "[ClIII]5518",
+    "[ClIII]5538", "[NII]5755", "HeI5876", "[OI]6300", "[SIII]6312", "[OI]6364", "[NII]6548",
+    "Halpha", "[NII]6584", "HeI6678", "[SII]6717", "[SII]6731", "HeI7065", "[ArIII]7136", "HeI7281",
+    "[OII]7320", "[OII]7330", "[ArIII]7751", "Pa11", "Pa10", "[SIII]9069", "Pa9", "[SIII]9531",
+    "Pa8", "Padelta", "HeI10830", "Pagamma", "[FeII]12567", "Pabeta", "[FeII]16435", "Paalpha",
+    "HeI20581", "Brgamma",
 )  # fmt: skip
 # By atomic physics, so that a pair is one measurement: a line, its stronger sister, their ratio.
 # Storey & Zeippen (2000, MNRAS 312, 813) for O III and N II; for O I and Ne III the probabilities

@@ -15,8 +15,9 @@ from flowspec.sim.galaxy import dust, stars
 STEP = 1e-4  # of the populations in ln(wavelength), 30 km/s
 KNOTS = 0.03  # ln(wavelength) between knots of the smooth curve: wider than Balmer absorption
 SMOOTH = 0.05  # standard deviation of that curve, over the continuum
-# About the redshift, km/s, as `profiles` has it of the gas: dispersion of the stars.
-VELOCITY, DISPERSION, SCATTER = 100.0, 120.0, 0.7
+# Of the stars, km/s: standard deviation of their velocity about the redshift, a first dispersion,
+# and the scatter of ln(dispersion) about that of the gas.
+VELOCITY, DISPERSION, SCATTER = 100.0, 120.0, 0.5
 NARROWEST, WIDEST = 20.0, 500.0  # km/s
 MOST_DUST = 5.0  # magnitudes at 5500 angstrom
 _EVERY = 4  # pixels, of which one is looked at for the amount of dust
@@ -106,27 +107,23 @@ def prior_of_curves(pixels: Pixels, curves) -> Float[np.ndarray, " curves"]:
 def attenuated(
     populations: Populations, pixels: Pixels, stars: Stars, some=None
 ) -> Float[np.ndarray, "pixels some"]:
-    """Light on pixels: of each population, or of `some` combinations of them [populations, some]."""
+    """Light on pixels: of each population, or of `some` mixtures of them [populations, some]."""
     matrix = broadening(populations, pixels, stars.velocity, stars.dispersion)
     light = matrix @ (populations.flux if some is None else populations.flux @ some)
     curve = np.asarray(dust.calzetti(pixels.rest), float)
     return light * 10 ** (-0.4 * stars.av * curve)[:, None]
 
 
-def fit_stars(populations: Populations, pixels: Pixels) -> Stars:
-    """The best combination of populations.
+def dusty(
+    populations: Populations, pixels: Pixels, velocity: float, dispersion: float
+) -> Stars:
+    """The best populations and attenuation, at a velocity and dispersion.
 
     Args:
         populations: On their grid.
         pixels: Without emission lines.
+        velocity, dispersion: km/s.
     """
-    stars = _dusty(populations, pixels, 0.0, DISPERSION)
-    velocity, dispersion = _kinematics(populations, pixels, stars)
-    return _dusty(populations, pixels, velocity, dispersion)
-
-
-def _dusty(populations, pixels, velocity, dispersion) -> Stars:
-    """Weights of populations and the attenuation of least squares."""
     some = pixels.at(slice(None, None, _EVERY))
     root = np.sqrt(some.ivar)
     clear = Stars(np.zeros(populations.flux.shape[1]), velocity, dispersion, 0.0)
@@ -152,8 +149,17 @@ def non_negative(normal, right) -> tuple[Float[np.ndarray, " n"], float]:
     return weight, float(2 * right @ weight - weight @ normal @ weight)
 
 
-def _kinematics(populations: Populations, pixels: Pixels, stars: Stars) -> tuple[float, float]:
-    """Velocity and dispersion, km/s, of stars about a smooth curve."""
+def moving(
+    populations: Populations, pixels: Pixels, stars: Stars, typical: float
+) -> tuple[float, float]:
+    """Velocity and dispersion, km/s, of stars about a smooth curve.
+
+    Args:
+        populations: On their grid.
+        pixels: Without emission lines.
+        stars: Weights and dust.
+        typical: Median of what is believed of the dispersion, km/s.
+    """
     root = np.sqrt(pixels.ivar)
 
     def seen(velocity, dispersion):
@@ -169,7 +175,7 @@ def _kinematics(populations: Populations, pixels: Pixels, stars: Stars) -> tuple
     def residuals(p):
         model = seen(p[0] * VELOCITY, np.exp(p[1])) * root
         amount = max(model @ (flux * root) / max(model @ model, 1e-300), 0.0)
-        prior = p[0], (p[1] - np.log(DISPERSION)) / SCATTER
+        prior = p[0], (p[1] - np.log(typical)) / SCATTER
         return np.concatenate([flux * root - amount * model, prior])
 
     limits = [-4, np.log(NARROWEST)], [4, np.log(WIDEST)]

@@ -24,10 +24,12 @@ from flowspec.measure.catalogue import (
     given,
 )
 from flowspec.measure.continuum import (
+    DISPERSION,
     Populations,
     attenuated,
-    fit_stars,
+    dusty,
     load_populations,
+    moving,
     smooth_curves,
 )
 from flowspec.measure.profiles import WIDTH, Pixels, kinematics, profiles, widths
@@ -35,7 +37,6 @@ from flowspec.measure.solution import Lights, Solution, solved
 
 SHORTEST, LONGEST = 1200.0, 24000.0  # rest wavelengths in angstrom that are fitted
 SODIUM = (5887.0, 5902.0)  # gas between the stars absorbs there, which their models do not have
-_STEPS = 2  # of Gauss and Newton, after which fluxes change by a small share of their error
 _LEAST = 100  # good pixels between the lines
 _BESIDE = 150.0  # km/s: standard deviation of lines that the fit of stars leaves out to 3 of them
 log = logging.getLogger("flowspec")
@@ -183,18 +184,19 @@ def measured(
         names: Of lines and sums to give.
         both: Whether to give both lines of a pair with a fixed ratio.
     """
-    stars = fit_stars(populations, pixels.at(free))
-    starlight = attenuated(populations, pixels, stars, stars.weight[:, None])[:, 0]
     seen = _seen(pixels, fit, 0.0, WIDTH)
     lines = tuple(line for line, s in zip(fit, seen, strict=True) if s > 0.01)
     chosen = columns(lines, seen[seen > 0.01] >= LEAST_SEEN, names, both)
-    curves = smooth_curves(pixels)
-    velocity, width = _moving(pixels._replace(flux=pixels.flux - starlight), chosen)
-    lights = Lights(populations, pixels, curves, lines, chosen.share)
-    solution = solved(lights, stars, velocity, width, _STEPS)
+    clear = pixels.at(free)
+    stars = dusty(populations, clear, 0.0, DISPERSION)
+    _, width = _moving(populations, pixels, stars, chosen)
+    # where stars do not tell their dispersion, it is about that of the gas
+    stars = dusty(populations, clear, *moving(populations, clear, stars, width))
+    velocity, width = _moving(populations, pixels, stars, chosen)
+    lights = Lights(populations, pixels, smooth_curves(pixels), lines, chosen.share)
+    solution = solved(lights, stars, velocity, width)
     flux, err = _given(solution, chosen.wanted)
-    resolving = widths(pixels, fit, solution.width)
-    return Measured(flux, err, resolving, solution.velocity, solution.width, solution.chi2)
+    return Measured(flux, err, widths(pixels, fit, width), velocity, width, solution.chi2)
 
 
 def _seen(pixels, lines, velocity, width) -> np.ndarray:
@@ -202,15 +204,18 @@ def _seen(pixels, lines, velocity, width) -> np.ndarray:
     return (pixels.high - pixels.low) @ profiles(pixels, lines, velocity, width)
 
 
-def _moving(pixels, chosen) -> tuple[float, float]:
-    """Velocity and width by the strong lines."""
+def _moving(populations, pixels, stars, chosen) -> tuple[float, float]:
+    """Velocity and width of the gas above the stars, by the strong lines."""
     near = _near(pixels, STRONG, 5 * np.hypot(_BESIDE, pixels.lsf) / C_KMS)
     strong = [i for i, line in enumerate(chosen.lines) if line in STRONG]
     share = chosen.share[:, strong]
     share = share[(share > 0).any(1)]
     if not len(share):
         return 0.0, WIDTH
-    return kinematics(pixels.at(near), tuple(chosen.lines[i] for i in strong), share)
+    near = pixels.at(near)
+    starlight = attenuated(populations, near, stars, stars.weight[:, None])[:, 0]
+    names = tuple(chosen.lines[i] for i in strong)
+    return kinematics(near._replace(flux=near.flux - starlight), names, share)
 
 
 def _given(solution: Solution, wanted) -> tuple[np.ndarray, np.ndarray]:
