@@ -31,11 +31,18 @@ class Populations(NamedTuple):
         start: ln of the first rest wavelength in angstrom.
         flux: Of unit mean each [grid, populations].
         dispersion: That the table has already, km/s [grid].
+        dust: Attenuation over that at 5500 angstrom [grid].
     """
 
     start: float
     flux: Float[np.ndarray, "grid populations"]
     dispersion: Float[np.ndarray, " grid"]
+    dust: Float[np.ndarray, " grid"]
+
+    def attenuation(self, pixels: Pixels) -> Float[np.ndarray, " pixels"]:
+        """Attenuation at pixels over that at 5500 angstrom."""
+        place = (np.log(pixels.rest) - self.start) / STEP
+        return np.interp(place, np.arange(len(self.dust)), self.dust)
 
 
 class Stars(NamedTuple):
@@ -64,7 +71,9 @@ def load_populations(low: float, high: float) -> Populations:
     flux = np.array([np.interp(wave, table.wave, row) for row in rows])
     coarse = np.asarray(stars.coarseness(wave))
     squared = stars.RESOLUTION**2 + coarse * (stars.COARSEST**2 - stars.RESOLUTION**2)
-    return Populations(ln_wave[0], (flux / flux.mean(1, keepdims=True)).T, np.sqrt(squared))
+    flux = (flux / flux.mean(1, keepdims=True)).T
+    curve = np.asarray(dust.calzetti(wave), float)
+    return Populations(ln_wave[0], flux, np.sqrt(squared), curve)
 
 
 def broadening(
@@ -110,7 +119,7 @@ def attenuated(
     """Light on pixels: of each population, or of `some` mixtures of them [populations, some]."""
     matrix = broadening(populations, pixels, stars.velocity, stars.dispersion)
     light = matrix @ (populations.flux if some is None else populations.flux @ some)
-    curve = np.asarray(dust.calzetti(pixels.rest), float)
+    curve = populations.attenuation(pixels)
     return light * 10 ** (-0.4 * stars.av * curve)[:, None]
 
 
@@ -128,7 +137,7 @@ def dusty(
     root = np.sqrt(some.ivar)
     clear = Stars(np.zeros(populations.flux.shape[1]), velocity, dispersion, 0.0)
     matrix, wanted = attenuated(populations, some, clear) * root[:, None], some.flux * root
-    curve = np.asarray(dust.calzetti(some.rest), float)
+    curve = populations.attenuation(some)
 
     def solved(av):
         rows = matrix * 10 ** (-0.4 * av * curve)[:, None]
