@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import BSpline
@@ -69,10 +70,10 @@ def load_populations(low: float, high: float) -> Populations:
     ages = [0, 1, 2, *range(3, len(table.age_edges) - 1, 2)]
     rows = table.flux[chosen][:, ages].reshape(-1, len(table.wave))
     flux = np.array([np.interp(wave, table.wave, row) for row in rows])
-    coarse = np.asarray(stars.coarseness(wave))
+    coarse = np.asarray(stars.coarseness(jnp.asarray(wave)))
     squared = stars.RESOLUTION**2 + coarse * (stars.COARSEST**2 - stars.RESOLUTION**2)
     flux = (flux / flux.mean(1, keepdims=True)).T
-    curve = np.asarray(dust.calzetti(wave), float)
+    curve = np.asarray(dust.calzetti(jnp.asarray(wave)), float)
     return Populations(ln_wave[0], flux, np.sqrt(squared), curve)
 
 

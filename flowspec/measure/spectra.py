@@ -1,11 +1,10 @@
 """Emission lines of spectra: fluxes with errors, above their stars."""
 
-import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
 from flowspec.data.extra import Extra
 from flowspec.data.line_names import sum_name
@@ -39,7 +38,6 @@ SHORTEST, LONGEST = 1200.0, 24000.0  # rest wavelengths in angstrom that are fit
 SODIUM = (5887.0, 5902.0)  # gas between the stars absorbs there, which their models do not have
 _LEAST = 100  # good pixels between the lines
 _BESIDE = 150.0  # km/s: standard deviation of lines that the fit of stars leaves out to 3 of them
-log = logging.getLogger("flowspec")
 
 
 class Measured(NamedTuple):
@@ -61,7 +59,7 @@ class Measured(NamedTuple):
 
 
 def measure_lines(
-    obs: Spectra, z: ArrayLike, lines: Sequence[str] | None = None
+    obs: Spectra, z: float | np.number | np.ndarray | Sequence, lines: Sequence[str] | None = None
 ) -> Lines:
     """Fluxes of the emission lines of galaxies, for models of line catalogues such as `nebula`.
 
@@ -125,7 +123,7 @@ def _redshifts(obs, z) -> np.ndarray:
 def _of_rows(obs, z, fit, names, both) -> tuple[dict[int, Measured], list[str]]:
     """What is measured in rows where that can be, and the notes of all rows."""
     notes, spectra = list(obs.notes), {}
-    for i in np.flatnonzero(obs.usable):
+    for i in np.flatnonzero(obs.usable).tolist():
         if not (np.isfinite(z[i]) and z[i] > -0.1):
             notes[i] = "; ".join(filter(None, [notes[i], "no redshift"]))
         else:
