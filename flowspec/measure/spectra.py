@@ -36,6 +36,7 @@ from flowspec.measure.solution import Lights, Solution, solved
 
 SHORTEST, LONGEST = 1200.0, 24000.0  # rest wavelengths in angstrom that are fitted
 SODIUM = (5887.0, 5902.0)  # gas between the stars absorbs there, which their models do not have
+_SURE = 5.0  # standard errors of a line that is there
 _LEAST = 100  # good pixels between the lines
 _BESIDE = 150.0  # km/s: standard deviation of lines that the fit of stars leaves out to 3 of them
 
@@ -95,9 +96,7 @@ def measure_lines(
     sums = tuple(sum_name(pair) for pair in DOUBLETS)
     every = (*LINES, *sums) if lines is None else given(lines, {})
     found, notes = _of_rows(obs, z, fit, every, both=lines is not None)
-    resolving = {line: value for line, value in zip(
-        fit, np.nanmedian([m.resolving for m in found.values()], axis=0), strict=True
-    )} if found else {}  # fmt: skip
+    resolving = _typical_widths(found.values(), fit)
     flux, err = np.full((2, len(obs), len(every)), np.nan)
     extra = {name: np.full(len(obs), np.nan)
              for name in ("gas_velocity", "gas_dispersion", "lines_chi2")}  # fmt: skip
@@ -110,6 +109,13 @@ def measure_lines(
     kept = [every.index(n) for n in names or every[:1]]
     return Lines([every[k] for k in kept], flux[:, kept], err[:, kept], names=obs.names,
                  notes=notes, extra=Extra({**obs.extra, **extra}))  # fmt: skip
+
+
+def _typical_widths(found, fit) -> dict[str, float]:
+    """Median over spectra with a line of five sigma, or over all where none has one, km/s."""
+    sure = [m.resolving for m in found if (m.flux > _SURE * m.err).any()]
+    rows = sure or [m.resolving for m in found]
+    return dict(zip(fit, np.median(rows, axis=0), strict=True)) if rows else {}
 
 
 def _redshifts(obs, z) -> np.ndarray:
