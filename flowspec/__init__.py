@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from flowspec.io import read_lines as read_lines
     from flowspec.io import stream as stream
     from flowspec.io import write as write
+    from flowspec.measure.spectra import measure_lines as measure_lines
     from flowspec.networks.aligned import Architecture as Architecture
     from flowspec.networks.lines import LineArchitecture as LineArchitecture
     from flowspec.networks.vector import VectorArchitecture as VectorArchitecture

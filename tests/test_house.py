@@ -15,7 +15,7 @@ PACKAGE = ROOT / "flowspec"
 LAYERS = [
     {"data", "prior"},
     {"io", "sim"},
-    {"networks"},
+    {"networks", "measure"},
     {"model"},
     {"train"},
     {"posterior"},

@@ -53,6 +53,14 @@ def clouds(grid: str) -> fs.Simulator:
     return sim.with_errors(errors._replace(spread=0.5 * errors.spread))
 
 
+def measure(obs: fs.Spectra) -> Table:
+    measured: fs.Lines = fs.measure_lines(obs, np.full(len(obs), 0.1), ["Hbeta", "[OIII]5007"])
+    table = fs.load("nebula").summarize(fs.measure_lines(obs, 0.1))
+    print(measured.flux / measured.err)
+    assert isinstance(table, Table)
+    return table
+
+
 def train(obs: fs.Spectra) -> fs.Posterior:
     sim = fs.GalaxySimulator("sdss", nuisances=("flux",)).with_noise(obs)
     brief = fs.Training(steps=100, optimiser="muon")
