@@ -56,6 +56,7 @@ BENCHMARKS = {
     "nebula_classes": 1,
     "nebula_evidence": 1,
     "maps": 0,
+    "measured_lines": 1,
 }
 
 
