@@ -88,7 +88,7 @@ def run(
 
 def from_file(path: str, posterior: fs.Posterior, seed: int) -> dict:
     """Rates of predicting from a file, and the CPU time of each stage."""
-    posterior.summarize(next(blocks([path], posterior.wave, {})), n=DRAWS)  # compiles
+    posterior.summarize(next(blocks([path], posterior.model.frame, {})), n=DRAWS)  # compiles
     rows, *reading = harness.clocked(lambda: sum(map(len, fs.stream(path, ROWS))))
     stages, memory, extra = harness.peak_memory(predicted, path, posterior, seed)
     wall, cpu = sum(stages.values())
@@ -116,7 +116,7 @@ def predicted(path: str, posterior: fs.Posterior, seed: int) -> dict:
         stages[stage] += clocks
         return result
 
-    tables, first, source = [], 0, blocks([path], posterior.wave, {})
+    tables, first, source = [], 0, blocks([path], posterior.model.frame, {})
     while (obs := spent("input", next, source, None)) is not None:
         options = {"n": DRAWS, "seed": seed, "first": first}
         tables.append(spent("posterior", posterior.summarize, obs, **options))
