@@ -20,8 +20,10 @@ OTHER = 0.1  # of lines that are not there, the usual guess
 
 
 class LineErrors(NamedTuple):
-    """Misfit of models, of each line: real fluxes are those of the models times
-    ``exp(offset + spread n)``, nearly, with a standard normal n for each object.
+    """How wrong photoionisation models are, line by line: a mean misfit and a spread.
+
+    Real fluxes are those of the models times ``exp(offset + spread n)``, nearly, with a standard
+    normal n for each object.
 
     Attributes:
         lines: Canonical names.
