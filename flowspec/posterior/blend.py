@@ -22,7 +22,7 @@ from flowspec.posterior.misfit import first_pixels
 from flowspec.posterior.reconstruction import CLIP, Reconstruction
 
 APART = 0.01  # of (1 + z), within which two redshifts are one
-PROMINENT = 5.0  # nats by which a second peak stands out where a spectrum is taken apart
+PROMINENT = 8.0  # nats by which a second peak stands out where a spectrum is taken apart
 SURE = 0.99  # probability of the second redshift in what the first object leaves
 EVIDENCE = 20.0  # nats for two objects
 _MODEL_ERROR = 0.05  # of the flux of the first object: what no few templates have of it
