@@ -9,6 +9,7 @@ import numpyro.distributions as dist
 import pytest
 
 import flowspec as fs
+from flowspec.cli import main
 from flowspec.data.frame import Pixels
 from flowspec.data.lsf import C_KMS
 from flowspec.prior.prior import Prior
@@ -99,3 +100,10 @@ def test_a_model_heeds_the_width_and_keeps_that_in_its_file(frame, tmp_path):
     again = fs.load(tmp_path / "a.safetensors")
     assert again.model.frame == frame
     np.testing.assert_array_equal(again.sample(spectra(30.0), 50, seed=3), narrow)
+
+
+def test_simulated_files_say_the_width(tmp_path):
+    main(["simulate", "optical", "--n", "8", "--seed", "1", "-q", "-o", str(tmp_path / "sims.h5")])
+    lsf = fs.read(tmp_path / "sims.h5").lsf
+    assert (NARROWEST * 0.999 < lsf).all() and (lsf < WIDEST * 1.001).all()
+    assert (np.ptp(lsf, axis=1) < 1e-3).all() and len(np.unique(lsf[:, 0])) == 8

@@ -143,7 +143,7 @@ def _demo(commands):
 def _simulate(commands):
     c = _command(commands, "simulate", "simulated spectra with their parameters", texts.SIMULATE)
     c.add_argument("instrument", metavar="INSTRUMENT",
-                   help="sdss, vandels, muse, moons or moons-coarse")
+                   help="sdss, desi, 4most, muse, vandels, optical, prism, moons or moons-coarse")
     c.add_argument("--n", type=whole(1), default=1000, metavar="N", help="how many (%(default)s)")
     c.add_argument("-o", "--output", required=True, metavar="FILE", help="HDF5 file to write")
     c.add_argument("--noise-from", nargs="+", default=[], metavar="SPECTRA",
@@ -159,7 +159,8 @@ def _simulate(commands):
 def _fit(commands):
     c = _command(commands, "fit", "train a model on simulations", texts.FIT)
     source = c.add_mutually_exclusive_group(required=True)
-    source.add_argument("--instrument", metavar="NAME", help="sdss, vandels, muse or moons-coarse")
+    source.add_argument("--instrument", metavar="NAME",
+                        help="sdss, desi, 4most, muse, vandels, optical, prism or moons-coarse")
     source.add_argument("--simulations", metavar="FILE", help="HDF5 file of simulations")
     source.add_argument("--grid", nargs="+", metavar="[SOURCE=]GRID",
                         help="photoionisation grids, for a model of emission lines: files that "

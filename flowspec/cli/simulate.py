@@ -90,8 +90,8 @@ def _drawn(sim: GalaxySimulator, seed: int) -> Callable:
     def make(part: int) -> tuple[Spectra, np.ndarray]:
         blocks = range(part * _PART // _AT_ONCE, (part + 1) * _PART // _AT_ONCE)
         drawn = [[np.asarray(a) for a in draw(sim, jr.fold_in(key, b))] for b in blocks]
-        theta, flux, ivar = (np.concatenate(a) for a in zip(*drawn, strict=True))
-        return Spectra(sim.wave, flux, ivar), theta
+        theta, *data = (np.concatenate(a) for a in zip(*drawn, strict=True))
+        return sim.frame.observed(*data), theta
 
     return make
 
