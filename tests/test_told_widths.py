@@ -9,7 +9,9 @@ import numpyro.distributions as dist
 import pytest
 
 import flowspec as fs
+from flowspec.check.attribution import log_odds, redshift_attribution
 from flowspec.cli import main
+from flowspec.data.continuum import continuum
 from flowspec.data.frame import Pixels
 from flowspec.data.lsf import C_KMS
 from flowspec.prior.prior import Prior
@@ -107,3 +109,21 @@ def test_simulated_files_say_the_width(tmp_path):
     lsf = fs.read(tmp_path / "sims.h5").lsf
     assert (NARROWEST * 0.999 < lsf).all() and (lsf < WIDEST * 1.001).all()
     assert (np.ptp(lsf, axis=1) < 1e-3).all() and len(np.unique(lsf[:, 0])) == 8
+
+
+def test_attribution_takes_the_width_as_it_is(frame):
+    """Shares of the pixels add up to the change of the log odds, at that width."""
+    posterior = untrained(line_simulator().priors, ("a",), frame, SIZES)
+    obs = spectra([35.0, 110.0, np.nan])
+    data = [jnp.asarray(a) for a in frame.arrays(obs)]
+    edges = posterior.model.space.redshift.all_edges()
+    centre = 0.5 * (edges[1:] + edges[:-1])
+    z = centre[np.asarray(posterior.model.embed(*data).logits.argmax(-1))]
+    near = jnp.asarray(np.abs(centre - z[:, None]) <= 0.02)
+    shares = redshift_attribution(posterior, obs, z, half=0.02, steps=64)
+    flux, ivar, width = data
+    baseline = continuum(flux, ivar, posterior.model.network.window)
+    change = log_odds(posterior.model, flux, ivar, near, width)
+    change -= log_odds(posterior.model, baseline, ivar, near, width)
+    # the midpoint rule with 64 points along a path that bends at the noise
+    np.testing.assert_allclose(shares.sum(1), change, rtol=0.02, atol=0.02)

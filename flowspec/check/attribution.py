@@ -44,12 +44,11 @@ def redshift_attribution(
     model = posterior.model
     if model.space.redshift is None:
         raise ValueError(f"expected a model with a redshift; got parameters {posterior.names}")
-    obs = model.frame.gridded(obs)
-    flux, ivar = jnp.asarray(obs.flux), jnp.asarray(obs.ivar)
+    flux, ivar, *width = map(jnp.asarray, model.frame.arrays(obs))
     edges = model.space.redshift.all_edges()
     centre = 0.5 * (edges[1:] + edges[:-1])
     if z is None:
-        z = centre[np.asarray(_bin_logits(model, flux, ivar).argmax(-1))]
+        z = centre[np.asarray(_bin_logits(model, flux, ivar, *width).argmax(-1))]
     near = np.abs(centre - np.asarray(z)[:, None]) <= half
     if near.all(1).any() or not near.any(1).all():
         raise ValueError(
@@ -58,7 +57,7 @@ def redshift_attribution(
         )
     baseline = continuum(flux, ivar, model.network.window)
     total = sum(
-        _slope(model, baseline + a * (flux - baseline), ivar, jnp.asarray(near))
+        _slope(model, baseline + a * (flux - baseline), ivar, jnp.asarray(near), *width)
         for a in (np.arange(steps) + 0.5) / steps
     )
     return np.asarray((flux - baseline) * total / steps)
@@ -100,21 +99,22 @@ def log_odds(
     flux: Float[Array, "batch pixels"],
     ivar: Float[Array, "batch pixels"],
     near: Bool[Array, "batch bins"],
+    *width: Float[Array, "batch 2"],
 ) -> Float[Array, " batch"]:
     """Log of the probability of some redshift bins over that of all others."""
-    logits = _bin_logits(model, flux, ivar)
+    logits = _bin_logits(model, flux, ivar, *width)
     inside = jax.nn.logsumexp(jnp.where(near, logits, -jnp.inf), axis=-1)
     return inside - jax.nn.logsumexp(jnp.where(near, -jnp.inf, logits), axis=-1)
 
 
 @eqx.filter_jit
-def _bin_logits(model, flux, ivar):
+def _bin_logits(model, *data):
     """Of the redshift bins, over all sources."""
-    logits = model.embed(flux, ivar).logits
+    logits, flux = model.embed(*data).logits, data[0]
     shape = len(flux), len(model.space.sources), model.space.bins
     return jax.nn.logsumexp(jax.nn.log_softmax(logits).reshape(shape), axis=1)
 
 
 @eqx.filter_jit
-def _slope(model, flux, ivar, near):
-    return jax.grad(lambda f: log_odds(model, f, ivar, near).sum())(flux)
+def _slope(model, flux, *others):
+    return jax.grad(lambda f: log_odds(model, f, *others).sum())(flux)
