@@ -24,6 +24,7 @@ def planes() -> LineGrid:
                     1e-6, "made up")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_population_is_found_again():
     sim = fs.NebulaSimulator(planes(), error=0.1)
     truth = sim.with_prior(oh=dist.TruncatedNormal(8.4, 0.15, low=7.0, high=9.0))

@@ -37,6 +37,7 @@ def catalogue(sim: fs.NebulaSimulator, rows: int, snr: float, seed: int = 0):
     return np.asarray(theta), fs.Lines(LINES, np.asarray(flux), noise, dereddened=True)
 
 
+@pytest.mark.slow
 def test_known_errors_of_each_line_are_found_again():
     spread = np.array([0.0, 0.05, 0.1, 0.3, 0.15, 0.08, 0.2, 0.12])
     truth = fs.LineErrors(LINES, np.array([0.0] * 6 + [0.3, 0.0]), spread)

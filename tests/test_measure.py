@@ -59,7 +59,7 @@ def noisy(fluxes, rows: int, sigma: float = 0.75) -> fs.Spectra:
     return fs.Spectra(WAVE, flux + noise, np.full(noise.shape, sigma**-2.0), lsf=LSF[None])
 
 
-@pytest.mark.parametrize("share", [1.0, 0.02])
+@pytest.mark.parametrize("share", [pytest.param(1.0, marks=pytest.mark.slow), 0.02])
 def test_pulls_of_known_fluxes_are_standard_normal(share):
     """Bright, and with no line above 5 sigma, where velocity and width are hardly known."""
     rows = 100
