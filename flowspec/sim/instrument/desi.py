@@ -3,9 +3,9 @@
 import numpy as np
 import numpyro.distributions as dist
 
+from flowspec.data.lsf import lsf_of_power
 from flowspec.prior.parameters import broad_prior
 from flowspec.sim.instrument.instrument import Instrument, curve
-from flowspec.sim.instrument.lattice import C_KMS
 
 # Resolving power (FWHM) at wavelengths in angstrom: second moments of the resolution matrices of a
 # coadded spectrum of tile 80613 of the early data release, arm by arm.
@@ -30,7 +30,7 @@ def desi() -> Instrument:
     and lines of galaxies, dispersions below 40 km/s are.
     """
     wave = 10 ** (1e-4 * np.arange(35564, 39923))
-    lsf = C_KMS / np.interp(wave, *_POWER.T) / np.sqrt(8 * np.log(2))
+    lsf = lsf_of_power(np.interp(wave, *_POWER.T))
     # a pixel of this lattice is as wide as its wavelength
     noise = curve(wave, *_NOISE.T) / np.sqrt(wave)
     prior = broad_prior().replace(z=dist.Uniform(0.0, 1.7), dispersion=dist.LogUniform(40.0, 400.0))

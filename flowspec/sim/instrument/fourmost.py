@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from flowspec.data.lsf import lsf_of_power
 from flowspec.sim.instrument.desi import desi
 from flowspec.sim.instrument.instrument import Instrument
-from flowspec.sim.instrument.lattice import C_KMS
 
 RANGE = (3700.0, 9500.0)  # angstrom
 # First wavelength of each of the three arms in angstrom, where the one before is left, and the
@@ -26,5 +26,5 @@ def fourmost() -> Instrument:
     wave = like.wave[inside]
     arm = np.searchsorted([first for first, _ in _ARMS], wave, "right") - 1
     first, power = np.array(_ARMS)[arm].T
-    lsf = C_KMS / (power * wave / first) / np.sqrt(8 * np.log(2))
+    lsf = lsf_of_power(power * wave / first)
     return replace(like, name="4most", wave=wave, lsf=lsf, noise=like.noise[inside])

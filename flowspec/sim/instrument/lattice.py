@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, ScalarLike
 from scipy.fft import next_fast_len
 
-C_KMS = 299792.458
+from flowspec.data.lsf import C_KMS
 
 
 class Lattice(eqx.Module):

@@ -3,10 +3,10 @@
 import numpy as np
 import numpyro.distributions as dist
 
+from flowspec.data.lsf import lsf_of_power
 from flowspec.prior.parameters import broad_prior
 from flowspec.sim.instrument.desi import desi
 from flowspec.sim.instrument.instrument import Instrument
-from flowspec.sim.instrument.lattice import C_KMS
 from flowspec.sim.instrument.muse import muse
 from flowspec.sim.instrument.sdss import sdss
 
@@ -24,7 +24,7 @@ def optical() -> Instrument:
     function.
     """
     wave = 10 ** (1e-4 * np.arange(35563, 40001))
-    lsf = np.full(len(wave), C_KMS / FINEST / np.sqrt(8 * np.log(2)))
+    lsf = np.full(len(wave), lsf_of_power(FINEST))
     x = np.linspace(-1, 1, len(wave))
     curves = [np.zeros(len(wave))]
     for one in (sdss(), desi(), muse()):
